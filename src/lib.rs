@@ -7,6 +7,7 @@
 //!
 //! Everything right of the snapshot is pure: no I/O, no clock, no randomness. `tests/tidy.rs` holds who may import whom.
 
+pub mod app;
 pub mod charts;
 pub mod checks;
 pub mod collect;
