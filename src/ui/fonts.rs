@@ -198,7 +198,8 @@ mod tests {
     fn with_fonts(test: impl Fn(&mut egui::epaint::text::FontsView<'_>)) {
         let ctx = Context::default();
         install(&ctx);
-        let _ = ctx.run_ui(Default::default(), |ui| ui.ctx().fonts_mut(|fonts| test(fonts)));
+        ctx.run_ui(Default::default(), |ui| ui.ctx().fonts_mut(|fonts| test(fonts)))
+            .drop_without_applying_deltas();
     }
 
     #[test]
@@ -228,7 +229,9 @@ mod tests {
                         .size()
                         .x
                 };
-                assert_eq!(width("1,117.71"), width("8,484.40"), "{style:?}");
+                // Glyphs are placed at fractions of a pixel.
+                let difference = width("1,117.71") - width("8,484.40");
+                assert!(difference.abs() < 0.1, "{style:?}: {difference}");
                 assert_ne!(width("iiii"), width("mmmm"), "proportional letters stay");
             }
         });
