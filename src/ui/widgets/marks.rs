@@ -284,7 +284,7 @@ pub fn layer_mark(ui: &mut Ui, layer: LayerHue, style: Type) -> Response {
 /// The layer's icon with another name, such as "Cloudflare".
 pub fn layer_mark_named(ui: &mut Ui, layer: LayerHue, name: &str, style: Type) -> Response {
     let theme = Theme::get(ui);
-    let size = if style.size() > 12.0 { 16.0 } else { 14.0 };
+    let size = 14.0;
     let galley = paint::line(ui.painter(), name, style, theme.text, f32::INFINITY);
     let wide = vec2(size + 6.0 + galley.size().x, style.line());
     let (rect, response) = ui.allocate_exact_size(wide, Sense::hover());
