@@ -2,6 +2,9 @@
 
 pub mod button;
 pub mod card;
+pub mod chart;
+mod chart_hover;
+pub mod chart_parts;
 pub mod choice;
 pub mod code;
 pub mod field;
@@ -18,6 +21,8 @@ pub mod toast;
 
 pub use button::*;
 pub use card::*;
+pub use chart::*;
+pub use chart_parts::*;
 pub use choice::*;
 pub use code::*;
 pub use field::*;

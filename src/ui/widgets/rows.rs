@@ -69,7 +69,7 @@ pub fn row_list(
             row(ui, index, &response, is_selected);
         }
     });
-    let seen = (output.state.offset().y, output.inner_rect.height());
+    let seen = (output.state.clamped_offset().y, output.inner_rect.height());
     ui.data_mut(|data| data.insert_temp(list, seen));
     result
 }
