@@ -9,6 +9,8 @@ use medusa_advisor::ui::{icons, widgets::*};
 
 #[path = "gallery/components.rs"]
 mod components;
+#[path = "gallery/pages.rs"]
+mod pages;
 
 fn main() -> eframe::Result {
     let arguments: Vec<String> = std::env::args().collect();
@@ -27,7 +29,11 @@ fn main() -> eframe::Result {
         Box::new(move |context| {
             fonts::install(&context.egui_ctx);
             theme::apply(&context.egui_ctx, choice);
-            Ok(Box::new(Gallery { page, components: components::State::default() }))
+            Ok(Box::new(Gallery {
+                page,
+                components: components::State::default(),
+                selected: Some(0),
+            }))
         }),
     )
 }
@@ -35,12 +41,14 @@ fn main() -> eframe::Result {
 struct Gallery {
     page: String,
     components: components::State,
+    selected: Option<usize>,
 }
 
 impl eframe::App for Gallery {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         match self.page.as_str() {
-            _ => components::show(ui, &mut self.components),
+            "components" => components::show(ui, &mut self.components),
+            page => pages::show(ui, page, &mut self.selected),
         }
     }
 }

@@ -34,3 +34,6 @@ pub use shell::*;
 pub use state::*;
 pub use table::*;
 pub use toast::*;
+
+#[cfg(test)]
+mod tests;
