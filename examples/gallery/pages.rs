@@ -56,7 +56,7 @@ fn overview(ui: &mut Ui, selected: &mut Option<usize>) {
     top_bar(ui, "Overview", "Audited 23 Nov 2026, 09:30, over a 30 s window", |ui| {
         button(ui, Kind::Primary, icons::PLAY, "Run audit");
         button(ui, Kind::Secondary, icons::FILE_ARROW_DOWN, "Export");
-        button(ui, Kind::Secondary, icons::SWAP, "Compare");
+        button(ui, Kind::Secondary, icons::ARROWS_LEFT_RIGHT, "Compare");
     });
     let page = ui.available_rect_before_wrap().shrink2(vec2(24.0, 16.0));
     area(ui, page, |ui| {
@@ -266,7 +266,7 @@ fn chart_data() -> ChartData {
 fn statements(ui: &mut Ui, selected: &mut Option<usize>) {
     let theme = Theme::get(ui);
     let columns = [
-        Column::left("Share", Width::Points(132.0)),
+        Column::left("Share", Width::Points(136.0)),
         Column::right("Total", Width::Points(70.0)).sortable(),
         Column::right("Calls", Width::Points(56.0)).sortable(),
         Column::left("Statement", Width::Share(1.0)),

@@ -178,11 +178,19 @@ pub(super) fn step(max: f64) -> f64 {
     factor * power
 }
 
+/// The step that ends exactly at a given top, where a round one exists.
+fn even_step(y_max: f64) -> Option<f64> {
+    [4.0, 3.0, 5.0, 2.0].into_iter().map(|count| y_max / count).find(|step| {
+        let mantissa = step / 10f64.powf(step.log10().floor());
+        [1.0, 2.0, 2.5, 4.0, 5.0].iter().any(|round| (mantissa - round).abs() < 1e-6)
+    })
+}
+
 fn axes(ui: &Ui, data: &ChartData, rect: Rect) -> Frame {
     let theme = Theme::get(ui);
     let painter = ui.painter();
     let highest = data.y_max.unwrap_or_else(|| highest(data)).max(f64::MIN_POSITIVE);
-    let step = step(highest);
+    let step = data.y_max.and_then(even_step).unwrap_or_else(|| step(highest));
     let count = (highest / step - 1e-9).ceil().max(1.0) as usize;
     let y_max = data.y_max.unwrap_or(step * count as f64);
     let ticks: Vec<f64> =
@@ -365,6 +373,15 @@ mod tests {
         for max in [0.004, 0.87, 1.0, 1.2, 3.0, 7.0, 42.0, 99.0, 100.0, 20_052.0] {
             let marks = (max / step(max)).ceil();
             assert!((2.0..=5.0).contains(&marks), "{max}: {marks}");
+        }
+    }
+
+    #[test]
+    fn a_given_top_is_a_tick() {
+        for (top, wanted) in [(1.2, Some(0.4)), (100.0, Some(25.0)), (1.0, Some(0.25)), (0.7, None)] {
+            let step = even_step(top);
+            let same = step.zip(wanted).map_or(step == wanted, |(a, b)| (a - b).abs() < 1e-9);
+            assert!(same, "{top}: {step:?}");
         }
     }
 

@@ -222,11 +222,11 @@ fn path_name(row: &PathRow<'_>) -> String {
     spoken(&format!("{} {measured} {}, {}", row.layer.word(), row.words, row.detail))
 }
 
-/// A bar of 80 × 8 and its number, for a table cell. `share` is 0–1 of the column's scale.
+/// A bar of 80 × 8 and its number, for a table cell of 136. `share` is 0–1 of the column's scale.
 pub fn share_cell(ui: &mut Ui, share: f32, text: &str, fill: Color32) -> Response {
     let theme = Theme::get(ui);
     let galley = paint::line(ui.painter(), text, Type::BODY, theme.text, f32::INFINITY);
-    let width = 88.0 + galley.size().x.max(44.0);
+    let width = 88.0 + galley.size().x.max(48.0);
     let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
     let bar = Rect::from_min_size(pos2(rect.left(), rect.center().y - 4.0), vec2(80.0, 8.0));

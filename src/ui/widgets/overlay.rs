@@ -55,6 +55,7 @@ pub fn popup_frame(theme: &Theme) -> Frame {
 pub fn tooltip_rows(ui: &mut Ui, title: &str, rows: &[(&str, &str)]) {
     let theme = Theme::get(ui);
     ui.spacing_mut().item_spacing = vec2(16.0, 0.0);
+    ui.spacing_mut().interact_size.y = 0.0;
     ui.set_min_width(146.0);
     ui.label(Type::Label(crate::ui::fonts::Weight::Strong).text(title).color(theme.text));
     for (name, value) in rows {
