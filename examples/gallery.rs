@@ -19,21 +19,15 @@ fn main() -> eframe::Result {
         _ => ThemeChoice::Dark,
     };
     let page = arguments.get(2).cloned().unwrap_or_else(|| "components".to_owned());
-    let options = eframe::NativeOptions {
-        viewport: egui::ViewportBuilder::default().with_inner_size([1280.0, 800.0]),
-        ..eframe::NativeOptions::default()
-    };
+    let options =
+        eframe::NativeOptions { viewport: egui::ViewportBuilder::default().with_inner_size([1280.0, 800.0]), ..eframe::NativeOptions::default() };
     eframe::run_native(
         "Gallery",
         options,
         Box::new(move |context| {
             fonts::install(&context.egui_ctx);
             theme::apply(&context.egui_ctx, choice);
-            Ok(Box::new(Gallery {
-                page,
-                components: components::State::default(),
-                selected: Some(0),
-            }))
+            Ok(Box::new(Gallery { page, components: components::State::default(), selected: Some(0) }))
         }),
     )
 }

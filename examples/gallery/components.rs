@@ -71,10 +71,7 @@ fn left(ui: &mut Ui, state: &mut State) {
     caption(ui, "Fields: rest, secret, error");
     Field::new("Host", &mut state.host).hide_label().show(ui);
     Field::new("Password", &mut state.secret).hide_label().secret().show(ui);
-    Field::new("Server", &mut state.wrong)
-        .hide_label()
-        .error(Some("Host not found. Check the spelling or the tunnel."))
-        .show(ui);
+    Field::new("Server", &mut state.wrong).hide_label().error(Some("Host not found. Check the spelling or the tunnel.")).show(ui);
     caption(ui, "Severity: shape, word, colour");
     ui.horizontal(|ui| {
         for level in Level::ALL {

@@ -83,32 +83,56 @@ fn overview(ui: &mut Ui, selected: &mut Option<usize>) {
 }
 
 fn targets(ui: &mut Ui) {
-    titled_card(ui, "Targets", "", Some(256.0), |_| {}, |ui| {
-        let shown = |name, value, base, verdict, share, target, source, target_text| Gauge {
-            name, value, base, verdict, share, target, source, target_text,
-        };
-        let cdn = "of cacheable requests";
-        let source = "Cloudflare, 24 h, 3.61 M requests";
-        gauge(ui, shown("CDN hit ratio", "46 %", cdn, Verdict::Missed, 0.46, 0.8, source, "target ≥ 80 %"));
-        ui.add_space(18.0);
-        let source = "30 s window, 18,940 lookups";
-        gauge(ui, shown("Redis hit rate, product data", "78 %", "of lookups", Verdict::Met, 0.78, 0.7, source, "target ≥ 70 %"));
-        ui.add_space(18.0);
-        let none = Verdict::NotMeasured("12 probes, 20 needed");
-        gauge(ui, shown("GET /store/products, P95", "", "", none, 0.0, 0.2, "", "target ≤ 300 ms"));
-    });
+    titled_card(
+        ui,
+        "Targets",
+        "",
+        Some(256.0),
+        |_| {},
+        |ui| {
+            let shown = |name, value, base, verdict, share, target, source, target_text| Gauge {
+                name,
+                value,
+                base,
+                verdict,
+                share,
+                target,
+                source,
+                target_text,
+            };
+            let cdn = "of cacheable requests";
+            let source = "Cloudflare, 24 h, 3.61 M requests";
+            gauge(ui, shown("CDN hit ratio", "46 %", cdn, Verdict::Missed, 0.46, 0.8, source, "target ≥ 80 %"));
+            ui.add_space(18.0);
+            let source = "30 s window, 18,940 lookups";
+            gauge(ui, shown("Redis hit rate, product data", "78 %", "of lookups", Verdict::Met, 0.78, 0.7, source, "target ≥ 70 %"));
+            ui.add_space(18.0);
+            let none = Verdict::NotMeasured("12 probes, 20 needed");
+            gauge(ui, shown("GET /store/products, P95", "", "", none, 0.0, 0.2, "", "target ≤ 300 ms"));
+        },
+    );
 }
 
 fn path(ui: &mut Ui) {
     let title = "Where 100 cacheable requests are answered";
-    titled_card(ui, title, "", Some(256.0), |_| {}, |ui| {
-        let row = |layer, span, target, figure, words, detail| PathRow { layer, span, target, figure, words, detail };
-        request_path(ui, &[
-            row(LayerHue::Cdn, Some((0.0, 46.0)), Some(80.0), "46", "at the edge", "target 80"),
-            row(LayerHue::Redis, Some((46.0, 31.0)), Some(94.0), "31", "of the other 54", "58 %, target 70 %"),
-            row(LayerHue::Postgres, Some((77.0, 23.0)), None, "23", "reach Postgres", "6 at both targets"),
-        ]);
-    });
+    titled_card(
+        ui,
+        title,
+        "",
+        Some(256.0),
+        |_| {},
+        |ui| {
+            let row = |layer, span, target, figure, words, detail| PathRow { layer, span, target, figure, words, detail };
+            request_path(
+                ui,
+                &[
+                    row(LayerHue::Cdn, Some((0.0, 46.0)), Some(80.0), "46", "at the edge", "target 80"),
+                    row(LayerHue::Redis, Some((46.0, 31.0)), Some(94.0), "31", "of the other 54", "58 %, target 70 %"),
+                    row(LayerHue::Postgres, Some((77.0, 23.0)), None, "23", "reach Postgres", "6 at both targets"),
+                ],
+            );
+        },
+    );
 }
 
 const TITLES: [&str; 5] = [
@@ -192,7 +216,16 @@ fn detail(ui: &mut Ui) {
     facts(ui, &[("Gain", "−96 % database time"), ("Basis", "proved, HypoPG"), ("Confidence", "high"), ("Effort", "minutes"), ("Rank", "1 of 13")]);
     ui.add_space(12.0);
     columns(ui, &[Width::Share(1.0), Width::Points(232.0)], 168.0, 16.0, |ui, index| match index {
-        0 => evidence_table(ui, &[("Calls in window", "606"), ("Mean, max", "42.0 ms, 118 ms"), ("Rows read per call, returned", "180,000, 3"), ("Table, statistics", "71 MB, analyzed 2 days ago"), ("Plan now", "Seq Scan, cost 6,412")]),
+        0 => evidence_table(
+            ui,
+            &[
+                ("Calls in window", "606"),
+                ("Mean, max", "42.0 ms, 118 ms"),
+                ("Rows read per call, returned", "180,000, 3"),
+                ("Table, statistics", "71 MB, analyzed 2 days ago"),
+                ("Plan now", "Seq Scan, cost 6,412"),
+            ],
+        ),
         _ => {
             let hue = Hue::Layer(LayerHue::Postgres);
             before_after(ui, (0.87, "0.87", "now"), (0.03, "0.03 modelled", "with the index"), hue, 160.0);
@@ -210,7 +243,13 @@ fn detail(ui: &mut Ui) {
     ui.add_space(12.0);
     gap_card(
         ui,
-        GapCard { title: "One grant is missing", consequence: "Without it 2 of 58 checks are not run: table bloat and index bloat.", remedy: "grant pg_read_all_stats to medusa_advisor;", language: Language::Sql, shows: "Shows widths and null shares, no values. Run it as the owner." },
+        GapCard {
+            title: "One grant is missing",
+            consequence: "Without it 2 of 58 checks are not run: table bloat and index bloat.",
+            remedy: "grant pg_read_all_stats to medusa_advisor;",
+            language: Language::Sql,
+            shows: "Shows widths and null shares, no values. Run it as the owner.",
+        },
         |_| {},
     );
 }
@@ -227,16 +266,40 @@ fn metrics(ui: &mut Ui, selected: &mut Option<usize>) {
         columns(ui, &[Width::Share(1.0), Width::Points(360.0)], 218.0, 12.0, |ui, index| match index {
             0 => {
                 let data = chart_data();
-                titled_card(ui, &data.title, &data.caption, Some(218.0), |ui| legend(ui, &data), |ui| {
-                    let height = ui.available_height();
-                    chart(ui, &data, height);
-                });
+                titled_card(
+                    ui,
+                    &data.title,
+                    &data.caption,
+                    Some(218.0),
+                    |ui| legend(ui, &data),
+                    |ui| {
+                        let height = ui.available_height();
+                        chart(ui, &data, height);
+                    },
+                );
             }
-            _ => titled_card(ui, "Largest tables", "", Some(218.0), |_| {}, |ui| {
-                let hue = Hue::Layer(LayerHue::Postgres);
-                let row = |label: &str, a, b, value: &str| BarRow { label: label.to_owned(), parts: vec![(a, hue), (b, Hue::Rest)], value: value.to_owned(), mono: true };
-                horizontal_bars(ui, &[row("order", 80.0, 40.0, "1.18 GB"), row("order_line_item", 60.0, 30.0, "940 MB"), row("image", 6.0, 2.0, "71 MB")], 128.0, 26.0);
-            }),
+            _ => titled_card(
+                ui,
+                "Largest tables",
+                "",
+                Some(218.0),
+                |_| {},
+                |ui| {
+                    let hue = Hue::Layer(LayerHue::Postgres);
+                    let row = |label: &str, a, b, value: &str| BarRow {
+                        label: label.to_owned(),
+                        parts: vec![(a, hue), (b, Hue::Rest)],
+                        value: value.to_owned(),
+                        mono: true,
+                    };
+                    horizontal_bars(
+                        ui,
+                        &[row("order", 80.0, 40.0, "1.18 GB"), row("order_line_item", 60.0, 30.0, "940 MB"), row("image", 6.0, 2.0, "71 MB")],
+                        128.0,
+                        26.0,
+                    );
+                },
+            ),
         });
         ui.add_space(12.0);
         let height = ui.available_height();
@@ -273,23 +336,29 @@ fn statements(ui: &mut Ui, selected: &mut Option<usize>) {
         Column::right("Finding", Width::Points(56.0)),
     ];
     let shown = Table { id: "statements", columns: &columns, row_height: 32.0, rows: 311, sort: Some((1, false)) };
-    table(ui, shown, selected, |row| format!("statement {row}"), |ui, row, column| match column {
-        0 => {
-            let share = 1.0 / (row as f32 + 1.0);
-            share_cell(ui, share, &format!("{:.1} %", share * 100.0), theme.layer_postgres);
-        }
-        1 => {
-            ui.label(fonts::body("25.45 s").color(theme.text));
-        }
-        2 => {
-            ui.label(fonts::body(format!("{}", 606 - row)).color(theme.text));
-        }
-        3 => {
-            let sql = "select \"i0\".* from \"image\" as \"i0\" where \"i0\".\"product_id\" = $1 and deleted_at is null order by created_at";
-            cell_text(ui, sql, Type::Mono, theme.text_muted);
-        }
-        _ => {
-            severity_count(ui, Level::High, "1");
-        }
-    });
+    table(
+        ui,
+        shown,
+        selected,
+        |row| format!("statement {row}"),
+        |ui, row, column| match column {
+            0 => {
+                let share = 1.0 / (row as f32 + 1.0);
+                share_cell(ui, share, &format!("{:.1} %", share * 100.0), theme.layer_postgres);
+            }
+            1 => {
+                ui.label(fonts::body("25.45 s").color(theme.text));
+            }
+            2 => {
+                ui.label(fonts::body(format!("{}", 606 - row)).color(theme.text));
+            }
+            3 => {
+                let sql = "select \"i0\".* from \"image\" as \"i0\" where \"i0\".\"product_id\" = $1 and deleted_at is null order by created_at";
+                cell_text(ui, sql, Type::Mono, theme.text_muted);
+            }
+            _ => {
+                severity_count(ui, Level::High, "1");
+            }
+        },
+    );
 }

@@ -198,8 +198,7 @@ mod tests {
     fn with_fonts(test: impl Fn(&mut egui::epaint::text::FontsView<'_>)) {
         let ctx = Context::default();
         install(&ctx);
-        ctx.run_ui(Default::default(), |ui| ui.ctx().fonts_mut(|fonts| test(fonts)))
-            .drop_without_applying_deltas();
+        ctx.run_ui(Default::default(), |ui| ui.ctx().fonts_mut(|fonts| test(fonts))).drop_without_applying_deltas();
     }
 
     #[test]
@@ -223,12 +222,7 @@ mod tests {
     fn figures_are_tabular_in_every_weight() {
         with_fonts(|fonts| {
             for style in [Type::BODY, Type::NAME, Type::STRONG, Type::Figure, Type::Axis] {
-                let mut width = |text: &str| {
-                    fonts
-                        .layout_no_wrap(text.to_owned(), style.font(), egui::Color32::PLACEHOLDER)
-                        .size()
-                        .x
-                };
+                let mut width = |text: &str| fonts.layout_no_wrap(text.to_owned(), style.font(), egui::Color32::PLACEHOLDER).size().x;
                 // Glyphs are placed at fractions of a pixel.
                 let difference = width("1,117.71") - width("8,484.40");
                 assert!(difference.abs() < 0.1, "{style:?}: {difference}");

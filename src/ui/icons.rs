@@ -50,9 +50,7 @@ impl Icon {
     }
 
     fn face(self, face: Face, size: f32, color: Color32) -> RichText {
-        RichText::new(self.0.to_string())
-            .font(FontId::new(size, face.family()))
-            .color(color)
+        RichText::new(self.0.to_string()).font(FontId::new(size, face.family())).color(color)
     }
 }
 

@@ -141,11 +141,9 @@ pub mod shadow {
     use egui::{Color32, Shadow};
 
     /// Offset 8, blur 24, black 33 %.
-    pub const DIALOG: Shadow =
-        Shadow { offset: [0, 8], blur: 24, spread: 0, color: Color32::from_black_alpha(84) };
+    pub const DIALOG: Shadow = Shadow { offset: [0, 8], blur: 24, spread: 0, color: Color32::from_black_alpha(84) };
     /// Offset 4, blur 16, black 27 %.
-    pub const MENU: Shadow =
-        Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(69) };
+    pub const MENU: Shadow = Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(69) };
 }
 
 impl Theme {

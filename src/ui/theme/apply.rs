@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use egui::style::{ScrollFadeStyle, ScrollStyle, Selection, WidgetVisuals, Widgets};
-use egui::{
-    Color32, Context, CornerRadius, Margin, Stroke, Style, TextStyle, ThemePreference,
-    Vec2, Visuals, vec2,
-};
+use egui::{Color32, Context, CornerRadius, Margin, Stroke, Style, TextStyle, ThemePreference, Vec2, Visuals, vec2};
 
 use super::{DARK, LIGHT, Theme, ThemeChoice, height, radius, shadow};
 use crate::ui::fonts::{Type, Weight};
@@ -29,12 +26,7 @@ pub fn apply(ctx: &Context, choice: ThemeChoice) {
 }
 
 fn style(theme: &Theme) -> Style {
-    let mut style = Style {
-        text_styles: text_styles(),
-        visuals: visuals(theme),
-        animation_time: ANIMATION_S,
-        ..Style::default()
-    };
+    let mut style = Style { text_styles: text_styles(), visuals: visuals(theme), animation_time: ANIMATION_S, ..Style::default() };
     style.interaction.tooltip_delay = TOOLTIP_DELAY_S;
     style.interaction.selectable_labels = false;
     style.interaction.multi_widget_text_select = false;
@@ -101,11 +93,7 @@ fn visuals(theme: &Theme) -> Visuals {
         menu_corner_radius: CornerRadius::same(radius::CONTROL),
         panel_fill: theme.bg_page,
         popup_shadow: shadow::MENU,
-        text_cursor: egui::style::TextCursorStyle {
-            stroke: Stroke::new(1.0, theme.text),
-            blink: false,
-            ..base.text_cursor.clone()
-        },
+        text_cursor: egui::style::TextCursorStyle { stroke: Stroke::new(1.0, theme.text), blink: false, ..base.text_cursor.clone() },
         striped: false,
         disabled_alpha: 0.5,
         interact_cursor: None,

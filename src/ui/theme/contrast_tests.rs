@@ -10,21 +10,9 @@ const ROUNDING: f64 = 0.05;
 
 type Linear = [f64; 3];
 
-const DEUTERANOPIA: [Linear; 3] = [
-    [0.367_322, 0.860_646, -0.227_968],
-    [0.280_085, 0.672_501, 0.047_413],
-    [-0.011_820, 0.042_940, 0.968_881],
-];
-const PROTANOPIA: [Linear; 3] = [
-    [0.152_286, 1.052_583, -0.204_868],
-    [0.114_503, 0.786_281, 0.099_216],
-    [-0.003_882, -0.048_116, 1.051_998],
-];
-const TRITANOPIA: [Linear; 3] = [
-    [1.255_528, -0.076_749, -0.178_779],
-    [-0.078_411, 0.930_809, 0.147_602],
-    [0.004_733, 0.691_367, 0.303_900],
-];
+const DEUTERANOPIA: [Linear; 3] = [[0.367_322, 0.860_646, -0.227_968], [0.280_085, 0.672_501, 0.047_413], [-0.011_820, 0.042_940, 0.968_881]];
+const PROTANOPIA: [Linear; 3] = [[0.152_286, 1.052_583, -0.204_868], [0.114_503, 0.786_281, 0.099_216], [-0.003_882, -0.048_116, 1.051_998]];
+const TRITANOPIA: [Linear; 3] = [[1.255_528, -0.076_749, -0.178_779], [-0.078_411, 0.930_809, 0.147_602], [0.004_733, 0.691_367, 0.303_900]];
 
 #[test]
 fn text_severity_and_layer_colours_read_on_every_surface() {
@@ -112,13 +100,7 @@ fn layers(theme: &Theme) -> [Color32; 4] {
 }
 
 fn stack(theme: &Theme) -> [Color32; 5] {
-    [
-        theme.series_hit,
-        theme.series_revalidated,
-        theme.series_expired,
-        theme.series_miss,
-        theme.series_rest,
-    ]
+    [theme.series_hit, theme.series_revalidated, theme.series_expired, theme.series_miss, theme.series_rest]
 }
 
 fn contrast(a: Color32, b: Color32) -> f64 {
@@ -140,8 +122,7 @@ fn linear(color: Color32) -> Linear {
 
 /// The smallest distance between two of `colors` as seen with `vision`.
 fn closest(colors: &[Color32], vision: &[Linear; 3]) -> f64 {
-    let seen: Vec<Linear> =
-        colors.iter().map(|color| lab(apply(vision, linear(*color)))).collect();
+    let seen: Vec<Linear> = colors.iter().map(|color| lab(apply(vision, linear(*color)))).collect();
     let mut smallest = f64::INFINITY;
     for (index, a) in seen.iter().enumerate() {
         for b in &seen[index + 1..] {
@@ -161,8 +142,6 @@ fn lab([r, g, b]: Linear) -> Linear {
     let x = (0.412_456_4 * r + 0.357_576_1 * g + 0.180_437_5 * b) / 0.950_47;
     let y = 0.212_672_9 * r + 0.715_152_2 * g + 0.072_175_0 * b;
     let z = (0.019_333_9 * r + 0.119_192_0 * g + 0.950_304_1 * b) / 1.088_83;
-    let [x, y, z] = [x, y, z].map(|t| {
-        if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 }
-    });
+    let [x, y, z] = [x, y, z].map(|t| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 });
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }

@@ -72,11 +72,8 @@ impl<'a> Button<'a> {
 
     fn paint(&self, ui: &mut Ui) -> Response {
         let theme = Theme::get(ui);
-        let (style, tall, icon_size, pad, gap) = if self.small {
-            (Type::HEAD, height::BUTTON_SMALL, 14.0, 9.0, 4.0)
-        } else {
-            (Type::NAME, height::BUTTON, 16.0, 13.0, 7.0)
-        };
+        let (style, tall, icon_size, pad, gap) =
+            if self.small { (Type::HEAD, height::BUTTON_SMALL, 14.0, 9.0, 4.0) } else { (Type::NAME, height::BUTTON, 16.0, 13.0, 7.0) };
         let text = paint::line(ui.painter(), self.label, style, Color32::PLACEHOLDER, f32::INFINITY);
         let icon_width = if self.icon.is_some() { icon_size + gap } else { 0.0 };
         let width = (pad * 2.0 + icon_width + text.size().x).ceil();
@@ -143,12 +140,7 @@ pub fn button(ui: &mut Ui, kind: Kind, icon: impl Into<Option<Icon>>, label: &st
 }
 
 /// A button of 24.
-pub fn small_button(
-    ui: &mut Ui,
-    kind: Kind,
-    icon: impl Into<Option<Icon>>,
-    label: &str,
-) -> Response {
+pub fn small_button(ui: &mut Ui, kind: Kind, icon: impl Into<Option<Icon>>, label: &str) -> Response {
     Button::new(kind, label).icon(icon).small().show(ui)
 }
 
@@ -169,9 +161,7 @@ pub fn icon_button(ui: &mut Ui, icon: Icon, side: f32, name: &str) -> Response {
 pub fn copy_button(ui: &mut Ui, label: &str, text: impl FnOnce() -> String) -> Response {
     let id = ui.next_auto_id().with("copied");
     let now = ui.input(|input| input.time);
-    let left = ui
-        .data(|data| data.get_temp::<f64>(id))
-        .map_or(0.0, |copied| COPIED_S - (now - copied));
+    let left = ui.data(|data| data.get_temp::<f64>(id)).map_or(0.0, |copied| COPIED_S - (now - copied));
     let response = if left > 0.0 {
         ui.ctx().request_repaint_after_secs(left as f32);
         let good = Theme::get(ui).good.fg;

@@ -1,9 +1,6 @@
 //! Cards, stats, score cards, gap cards, and rows of columns.
 
-use egui::{
-    CornerRadius, CursorIcon, Frame, Margin, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder,
-    WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, CursorIcon, Frame, Margin, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::button::copy_button;
 use super::marks::{LayerHue, Level};
@@ -21,13 +18,7 @@ pub enum Width {
 
 /// Columns beside each other, `gap` apart and `height` tall; `content` gets
 /// each column's `Ui` and its index.
-pub fn columns(
-    ui: &mut Ui,
-    widths: &[Width],
-    height: f32,
-    gap: f32,
-    mut content: impl FnMut(&mut Ui, usize),
-) {
+pub fn columns(ui: &mut Ui, widths: &[Width], height: f32, gap: f32, mut content: impl FnMut(&mut Ui, usize)) {
     let fixed: f32 = widths.iter().map(|w| if let Width::Points(p) = w { *p } else { 0.0 }).sum();
     let shares: f32 = widths.iter().map(|w| if let Width::Share(s) = w { *s } else { 0.0 }).sum();
     let gaps = gap * widths.len().saturating_sub(1) as f32;
@@ -41,10 +32,7 @@ pub fn columns(
         };
         let right = if index + 1 == widths.len() { row.right() } else { x + wide };
         let rect = Rect::from_min_max(pos2(x, row.top()), pos2(right, row.bottom()));
-        let builder = UiBuilder::new()
-            .id_salt(("column", index))
-            .max_rect(rect)
-            .layout(egui::Layout::top_down(egui::Align::Min));
+        let builder = UiBuilder::new().id_salt(("column", index)).max_rect(rect).layout(egui::Layout::top_down(egui::Align::Min));
         let mut column = ui.new_child(builder);
         column.set_clip_rect(rect.expand(1.0).intersect(ui.clip_rect()));
         content(&mut column, index);
@@ -53,10 +41,7 @@ pub fn columns(
 }
 
 fn frame(theme: &Theme) -> Frame {
-    Frame::NONE
-        .fill(theme.bg_card)
-        .stroke(Stroke::new(1.0, theme.line_subtle))
-        .corner_radius(CornerRadius::same(radius::CARD))
+    Frame::NONE.fill(theme.bg_card).stroke(Stroke::new(1.0, theme.line_subtle)).corner_radius(CornerRadius::same(radius::CARD))
 }
 
 /// A card with the usual padding; `height` in points, or as tall as its content.
@@ -70,12 +55,7 @@ pub fn flush_card<R>(ui: &mut Ui, height: Option<f32>, content: impl FnOnce(&mut
     framed(ui, height, Margin::ZERO, content)
 }
 
-fn framed<R>(
-    ui: &mut Ui,
-    height: Option<f32>,
-    margin: Margin,
-    content: impl FnOnce(&mut Ui) -> R,
-) -> R {
+fn framed<R>(ui: &mut Ui, height: Option<f32>, margin: Margin, content: impl FnOnce(&mut Ui) -> R) -> R {
     let used = margin.sum() + vec2(2.0, 2.0);
     let width = ui.available_width() - used.x;
     frame(Theme::get(ui))
@@ -115,10 +95,8 @@ pub fn title_row(ui: &mut Ui, title: &str, caption: &str, actions: impl FnOnce(&
 
 fn paint_title(ui: &mut Ui, rect: Rect, title: &str, caption: &str, actions: impl FnOnce(&mut Ui)) {
     let theme = Theme::get(ui);
-    let builder = UiBuilder::new()
-        .id_salt(("title", title))
-        .max_rect(rect.expand2(vec2(0.0, 8.0)))
-        .layout(egui::Layout::right_to_left(egui::Align::Center));
+    let builder =
+        UiBuilder::new().id_salt(("title", title)).max_rect(rect.expand2(vec2(0.0, 8.0))).layout(egui::Layout::right_to_left(egui::Align::Center));
     let mut right = ui.new_child(builder);
     right.spacing_mut().item_spacing.x = space::S;
     actions(&mut right);
@@ -138,13 +116,7 @@ fn paint_title(ui: &mut Ui, rect: Rect, title: &str, caption: &str, actions: imp
 }
 
 /// A card of rows: a header of 40 with a rule, then rows to its edges.
-pub fn list_card<R>(
-    ui: &mut Ui,
-    title: &str,
-    height: Option<f32>,
-    actions: impl FnOnce(&mut Ui),
-    rows: impl FnOnce(&mut Ui) -> R,
-) -> R {
+pub fn list_card<R>(ui: &mut Ui, title: &str, height: Option<f32>, actions: impl FnOnce(&mut Ui), rows: impl FnOnce(&mut Ui) -> R) -> R {
     flush_card(ui, height, |ui| {
         let theme = Theme::get(ui);
         let (_, rect) = ui.allocate_space(vec2(ui.available_width(), 40.0));
@@ -177,13 +149,7 @@ pub enum Score<'a> {
 }
 
 /// A layer's score: 92 high, as wide as there is room. Click opens the layer.
-pub fn score_card(
-    ui: &mut Ui,
-    layer: LayerHue,
-    score: Score<'_>,
-    delta: Delta<'_>,
-    counts: &str,
-) -> Response {
+pub fn score_card(ui: &mut Ui, layer: LayerHue, score: Score<'_>, delta: Delta<'_>, counts: &str) -> Response {
     let theme = Theme::get(ui);
     let size = vec2(ui.available_width(), 92.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
@@ -208,10 +174,7 @@ pub fn score_card(
             let x = paint::text_left(painter, at, &text, Type::Figure, theme.text, 120.0);
             let at = pos2(x + 4.0, middle + 5.0);
             paint::text_left(painter, at, "of 100", Type::LABEL, theme.text_weak, 80.0);
-            let bar = Rect::from_min_max(
-                pos2(left, rect.bottom() - 17.0),
-                pos2(right, rect.bottom() - 13.0),
-            );
+            let bar = Rect::from_min_max(pos2(left, rect.bottom() - 17.0), pos2(right, rect.bottom() - 13.0));
             let share = f32::from(score) / 100.0;
             paint::share_bar(painter, bar, share, hue, theme.bg_active);
         }
@@ -266,8 +229,7 @@ pub struct Stat<'a> {
 /// Draws one stat as wide as there is room.
 pub fn stat(ui: &mut Ui, stat: Stat<'_>) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 82.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 82.0), Sense::hover());
     let name = format!("{} {} {}, {}", stat.caption, stat.figure, stat.unit, stat.context);
     response.widget_info(|| WidgetInfo::labeled(Role::Group, true, &name));
     let painter = ui.painter();
@@ -303,10 +265,7 @@ pub fn gap_card(ui: &mut Ui, gap: GapCard<'_>, choices: impl FnOnce(&mut Ui)) {
     let theme = Theme::get(ui);
     framed(ui, None, Margin::same(12), |ui| {
         let (_, row) = ui.allocate_space(vec2(ui.available_width(), 24.0));
-        let builder = UiBuilder::new()
-            .id_salt("gap actions")
-            .max_rect(row)
-            .layout(egui::Layout::right_to_left(egui::Align::Center));
+        let builder = UiBuilder::new().id_salt("gap actions").max_rect(row).layout(egui::Layout::right_to_left(egui::Align::Center));
         let mut right = ui.new_child(builder);
         copy_button(&mut right, "Copy", || gap.remedy.to_owned());
         choices(&mut right);

@@ -3,10 +3,7 @@
 //! Painted directly: dashes, gaps, labels at the axis and the tooltip follow
 //! the design to the pixel, and nothing pans or zooms.
 
-use egui::{
-    Color32, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
-    pos2, vec2,
-};
+use egui::{Color32, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::chart_hover;
 use super::marks::{LayerHue, Level, swatch};
@@ -158,9 +155,7 @@ pub(super) fn stacked(data: &ChartData) -> Vec<Vec<Option<f64>>> {
 
 fn highest(data: &ChartData) -> f64 {
     let values: Vec<f64> = match data.kind {
-        ChartKind::Line => {
-            data.series.iter().flat_map(|s| s.points.iter().filter_map(|p| p.1)).collect()
-        }
+        ChartKind::Line => data.series.iter().flat_map(|s| s.points.iter().filter_map(|p| p.1)).collect(),
         _ => stacked(data).into_iter().flatten().flatten().collect(),
     };
     let target = data.target.as_ref().map_or(0.0, |(value, _)| *value);
@@ -171,10 +166,7 @@ fn highest(data: &ChartData) -> f64 {
 pub(super) fn step(max: f64) -> f64 {
     let rough = max.max(f64::MIN_POSITIVE) / 4.0;
     let power = 10f64.powf(rough.log10().floor());
-    let factor = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .into_iter()
-        .find(|factor| factor * power >= rough * 0.999)
-        .unwrap_or(10.0);
+    let factor = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= rough * 0.999).unwrap_or(10.0);
     factor * power
 }
 
@@ -193,8 +185,7 @@ fn axes(ui: &Ui, data: &ChartData, rect: Rect) -> Frame {
     let step = data.y_max.and_then(even_step).unwrap_or_else(|| step(highest));
     let count = (highest / step - 1e-9).ceil().max(1.0) as usize;
     let y_max = data.y_max.unwrap_or(step * count as f64);
-    let ticks: Vec<f64> =
-        (0..=count).map(|tick| tick as f64 * step).filter(|y| *y <= y_max * 1.001).collect();
+    let ticks: Vec<f64> = (0..=count).map(|tick| tick as f64 * step).filter(|y| *y <= y_max * 1.001).collect();
     let texts: Vec<_> = ticks
         .iter()
         .map(|y| {
@@ -203,10 +194,7 @@ fn axes(ui: &Ui, data: &ChartData, rect: Rect) -> Frame {
         })
         .collect();
     let widest = texts.iter().map(|text| text.size().x).fold(0.0, f32::max);
-    let plot = Rect::from_min_max(
-        pos2((rect.left() + widest + 8.0).round(), rect.top() + 7.0),
-        pos2(rect.right() - 12.0, rect.bottom() - 20.0),
-    );
+    let plot = Rect::from_min_max(pos2((rect.left() + widest + 8.0).round(), rect.top() + 7.0), pos2(rect.right() - 12.0, rect.bottom() - 20.0));
     let frame = Frame { plot, x: x_range(data), y_max };
     for (y, text) in ticks.iter().zip(texts) {
         let at = frame.y_of(*y).round();
@@ -250,8 +238,7 @@ fn lines(painter: &Painter, theme: &Theme, data: &ChartData, frame: &Frame) {
         let values = series.points.iter().map(|(x, y)| (*x, *y));
         for run in runs(values, frame) {
             if data.series.len() == 1 {
-                let floor: Vec<Pos2> =
-                    run.iter().map(|point| pos2(point.x, frame.plot.bottom())).collect();
+                let floor: Vec<Pos2> = run.iter().map(|point| pos2(point.x, frame.plot.bottom())).collect();
                 band(painter, &run, &floor, color.gamma_multiply(0.14));
             }
             stroke(painter, run, color, series.modelled);
@@ -270,8 +257,7 @@ fn areas(painter: &Painter, theme: &Theme, data: &ChartData, frame: &Frame) {
             0 => vec![0.0; tops[0].len()],
             _ => tops[index - 1].iter().map(|top| top.unwrap_or(0.0)).collect(),
         };
-        let floors: Vec<Option<f64>> =
-            tops[index].iter().zip(&below).map(|(top, below)| top.map(|_| *below)).collect();
+        let floors: Vec<Option<f64>> = tops[index].iter().zip(&below).map(|(top, below)| top.map(|_| *below)).collect();
         let upper = runs(values, frame);
         let lower = runs(xs.zip(floors), frame);
         for (upper, lower) in upper.into_iter().zip(lower) {
@@ -365,55 +351,5 @@ fn target(ui: &Ui, data: &ChartData, frame: &Frame) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn axes_have_three_to_six_marks() {
-        for max in [0.004, 0.87, 1.0, 1.2, 3.0, 7.0, 42.0, 99.0, 100.0, 20_052.0] {
-            let marks = (max / step(max)).ceil();
-            assert!((2.0..=5.0).contains(&marks), "{max}: {marks}");
-        }
-    }
-
-    #[test]
-    fn a_given_top_is_a_tick() {
-        for (top, wanted) in [(1.2, Some(0.4)), (100.0, Some(25.0)), (1.0, Some(0.25)), (0.7, None)] {
-            let step = even_step(top);
-            let same = step.zip(wanted).map_or(step == wanted, |(a, b)| (a - b).abs() < 1e-9);
-            assert!(same, "{top}: {step:?}");
-        }
-    }
-
-    #[test]
-    fn missing_time_is_a_gap() {
-        let plot = Rect::from_min_size(Pos2::ZERO, vec2(100.0, 100.0));
-        let frame = Frame { plot, x: (0.0, 3.0), y_max: 10.0 };
-        let values = [(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0)), (3.0, Some(3.0))];
-        let lengths: Vec<usize> = runs(values.into_iter(), &frame).iter().map(Vec::len).collect();
-        assert_eq!(lengths, [1, 2]);
-    }
-
-    #[test]
-    fn a_stack_is_unknown_where_a_part_is() {
-        let series = |values: [Option<f64>; 2]| Series {
-            name: String::new(),
-            points: vec![(0.0, values[0]), (1.0, values[1])],
-            hue: Hue::Rest,
-            modelled: false,
-        };
-        let data = ChartData {
-            title: String::new(),
-            caption: String::new(),
-            conclusion: String::new(),
-            kind: ChartKind::Stacked,
-            series: vec![series([Some(1.0), Some(1.0)]), series([Some(2.0), None])],
-            y_max: None,
-            target: None,
-            x_ticks: Vec::new(),
-            y_words: |y| y.to_string(),
-            x_words: |x| x.to_string(),
-        };
-        assert_eq!(stacked(&data)[1], [Some(3.0), None]);
-    }
-}
+#[path = "chart_tests.rs"]
+mod tests;

@@ -7,12 +7,7 @@ use super::overlay::{popup_frame, tooltip_rows};
 use crate::ui::theme::Theme;
 
 /// Shows the sample that is pointed at; its x.
-pub(super) fn show(
-    ui: &Ui,
-    data: &ChartData,
-    frame: &Frame,
-    response: &Response,
-) -> Option<f64> {
+pub(super) fn show(ui: &Ui, data: &ChartData, frame: &Frame, response: &Response) -> Option<f64> {
     let xs: Vec<f64> = data.series.first()?.points.iter().map(|point| point.0).collect();
     let index = match response.hover_pos().filter(|at| frame.plot.contains(*at)) {
         Some(at) => nearest(&xs, frame, at.x)?,
@@ -30,8 +25,7 @@ pub(super) fn show(
         .collect();
     let rows: Vec<(&str, &str)> = rows.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let anchor = PopupAnchor::Position(pos2(frame.x_of(x) + 8.0, frame.plot.center().y));
-    let mut tooltip =
-        Tooltip::always_open(ui.ctx().clone(), ui.layer_id(), response.id, anchor);
+    let mut tooltip = Tooltip::always_open(ui.ctx().clone(), ui.layer_id(), response.id, anchor);
     tooltip.popup = tooltip.popup.frame(popup_frame(Theme::get(ui)));
     tooltip.show(|ui| tooltip_rows(ui, &(data.x_words)(x), &rows));
     Some(x)
@@ -51,10 +45,7 @@ fn by_keys(ui: &Ui, response: &Response, count: usize) -> Option<usize> {
     ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
     let id = response.id.with("sample");
     let (left, right) = ui.input_mut(|input| {
-        (
-            input.count_and_consume_key(Modifiers::NONE, Key::ArrowLeft),
-            input.count_and_consume_key(Modifiers::NONE, Key::ArrowRight),
-        )
+        (input.count_and_consume_key(Modifiers::NONE, Key::ArrowLeft), input.count_and_consume_key(Modifiers::NONE, Key::ArrowRight))
     });
     let before = ui.data(|memory| memory.get_temp::<usize>(id)).unwrap_or(count - 1);
     let index = (before + right).saturating_sub(left).min(count - 1);
@@ -70,9 +61,7 @@ fn hairline(ui: &Ui, data: &ChartData, frame: &Frame, index: usize, x: f64) {
     let tops = match data.kind {
         ChartKind::Bars => return,
         ChartKind::Stacked => stacked(data),
-        ChartKind::Line => {
-            data.series.iter().map(|s| s.points.iter().map(|p| p.1).collect()).collect()
-        }
+        ChartKind::Line => data.series.iter().map(|s| s.points.iter().map(|p| p.1).collect()).collect(),
     };
     for (series, tops) in data.series.iter().zip(tops) {
         if let Some(Some(y)) = tops.get(index) {

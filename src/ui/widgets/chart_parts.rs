@@ -70,10 +70,8 @@ const TILES_MAX: usize = 12;
 
 /// Memory by pattern, `height` tall: largest first; the caller sums "other".
 pub fn treemap(ui: &mut Ui, tiles: &[Tile], height: f32) -> Response {
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
-    let words: Vec<String> =
-        tiles.iter().map(|tile| format!("{} {}", tile.name, tile.size)).collect();
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let words: Vec<String> = tiles.iter().map(|tile| format!("{} {}", tile.name, tile.size)).collect();
     let name = words.join(", ");
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &name));
     let mut sorted: Vec<&Tile> = tiles.iter().filter(|tile| tile.value > 0.0).collect();
@@ -99,11 +97,8 @@ fn squarified(tiles: &[&Tile], rect: Rect) -> Vec<Rect> {
         cut += 1;
     }
     let share = (first / sum) as f32;
-    let (one, other) = if rect.width() >= rect.height() {
-        rect.split_left_right_at_fraction(share)
-    } else {
-        rect.split_top_bottom_at_fraction(share)
-    };
+    let (one, other) =
+        if rect.width() >= rect.height() { rect.split_left_right_at_fraction(share) } else { rect.split_top_bottom_at_fraction(share) };
     let mut rects = squarified(&tiles[..cut], one);
     rects.extend(squarified(&tiles[cut..], other));
     rects
@@ -169,16 +164,9 @@ pub fn sparkline(ui: &mut Ui, scores: &[u8], name: &str) -> Response {
 }
 
 /// A finding's two bars, `now` measured and `then` modelled: (value, words, name).
-pub fn before_after(
-    ui: &mut Ui,
-    now: (f64, &str, &str),
-    then: (f64, &str, &str),
-    hue: Hue,
-    height: f32,
-) -> Response {
+pub fn before_after(ui: &mut Ui, now: (f64, &str, &str), then: (f64, &str, &str), hue: Hue, height: f32) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let name = format!("{} {}, {} {} modelled", now.2, now.1, then.2, then.1);
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &name));
     let plot = Rect::from_min_max(rect.min + vec2(0.0, 18.0), rect.max - vec2(0.0, 20.0));

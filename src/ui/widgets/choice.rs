@@ -1,8 +1,8 @@
 //! Choosing: dropdowns, checkboxes, segments and chip filters.
 
 use egui::{
-    Color32, CornerRadius, CursorIcon, EventFilter, Id, Key, Modifiers, Popup,
-    PopupCloseBehavior, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Color32, CornerRadius, CursorIcon, EventFilter, Id, Key, Modifiers, Popup, PopupCloseBehavior, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::field::field_label;
@@ -13,13 +13,7 @@ use crate::ui::icons::{self, Face};
 use crate::ui::theme::{Theme, height, radius};
 
 /// A box of 32 that opens a list; `chosen` indexes `options`. True when changed.
-pub fn dropdown(
-    ui: &mut Ui,
-    label: &str,
-    options: &[&str],
-    chosen: &mut usize,
-    width: f32,
-) -> bool {
+pub fn dropdown(ui: &mut Ui, label: &str, options: &[&str], chosen: &mut usize, width: f32) -> bool {
     ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 0.0;
@@ -65,17 +59,14 @@ fn dropdown_box(ui: &mut Ui, label: &str, current: &str, width: f32) -> Response
 /// A square of 16 with its words; true when changed.
 pub fn checkbox(ui: &mut Ui, checked: &mut bool, label: &str) -> Response {
     let theme = Theme::get(ui);
-    let text =
-        paint::line(ui.painter(), label, Type::BODY, theme.text, ui.available_width() - 24.0);
+    let text = paint::line(ui.painter(), label, Type::BODY, theme.text, ui.available_width() - 24.0);
     let size = vec2(24.0 + text.size().x, height::BUTTON_SMALL);
     let (rect, mut response) = ui.allocate_exact_size(size, Sense::click());
     if response.clicked() {
         *checked = !*checked;
         response.mark_changed();
     }
-    response.widget_info(|| {
-        WidgetInfo::selected(Role::CheckBox, ui.is_enabled(), *checked, label)
-    });
+    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, ui.is_enabled(), *checked, label));
     let center = pos2(rect.left() + 8.0, rect.center().y);
     let square = Rect::from_center_size(center, Vec2::splat(16.0));
     let (fill, edge) = match (*checked, response.hovered()) {
@@ -105,20 +96,9 @@ pub enum SegmentSize {
 
 /// Two to five words in a track, one active. One tab stop; ← and → move.
 /// `name` is what is being chosen. True when changed.
-pub fn segments(
-    ui: &mut Ui,
-    name: &str,
-    words: &[&str],
-    active: &mut usize,
-    size: SegmentSize,
-) -> bool {
+pub fn segments(ui: &mut Ui, name: &str, words: &[&str], active: &mut usize, size: SegmentSize) -> bool {
     let theme = Theme::get(ui);
-    let galleys: Vec<_> = words
-        .iter()
-        .map(|word| {
-            paint::line(ui.painter(), word, Type::HEAD, Color32::PLACEHOLDER, f32::INFINITY)
-        })
-        .collect();
+    let galleys: Vec<_> = words.iter().map(|word| paint::line(ui.painter(), word, Type::HEAD, Color32::PLACEHOLDER, f32::INFINITY)).collect();
     let inset = if size == SegmentSize::Small { 2.0 } else { 3.0 };
     let tall = if size == SegmentSize::Small { 24.0 } else { 30.0 };
     let widths: Vec<f32> = match size {
@@ -153,9 +133,7 @@ fn segment(ui: &Ui, at: Rect, id: Id, word: &str, active: bool) -> Response {
     let theme = Theme::get(ui);
     let sense = if active { Sense::click() } else { Sense::CLICK };
     let response = ui.interact(at, id, sense);
-    response.widget_info(|| {
-        WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), active, word)
-    });
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), active, word));
     if active {
         ui.painter().rect_filled(at, CornerRadius::same(radius::TAG), theme.bg_active);
         paint::focus_ring(ui, &response, at, radius::TAG);
@@ -172,10 +150,7 @@ fn step_segments(ui: &Ui, track: Id, count: usize, active: &mut usize) {
     let filter = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
     let (left, right) = ui.input_mut(|input| {
-        (
-            input.count_and_consume_key(Modifiers::NONE, Key::ArrowLeft),
-            input.count_and_consume_key(Modifiers::NONE, Key::ArrowRight),
-        )
+        (input.count_and_consume_key(Modifiers::NONE, Key::ArrowLeft), input.count_and_consume_key(Modifiers::NONE, Key::ArrowRight))
     });
     let moved = (*active + right).saturating_sub(left).min(count.saturating_sub(1));
     if moved != *active {
@@ -188,11 +163,7 @@ fn step_segments(ui: &Ui, track: Id, count: usize, active: &mut usize) {
 /// A filter that opens a checklist: "Layer ⌄", or "Layer: Redis ×" when set.
 /// `chosen` has one entry an option; none chosen means no filter. True when changed.
 pub fn chip_filter(ui: &mut Ui, name: &str, options: &[&str], chosen: &mut [bool]) -> bool {
-    let words: Vec<&str> = options
-        .iter()
-        .zip(chosen.iter())
-        .filter_map(|(option, chosen)| chosen.then_some(*option))
-        .collect();
+    let words: Vec<&str> = options.iter().zip(chosen.iter()).filter_map(|(option, chosen)| chosen.then_some(*option)).collect();
     let text = match words.as_slice() {
         [] => name.to_owned(),
         [one] => format!("{name}: {one}"),
@@ -205,16 +176,12 @@ pub fn chip_filter(ui: &mut Ui, name: &str, options: &[&str], chosen: &mut [bool
     }
     let mut changed = false;
     let frame = menu_frame(Theme::get(ui)).inner_margin(8);
-    Popup::menu(&response)
-        .gap(4.0)
-        .frame(frame)
-        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| {
-            ui.spacing_mut().item_spacing.y = 2.0;
-            for (option, on) in options.iter().zip(chosen.iter_mut()) {
-                changed |= checkbox(ui, on, option).changed();
-            }
-        });
+    Popup::menu(&response).gap(4.0).frame(frame).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for (option, on) in options.iter().zip(chosen.iter_mut()) {
+            changed |= checkbox(ui, on, option).changed();
+        }
+    });
     changed
 }
 

@@ -1,9 +1,6 @@
 //! Text fields: a label above, a box of 32, an error sentence under it.
 
-use egui::{
-    Align2, Color32, Frame, Margin, Rect, Response, Role, Sense, TextEdit, Ui, UiBuilder,
-    WidgetInfo, pos2, vec2,
-};
+use egui::{Align2, Color32, Frame, Margin, Rect, Response, Role, Sense, TextEdit, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::marks::key_cap_size;
 use super::overlay::hint;
@@ -115,15 +112,11 @@ impl<'a> Field<'a> {
 
     pub fn show(self, ui: &mut Ui) -> FieldResponse {
         let width = self.width.unwrap_or_else(|| ui.available_width());
-        ui.allocate_ui_with_layout(
-            vec2(width, 0.0),
-            egui::Layout::top_down(egui::Align::Min),
-            |ui| {
-                ui.set_width(width);
-                ui.spacing_mut().item_spacing.y = 0.0;
-                self.column(ui, width)
-            },
-        )
+        ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
+            ui.set_width(width);
+            ui.spacing_mut().item_spacing.y = 0.0;
+            self.column(ui, width)
+        })
         .inner
     }
 
@@ -170,21 +163,9 @@ impl<'a> Field<'a> {
             .align(Align2::LEFT_CENTER)
             .min_size(inside.size())
             .desired_width(inside.width());
-        let response = ui
-            .scope_builder(UiBuilder::new().max_rect(inside), |ui| ui.add(edit))
-            .inner
-            .accessible_name(self.label);
+        let response = ui.scope_builder(UiBuilder::new().max_rect(inside), |ui| ui.add(edit)).inner.accessible_name(self.label);
         let edge = if self.error.is_some() { theme.critical.fg } else { theme.line };
-        let stroke = egui::Stroke::new(1.0, edge);
-        let corners = egui::CornerRadius::same(radius::CONTROL);
-        let shape = egui::epaint::RectShape::new(
-            rect,
-            corners,
-            theme.bg_field,
-            stroke,
-            egui::StrokeKind::Inside,
-        );
-        ui.painter().set(background, shape);
+        ui.painter().set(background, field_box(rect, theme.bg_field, edge));
         paint::focus_ring(ui, &response, rect, radius::CONTROL);
         if let Some(error) = self.error {
             error_sentence(ui, error, width);
@@ -193,14 +174,14 @@ impl<'a> Field<'a> {
     }
 }
 
-fn trailing_button(
-    ui: &Ui,
-    at: Rect,
-    id: egui::Id,
-    icon: Icon,
-    name: &str,
-    field: &str,
-) -> bool {
+/// The box behind the text, filled in once the text is laid out.
+fn field_box(rect: Rect, fill: Color32, edge: Color32) -> egui::epaint::RectShape {
+    let corners = egui::CornerRadius::same(radius::CONTROL);
+    let stroke = egui::Stroke::new(1.0, edge);
+    egui::epaint::RectShape::new(rect, corners, fill, stroke, egui::StrokeKind::Inside)
+}
+
+fn trailing_button(ui: &Ui, at: Rect, id: egui::Id, icon: Icon, name: &str, field: &str) -> bool {
     let theme = Theme::get(ui);
     let response = ui.interact(at, id.with("trailing"), Sense::click());
     let full = format!("{name} {field}");
@@ -222,8 +203,7 @@ pub fn field_label(ui: &mut Ui, label: &str) {
 /// What is wrong with the input above, in the critical colour.
 fn error_sentence(ui: &mut Ui, error: &str, width: f32) {
     let theme = Theme::get(ui);
-    let galley =
-        paint::wrapped(ui.painter(), error, Type::LABEL, theme.critical.fg, width - 20.0);
+    let galley = paint::wrapped(ui.painter(), error, Type::LABEL, theme.critical.fg, width - 20.0);
     let size = vec2(width, galley.size().y + 8.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, error));
@@ -234,19 +214,6 @@ fn error_sentence(ui: &mut Ui, error: &str, width: f32) {
 }
 
 /// A search field with a magnifier; `keys` names the key that focuses it.
-pub fn search_field(
-    ui: &mut Ui,
-    value: &mut String,
-    hint: &str,
-    keys: &str,
-    width: f32,
-) -> Response {
-    Field::new(hint, value)
-        .hide_label()
-        .hint(hint)
-        .leading(icons::MAGNIFYING_GLASS)
-        .keys(keys)
-        .width(width)
-        .show(ui)
-        .response
+pub fn search_field(ui: &mut Ui, value: &mut String, hint: &str, keys: &str, width: f32) -> Response {
+    Field::new(hint, value).hide_label().hint(hint).leading(icons::MAGNIFYING_GLASS).keys(keys).width(width).show(ui).response
 }

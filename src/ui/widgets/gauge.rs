@@ -1,8 +1,6 @@
 //! Measures against a target: gauges, the request path, bars, progress.
 
-use egui::{
-    Color32, CornerRadius, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{Color32, CornerRadius, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::marks::LayerHue;
 use super::paint;
@@ -43,8 +41,7 @@ const VERDICT_WIDTH: f32 = 92.0;
 /// Draws a gauge as wide as there is room.
 pub fn gauge(ui: &mut Ui, gauge: Gauge<'_>) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 54.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 54.0), Sense::hover());
     let name = gauge_name(&gauge);
     response.widget_info(|| WidgetInfo::labeled(Role::Meter, true, &name));
     let painter = ui.painter();
@@ -52,9 +49,7 @@ pub fn gauge(ui: &mut Ui, gauge: Gauge<'_>) -> Response {
     let (icon, words, color) = match gauge.verdict {
         Verdict::Met => ((icons::CHECK_CIRCLE, Face::Fill), "on target", theme.good.fg),
         Verdict::Missed => ((icons::WARNING, Face::Fill), "off target", theme.high.fg),
-        Verdict::NotMeasured(_) => {
-            ((icons::CIRCLE_DASHED, Face::Regular), "not measured", theme.text_muted)
-        }
+        Verdict::NotMeasured(_) => ((icons::CIRCLE_DASHED, Face::Regular), "not measured", theme.text_muted),
     };
     let y = top + 9.0;
     let x = paint::text_right(painter, pos2(right, y), words, Type::HEAD, color);
@@ -258,8 +253,7 @@ pub fn score_cell(ui: &mut Ui, layer: LayerHue, score: Option<u8>) -> Response {
 /// Progress of known length, 0–1; 4 high, as wide as there is room.
 pub fn progress_bar(ui: &mut Ui, name: &str, share: f32) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 4.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 4.0), Sense::hover());
     response.widget_info(|| {
         let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, name);
         info.value = Some(f64::from(share));

@@ -1,8 +1,6 @@
 //! Severity, outcome, layer and environment marks, tags and key caps.
 
-use egui::{
-    Color32, CornerRadius, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
-};
+use egui::{Color32, CornerRadius, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::overlay::hint;
 use super::paint;
@@ -106,8 +104,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 4] =
-        [Self::Passed, Self::NotChecked, Self::DoesNotApply, Self::Dismissed];
+    pub const ALL: [Self; 4] = [Self::Passed, Self::NotChecked, Self::DoesNotApply, Self::Dismissed];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -158,13 +155,7 @@ impl Environment {
 }
 
 /// An icon in a square of `size`; `name` is its accessible name and tooltip.
-pub fn icon_mark(
-    ui: &mut Ui,
-    (icon, face): (Icon, Face),
-    size: f32,
-    color: Color32,
-    name: &str,
-) -> Response {
+pub fn icon_mark(ui: &mut Ui, (icon, face): (Icon, Face), size: f32, color: Color32, name: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(size), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     paint::icon(ui.painter(), rect.center(), icon, face, size, color);
@@ -204,9 +195,7 @@ pub fn outcome_tag(ui: &mut Ui, outcome: Outcome) -> Response {
     let theme = Theme::get(ui);
     let icon = Some((outcome.icon(), outcome.color(theme)));
     let look = match outcome {
-        Outcome::Passed => {
-            TagLook { icon, text: theme.good.fg, ..TagLook::tint(theme.good.tint) }
-        }
+        Outcome::Passed => TagLook { icon, text: theme.good.fg, ..TagLook::tint(theme.good.tint) },
         _ => TagLook { icon, text: theme.text_muted, ..TagLook::outline(theme.line) },
     };
     paint_tag(ui, outcome.word(), look)
@@ -307,8 +296,7 @@ pub fn swatch(ui: &mut Ui, color: Color32, word: &str) -> Response {
     let size = vec2(14.0 + galley.size().x, Type::LABEL.line());
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, word));
-    let square =
-        Rect::from_center_size(pos2(rect.left() + 4.0, rect.center().y), Vec2::splat(8.0));
+    let square = Rect::from_center_size(pos2(rect.left() + 4.0, rect.center().y), Vec2::splat(8.0));
     ui.painter().rect_filled(square, CornerRadius::same(radius::BAR), color);
     paint::left(ui.painter(), rect.left() + 14.0, rect.center().y, galley);
     response

@@ -1,8 +1,8 @@
 //! What lies over the page: tooltips, menus, dialogs.
 
 use egui::{
-    Color32, CornerRadius, CursorIcon, Frame, Id, InnerResponse, Key, Margin, Modal, Modifiers,
-    Popup, Response, Role, Sense, Stroke, Tooltip, Ui, WidgetInfo, pos2, vec2,
+    Color32, CornerRadius, CursorIcon, Frame, Id, InnerResponse, Key, Margin, Modal, Modifiers, Popup, Response, Role, Sense, Stroke, Tooltip, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 use super::button::{Button, Kind};
@@ -86,12 +86,7 @@ pub fn menu_frame(theme: &Theme) -> Frame {
 }
 
 /// One line of a menu; `keys` is shown at its right ("Ctrl C").
-pub fn menu_item(
-    ui: &mut Ui,
-    icon: impl Into<Option<Icon>>,
-    label: &str,
-    keys: &str,
-) -> Response {
+pub fn menu_item(ui: &mut Ui, icon: impl Into<Option<Icon>>, label: &str, keys: &str) -> Response {
     let theme = Theme::get(ui);
     ui.spacing_mut().item_spacing.y = 0.0;
     let icon = icon.into();
@@ -139,12 +134,7 @@ pub struct Dialog<'a> {
 impl Dialog<'_> {
     /// Shows it over everything; `None` while it stays open. Esc and a click
     /// beside it cancel; Enter confirms unless destructive or blocked.
-    pub fn show(
-        &self,
-        ctx: &egui::Context,
-        id: impl std::hash::Hash + std::fmt::Debug,
-        fields: impl FnOnce(&mut Ui),
-    ) -> Option<Answer> {
+    pub fn show(&self, ctx: &egui::Context, id: impl std::hash::Hash + std::fmt::Debug, fields: impl FnOnce(&mut Ui)) -> Option<Answer> {
         let theme = Theme::of(ctx);
         let frame = Frame::NONE
             .fill(theme.bg_card)
@@ -152,10 +142,7 @@ impl Dialog<'_> {
             .shadow(shadow::DIALOG)
             .corner_radius(CornerRadius::same(radius::CARD))
             .inner_margin(Margin::same(16));
-        let modal = Modal::new(Id::unique(id))
-            .frame(frame)
-            .backdrop_color(Color32::from_black_alpha(110))
-            .show(ctx, |ui| self.content(ui, fields));
+        let modal = Modal::new(Id::unique(id)).frame(frame).backdrop_color(Color32::from_black_alpha(110)).show(ctx, |ui| self.content(ui, fields));
         let enter = modal.is_top_modal
             && !self.destructive
             && self.blocked.is_none()
@@ -182,11 +169,7 @@ impl Dialog<'_> {
             ui.spacing_mut().item_spacing.x = space::S;
             let confirm = Button::new(kind, self.confirm).blocked(self.blocked).show(ui);
             let cancel = Button::new(Kind::Ghost, "Cancel").show(ui);
-            if confirm.clicked() {
-                Some(Answer::Confirmed)
-            } else {
-                cancel.clicked().then_some(Answer::Cancelled)
-            }
+            if confirm.clicked() { Some(Answer::Confirmed) } else { cancel.clicked().then_some(Answer::Cancelled) }
         })
         .inner
     }

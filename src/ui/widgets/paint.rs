@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
-use egui::{
-    Align, Color32, CornerRadius, Galley, Painter, Pos2, Rect, Response, Shape, Stroke,
-    StrokeKind, Ui, pos2,
-};
+use egui::{Align, Color32, CornerRadius, Galley, Painter, Pos2, Rect, Response, Shape, Stroke, StrokeKind, Ui, pos2};
 
 use crate::ui::fonts::Type;
 use crate::ui::icons::{Face, Icon};
@@ -23,13 +20,7 @@ pub fn line(painter: &Painter, text: &str, style: Type, color: Color32, width: f
 }
 
 /// Text wrapped at `width` points.
-pub fn wrapped(
-    painter: &Painter,
-    text: &str,
-    style: Type,
-    color: Color32,
-    width: f32,
-) -> Arc<Galley> {
+pub fn wrapped(painter: &Painter, text: &str, style: Type, color: Color32, width: f32) -> Arc<Galley> {
     let mut job = job(text, style, color);
     job.wrap.max_width = width.max(1.0);
     painter.layout_job(job)
@@ -41,13 +32,7 @@ fn job(text: &str, style: Type, color: Color32) -> LayoutJob {
 
 /// The text format of `style` in `color`.
 pub fn format(style: Type, color: Color32) -> TextFormat {
-    TextFormat {
-        font_id: style.font(),
-        color,
-        line_height: Some(style.line()),
-        valign: Align::Center,
-        ..TextFormat::default()
-    }
+    TextFormat { font_id: style.font(), color, line_height: Some(style.line()), valign: Align::Center, ..TextFormat::default() }
 }
 
 /// A galley put down with its left edge at `x` and its middle at `y`; the x where it ends.
@@ -66,14 +51,7 @@ pub fn right(painter: &Painter, x: f32, y: f32, galley: Arc<Galley>) -> f32 {
 }
 
 /// Text at a left edge; the x where it ends.
-pub fn text_left(
-    painter: &Painter,
-    at: Pos2,
-    text: &str,
-    style: Type,
-    color: Color32,
-    width: f32,
-) -> f32 {
+pub fn text_left(painter: &Painter, at: Pos2, text: &str, style: Type, color: Color32, width: f32) -> f32 {
     left(painter, at.x, at.y, line(painter, text, style, color, width))
 }
 
@@ -118,13 +96,7 @@ pub fn ring(painter: &Painter, rect: Rect, radius: u8, color: Color32) {
 /// The dashed outline of a shape that is modelled or absent.
 pub fn dashed_rect(painter: &Painter, rect: Rect, color: Color32) {
     let inside = rect.shrink(0.5);
-    let path = [
-        inside.left_top(),
-        inside.right_top(),
-        inside.right_bottom(),
-        inside.left_bottom(),
-        inside.left_top(),
-    ];
+    let path = [inside.left_top(), inside.right_top(), inside.right_bottom(), inside.left_bottom(), inside.left_top()];
     painter.extend(Shape::dashed_line(&path, Stroke::new(1.0, color), DASH.0, DASH.1));
 }
 

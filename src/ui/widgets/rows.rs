@@ -1,10 +1,7 @@
 //! Rows of fixed height: findings, the plan, evidence, facts; and the list
 //! that holds them with one tab stop.
 
-use egui::{
-    CornerRadius, EventFilter, Id, Key, Modifiers, Rect, Response, Role, ScrollArea, Sense,
-    Stroke, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, EventFilter, Id, Key, Modifiers, Rect, Response, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::gauge::spoken;
 use super::marks::{LayerHue, Level};
@@ -37,9 +34,7 @@ pub fn row_list(
     let mut result = ListResponse::default();
     let stop = selected.unwrap_or(0).min(count.saturating_sub(1));
     let moved = step_list(ui, list, stop, count);
-    if ui.memory(|memory| memory.has_focus(list.with(stop)))
-        && ui.input(|input| input.key_pressed(Key::Enter))
-    {
+    if ui.memory(|memory| memory.has_focus(list.with(stop))) && ui.input(|input| input.key_pressed(Key::Enter)) {
         result.activated = Some(stop);
     }
     let mut scroll = ScrollArea::vertical().id_salt(list).auto_shrink([false, true]);
@@ -147,9 +142,7 @@ impl FindingRow<'_> {
 /// Paints a finding, 52 high, in the rectangle of `response`; for [`row_list`].
 pub fn finding_row(ui: &Ui, response: &Response, row: FindingRow<'_>, selected: bool) {
     let theme = Theme::get(ui);
-    response.widget_info(|| {
-        WidgetInfo::selected(Role::ListBoxOption, true, selected, row.accessible_name())
-    });
+    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, selected, row.accessible_name()));
     let rect = response.rect;
     let painter = ui.painter();
     let left = rect.left();
@@ -206,9 +199,7 @@ impl PlanRow<'_> {
 /// Paints a step, 56 high, in the rectangle of `response`; for [`row_list`].
 pub fn plan_row(ui: &Ui, response: &Response, row: PlanRow<'_>, selected: bool) {
     let theme = Theme::get(ui);
-    response.widget_info(|| {
-        WidgetInfo::selected(Role::ListBoxOption, true, selected, row.accessible_name())
-    });
+    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, selected, row.accessible_name()));
     let rect = response.rect;
     let painter = ui.painter();
     let y = rect.center().y - 0.5;
@@ -277,8 +268,7 @@ fn evidence_row(ui: &mut Ui, index: usize, name: &str) -> Rect {
 /// Captions over values in one outlined row of 52: gain, basis, confidence …
 pub fn facts(ui: &mut Ui, facts: &[(&str, &str)]) {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 52.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 52.0), Sense::hover());
     let words: Vec<String> = facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let name = spoken(&words.join(", "));
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &name));
@@ -316,14 +306,7 @@ pub fn definition(ui: &mut Ui, name: &str, words: &str, mono: bool) {
 }
 
 /// One station of a request: what the layer does and the finding there.
-pub fn request_step(
-    ui: &mut Ui,
-    layer: LayerHue,
-    words: &str,
-    finding: Option<(Level, &str)>,
-    current: bool,
-    width: f32,
-) -> Response {
+pub fn request_step(ui: &mut Ui, layer: LayerHue, words: &str, finding: Option<(Level, &str)>, current: bool, width: f32) -> Response {
     let theme = Theme::get(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(width, 40.0), Sense::click());
     let count = finding.map_or(String::new(), |(level, rank)| format!(", {} {rank}", level.word()));

@@ -1,8 +1,6 @@
 //! The frame of every page: the sidebar's items and the top bar.
 
-use egui::{
-    CornerRadius, CursorIcon, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, CursorIcon, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::marks::{Environment, LayerHue};
 use super::overlay::hint;
@@ -34,16 +32,7 @@ pub struct NavItem<'a> {
 
 impl<'a> NavItem<'a> {
     pub fn new(icon: Icon, label: &'a str) -> Self {
-        Self {
-            icon,
-            label,
-            count: "",
-            selected: false,
-            blocked: None,
-            layer: None,
-            rail: false,
-            busy: false,
-        }
+        Self { icon, label, count: "", selected: false, blocked: None, layer: None, rail: false, busy: false }
     }
 
     pub fn of_layer(layer: LayerHue) -> Self {
@@ -110,12 +99,7 @@ pub fn sidebar_item(ui: &mut Ui, item: NavItem<'_>) -> Response {
 }
 
 /// The current store, 44 high; its click opens a menu of stores.
-pub fn store_switcher(
-    ui: &mut Ui,
-    environment: Environment,
-    name: &str,
-    word: &str,
-) -> Response {
+pub fn store_switcher(ui: &mut Ui, environment: Environment, name: &str, word: &str) -> Response {
     let theme = Theme::get(ui);
     let size = vec2(ui.available_width(), 44.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
@@ -140,16 +124,9 @@ pub fn store_switcher(
 }
 
 /// A service and its latency, 24 high: "Cloudflare 148 ms", "Redis not set up".
-pub fn connection_row(
-    ui: &mut Ui,
-    layer: LayerHue,
-    name: &str,
-    latency: &str,
-    connected: bool,
-) -> Response {
+pub fn connection_row(ui: &mut Ui, layer: LayerHue, name: &str, latency: &str, connected: bool) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
     let label = format!("{name}, {latency}");
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
     let y = rect.center().y;
@@ -167,8 +144,7 @@ pub fn connection_row(
 /// "Connections" and, always on screen, "Read-only".
 pub fn connections_head(ui: &mut Ui) {
     let theme = Theme::get(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, "Connections, read-only"));
     let y = rect.center().y;
     let at = pos2(rect.left() + 8.0, y);
@@ -189,10 +165,7 @@ pub fn top_bar(ui: &mut Ui, title: &str, caption: &str, actions: impl FnOnce(&mu
     response.widget_info(|| WidgetInfo::labeled(Role::Heading, true, title));
     paint::rule(ui.painter(), rect.x_range(), rect.bottom() - 1.0, theme.line_subtle);
     let inside = rect.shrink2(vec2(space::PAGE_X, 0.0));
-    let builder = UiBuilder::new()
-        .id_salt("top bar")
-        .max_rect(inside)
-        .layout(egui::Layout::right_to_left(egui::Align::Center));
+    let builder = UiBuilder::new().id_salt("top bar").max_rect(inside).layout(egui::Layout::right_to_left(egui::Align::Center));
     let mut child = ui.new_child(builder);
     child.spacing_mut().item_spacing.x = space::S;
     actions(&mut child);

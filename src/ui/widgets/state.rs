@@ -52,13 +52,7 @@ impl Condition {
 
 /// A card with an icon, a title, one sentence and at most one action.
 /// True when the action was chosen.
-pub fn page_state(
-    ui: &mut Ui,
-    condition: Condition,
-    title: &str,
-    sentence: &str,
-    action: Option<&str>,
-) -> bool {
+pub fn page_state(ui: &mut Ui, condition: Condition, title: &str, sentence: &str, action: Option<&str>) -> bool {
     let theme = Theme::get(ui);
     let width = ui.available_width();
     let kind = if condition == Condition::Empty { Kind::Primary } else { Kind::Secondary };
@@ -83,10 +77,7 @@ pub fn page_state(
     ui.painter().galley(pos2(at.x, rect.top() + 27.0), text, theme.text_muted);
     let Some(label) = action else { return false };
     let inside = Rect::from_min_max(rect.min, pos2(rect.right() - 13.0, rect.bottom()));
-    let builder = UiBuilder::new()
-        .id_salt(("state", title))
-        .max_rect(inside)
-        .layout(egui::Layout::right_to_left(egui::Align::Center));
+    let builder = UiBuilder::new().id_salt(("state", title)).max_rect(inside).layout(egui::Layout::right_to_left(egui::Align::Center));
     let icon = (kind == Kind::Primary).then_some(icons::PLAY);
     let mut child = ui.new_child(builder);
     Button::new(kind, label).icon(icon).small().show(&mut child).clicked()

@@ -1,8 +1,6 @@
 //! Tables: a header of 28, virtual rows, no stripes, one sort, one selection.
 
-use egui::{
-    Align, CursorIcon, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use egui::{Align, CursorIcon, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::card::Width;
 use super::overlay::hint;
@@ -78,46 +76,28 @@ pub fn table(
 ) -> TableResponse {
     ui.spacing_mut().item_spacing.y = 0.0;
     let spans = spans(ui, table.columns);
-    let mut response =
-        TableResponse { sort_clicked: header(ui, &table, &spans), ..TableResponse::default() };
-    response.list = row_list(
-        ui,
-        table.id,
-        table.rows,
-        table.row_height,
-        selected,
-        |ui, row, response, is_selected| {
-            response.widget_info(|| {
-                WidgetInfo::selected(Role::ListBoxOption, true, is_selected, name(row))
-            });
-            for (index, ((left, right), column)) in spans.iter().zip(table.columns).enumerate() {
-                let rect = Rect::from_x_y_ranges(
-                    response.rect.left() + left..=response.rect.left() + right,
-                    response.rect.y_range(),
-                );
-                let layout = match column.side {
-                    Side::Left => Layout::left_to_right(Align::Center),
-                    Side::Right => Layout::right_to_left(Align::Center),
-                };
-                let builder = UiBuilder::new()
-                    .id_salt(("cell", row, index))
-                    .max_rect(rect)
-                    .layout(layout);
-                let mut inside = ui.new_child(builder);
-                inside.shrink_clip_rect(rect);
-                cell(&mut inside, row, index);
-            }
-        },
-    );
+    let mut response = TableResponse { sort_clicked: header(ui, &table, &spans), ..TableResponse::default() };
+    response.list = row_list(ui, table.id, table.rows, table.row_height, selected, |ui, row, response, is_selected| {
+        response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, is_selected, name(row)));
+        for (index, ((left, right), column)) in spans.iter().zip(table.columns).enumerate() {
+            let rect = Rect::from_x_y_ranges(response.rect.left() + left..=response.rect.left() + right, response.rect.y_range());
+            let layout = match column.side {
+                Side::Left => Layout::left_to_right(Align::Center),
+                Side::Right => Layout::right_to_left(Align::Center),
+            };
+            let builder = UiBuilder::new().id_salt(("cell", row, index)).max_rect(rect).layout(layout);
+            let mut inside = ui.new_child(builder);
+            inside.shrink_clip_rect(rect);
+            cell(&mut inside, row, index);
+        }
+    });
     response
 }
 
 /// Left and right of each column, from the table's left edge.
 fn spans(ui: &Ui, columns: &[Column<'_>]) -> Vec<(f32, f32)> {
-    let fixed: f32 =
-        columns.iter().map(|c| if let Width::Points(p) = c.width { p } else { 0.0 }).sum();
-    let shares: f32 =
-        columns.iter().map(|c| if let Width::Share(s) = c.width { s } else { 0.0 }).sum();
+    let fixed: f32 = columns.iter().map(|c| if let Width::Points(p) = c.width { p } else { 0.0 }).sum();
+    let shares: f32 = columns.iter().map(|c| if let Width::Share(s) = c.width { s } else { 0.0 }).sum();
     let gaps = GAP * columns.len().saturating_sub(1) as f32;
     let room = ui.available_width() - space::CARD_X * 2.0;
     let spare = (room - fixed - gaps).max(0.0);
@@ -156,14 +136,7 @@ fn header(ui: &mut Ui, table: &Table<'_>, spans: &[(f32, f32)]) -> Option<usize>
     clicked
 }
 
-fn head_cell(
-    ui: &Ui,
-    table: &str,
-    index: usize,
-    column: &Column<'_>,
-    at: Rect,
-    sorted: Option<bool>,
-) -> Response {
+fn head_cell(ui: &Ui, table: &str, index: usize, column: &Column<'_>, at: Rect, sorted: Option<bool>) -> Response {
     let theme = Theme::get(ui);
     let id = ui.scope_id().with(("head", table, index));
     let sense = if column.sortable { Sense::click() } else { Sense::hover() };

@@ -48,12 +48,7 @@ fn segments_move_by_arrow_keys_and_stop_at_the_ends() {
     );
     harness.get_by_label("Window").focus();
     harness.run();
-    for (key, wanted) in [
-        (Key::ArrowRight, 1),
-        (Key::ArrowRight, 2),
-        (Key::ArrowRight, 2),
-        (Key::ArrowLeft, 1),
-    ] {
+    for (key, wanted) in [(Key::ArrowRight, 1), (Key::ArrowRight, 2), (Key::ArrowRight, 2), (Key::ArrowLeft, 1)] {
         harness.key_press(key);
         harness.run();
         assert_eq!(*harness.state(), wanted, "after {key:?}");
@@ -201,23 +196,15 @@ fn a_gauge_says_value_target_and_verdict() {
         },
         Verdict::Missed,
     );
-    harness.get_by_label(
-        "CDN hit ratio 46 percent of cacheable requests, target at least 80 percent, off target",
-    );
+    harness.get_by_label("CDN hit ratio 46 percent of cacheable requests, target at least 80 percent, off target");
     *harness.state_mut() = Verdict::NotMeasured("412 lookups, 1,000 needed");
     harness.run();
-    harness.get_by_label(
-        "CDN hit ratio, target at least 80 percent, not measured, 412 lookups, 1,000 needed",
-    );
+    harness.get_by_label("CDN hit ratio, target at least 80 percent, not measured, 412 lookups, 1,000 needed");
 }
 
 #[test]
 fn a_toast_goes_after_four_seconds_and_gives_its_action() {
-    let toast = || Toast {
-        tone: Tone::Done,
-        text: "Saved northwind-audit.pdf".to_owned(),
-        action: Some(("Open".to_owned(), 7)),
-    };
+    let toast = || Toast { tone: Tone::Done, text: "Saved northwind-audit.pdf".to_owned(), action: Some(("Open".to_owned(), 7)) };
     let mut harness = harness(
         |ui, (toasts, opened): &mut (Toasts<u8>, Option<u8>)| {
             *opened = opened.or(toasts.show(ui.ctx()));

@@ -59,17 +59,14 @@ impl<A: Clone> Toasts<A> {
         let oldest = self.shown.first()?.0;
         ctx.request_repaint_after_secs((oldest + SHOWN_S - now).max(0.0) as f32);
         let mut chosen = None;
-        Area::new(Id::unique("toasts"))
-            .order(Order::Foreground)
-            .anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -space::L))
-            .show(ctx, |ui| {
-                ui.spacing_mut().item_spacing.y = space::S;
-                for (index, (_, toast)) in self.shown.iter().enumerate() {
-                    if toast_box(ui, toast) {
-                        chosen = Some(index);
-                    }
+        Area::new(Id::unique("toasts")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -space::L)).show(ctx, |ui| {
+            ui.spacing_mut().item_spacing.y = space::S;
+            for (index, (_, toast)) in self.shown.iter().enumerate() {
+                if toast_box(ui, toast) {
+                    chosen = Some(index);
                 }
-            });
+            }
+        });
         let (_, toast) = self.shown.remove(chosen?);
         toast.action.map(|(_, action)| action)
     }
