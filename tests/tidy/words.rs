@@ -70,7 +70,7 @@ fn case_fault(title: &str) -> Option<String> {
 }
 
 fn passed_faults(passed: &str, title: &str) -> Vec<String> {
-    let mut faults = sentence_faults("passed", passed);
+    let mut faults: Vec<String> = sentence_faults("passed", passed).into_iter().collect();
     if passed.trim_end_matches('.') == title {
         faults.push("passed says the same as the title".to_owned());
     }
