@@ -1,0 +1,220 @@
+//! The figures the guide sets targets for. Checks, gauges, charts and reports take them from here, so that all say the same.
+
+use crate::evidence::cdn::{Analytics, StatusCount};
+use crate::evidence::redis::{Instance, Role};
+use crate::evidence::storefront::{PathClass, Target};
+use crate::evidence::{Cause, Gap, Section, Snapshot};
+use crate::text;
+
+/// Lookups below which a Redis hit rate says nothing.
+pub const LOOKUPS_MIN: u64 = 1_000;
+/// Cacheable requests below which a CDN hit ratio says nothing.
+pub const REQUESTS_MIN: u64 = 500;
+/// Timed answers below which a P95 says nothing: with fewer, it is the maximum under another name.
+pub const TIMINGS_MIN: u64 = 20;
+
+/// A share of lookups or requests, with what it was taken from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HitRate {
+    pub hits: u64,
+    pub of: u64,
+    /// "30 s window", "since the counters were reset", "24 h".
+    pub period: String,
+    /// "Cloudflare", "cache.example:6379/0".
+    pub source: String,
+    /// Seconds the counts span.
+    pub span_s: f64,
+}
+
+impl HitRate {
+    /// 0…1.
+    pub fn rate(&self) -> f64 {
+        if self.of == 0 { 0.0 } else { self.hits as f64 / self.of as f64 }
+    }
+}
+
+/// Hit rate of product data in Redis: keyspace counters of the instances that hold nothing but cache keys.
+///
+/// # Errors
+/// A gap when no instance is used for the cache alone (Redis counts hits for all keys together: queues and sessions of a healthy
+/// shared instance pull it to 53–60 %), when no cache keys exist, or when there were too few lookups.
+pub fn redis_hit_rate(snapshot: &Snapshot) -> Result<HitRate, Gap> {
+    let redis = snapshot.redis()?;
+    let mut shared: Option<&Instance> = None;
+    let mut best: Option<HitRate> = None;
+    for instance in &redis.instances {
+        match cache_use(instance)? {
+            CacheUse::None => {}
+            CacheUse::Shared => shared = Some(instance),
+            CacheUse::Alone => {
+                let rate = keyspace_rate(instance, snapshot.meta.window_s)?;
+                if best.as_ref().is_none_or(|b| b.of < rate.of) {
+                    best = Some(rate);
+                }
+            }
+        }
+    }
+    match (best, shared) {
+        (Some(rate), _) if rate.of >= LOOKUPS_MIN => Ok(rate),
+        (Some(rate), _) => {
+            let detail = format!(
+                "{} in the {}, {} are needed for a hit rate.",
+                text::plural(rate.of, "lookup", "lookups"),
+                rate.period,
+                text::count(LOOKUPS_MIN)
+            );
+            Err(Gap::new(Section::RedisServer, Cause::TooFew { have: rate.of, need: LOOKUPS_MIN, what: "lookups".into() }, detail))
+        }
+        (None, Some(instance)) => Err(shared_gap(instance)),
+        (None, None) => Err(Gap::new(
+            Section::RedisKeys,
+            Cause::Absent { feature: "cache keys".into(), remedy: String::new() },
+            "No cache keys were seen in Redis, so there is no hit rate of product data.",
+        )),
+    }
+}
+
+/// What an instance's keys say about the cache in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUse {
+    None,
+    Alone,
+    Shared,
+}
+
+/// Whether the instance holds cache keys, alone or among others.
+pub fn cache_use(instance: &Instance) -> Result<CacheUse, Gap> {
+    let keys = instance.keys()?;
+    let is_cache = |r: Role| matches!(r, Role::Cache | Role::CacheTags | Role::CustomCache);
+    let has_cache = keys.patterns.iter().any(|p| matches!(p.role, Role::Cache | Role::CustomCache));
+    let has_other = keys.patterns.iter().any(|p| !is_cache(p.role));
+    Ok(match (has_cache, has_other) {
+        (false, _) => CacheUse::None,
+        (true, false) => CacheUse::Alone,
+        (true, true) => CacheUse::Shared,
+    })
+}
+
+fn keyspace_rate(instance: &Instance, window_s: f64) -> Result<HitRate, Gap> {
+    let server = instance.server()?;
+    let of = |c: &crate::evidence::redis::Counters| c.keyspace_hits + c.keyspace_misses;
+    let total = &server.counters.total;
+    let since_reset = HitRate {
+        hits: total.keyspace_hits,
+        of: of(total),
+        period: "time since the counters were reset".into(),
+        source: instance.name.clone(),
+        span_s: server.uptime_s as f64,
+    };
+    Ok(match &server.counters.window {
+        Some(w) if of(w) >= LOOKUPS_MIN || of(total) < LOOKUPS_MIN => HitRate {
+            hits: w.keyspace_hits,
+            of: of(w),
+            period: format!("{} window", text::seconds(window_s)),
+            source: instance.name.clone(),
+            span_s: window_s,
+        },
+        _ => since_reset,
+    })
+}
+
+fn shared_gap(instance: &Instance) -> Gap {
+    Gap::new(
+        Section::RedisKeys,
+        Cause::Absent {
+            feature: "an instance for the cache alone".into(),
+            remedy: "Give the cache its own Redis (CACHE_REDIS_URL in medusa-config) and add that URL to the store.".into(),
+        },
+        format!(
+            "{} holds cache keys among queues, sessions or locks. Redis counts hits for all of them together (53–60 % when healthy), so the hit rate of product data cannot be told.",
+            instance.name
+        ),
+    )
+}
+
+/// Requests answered by Cloudflare without contacting the origin, of cacheable ones (dynamic, bypass and never-cached requests left out).
+pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
+    let analytics = snapshot.cloudflare()?.analytics()?;
+    let rate = cdn_rate(analytics, cacheable);
+    if rate.of < REQUESTS_MIN {
+        let detail = format!(
+            "{} in {}, {} are needed for a hit ratio.",
+            text::plural(rate.of, "cacheable request", "cacheable requests"),
+            rate.period,
+            text::count(REQUESTS_MIN)
+        );
+        return Err(Gap::new(Section::CdnAnalytics, Cause::TooFew { have: rate.of, need: REQUESTS_MIN, what: "cacheable requests".into() }, detail));
+    }
+    Ok(rate)
+}
+
+/// The same, of all requests that could have reached the origin.
+pub fn cdn_hit_ratio_of_all(analytics: &Analytics) -> HitRate {
+    cdn_rate(analytics, |s| s.status != "none" && s.status != "unknown")
+}
+
+/// `hit`, `stale` and `updating` were answered without the origin; `revalidated` asked it.
+pub fn is_edge_hit(status: &str) -> bool {
+    matches!(status, "hit" | "stale" | "updating")
+}
+
+/// Statuses of requests that the cache looked at: the denominator "cacheable".
+pub fn is_cacheable_status(status: &str) -> bool {
+    matches!(status, "hit" | "miss" | "expired" | "stale" | "revalidated" | "updating")
+}
+
+fn cacheable(count: &StatusCount) -> bool {
+    is_cacheable_status(&count.status)
+}
+
+fn cdn_rate(analytics: &Analytics, counts: impl Fn(&StatusCount) -> bool) -> HitRate {
+    let of = analytics.by_status.iter().filter(|s| counts(s)).map(|s| s.requests).sum();
+    let hits = analytics.by_status.iter().filter(|s| is_edge_hit(&s.status)).map(|s| s.requests).sum();
+    let span_s = (analytics.to - analytics.from).as_seconds_f64();
+    HitRate { hits, of, period: text::seconds(span_s), source: "Cloudflare".into(), span_s }
+}
+
+/// The 95th percentile of one endpoint's timed answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latency {
+    /// "GET /store/products".
+    pub endpoint: String,
+    pub p95_ms: f64,
+    pub p50_ms: f64,
+    pub samples: u64,
+}
+
+/// The slowest timed product or cart endpoint of the store API by P95.
+pub fn api_p95(snapshot: &Snapshot) -> Result<Latency, Gap> {
+    let api = snapshot.shop()?.api()?;
+    let timed = api.iter().filter(|t| matches!(t.class, PathClass::ApiCatalogue | PathClass::ApiPersonal)).filter_map(latency);
+    let slowest = timed.max_by(|a, b| a.p95_ms.total_cmp(&b.p95_ms));
+    match slowest {
+        Some(l) if l.samples >= TIMINGS_MIN => Ok(l),
+        other => {
+            let have = other.map_or(0, |l| l.samples);
+            let detail =
+                format!("{} of product or cart endpoints, {TIMINGS_MIN} are needed for a P95.", text::plural(have, "timed answer", "timed answers"));
+            Err(Gap::new(Section::StoreApi, Cause::TooFew { have, need: TIMINGS_MIN, what: "timed answers".into() }, detail))
+        }
+    }
+}
+
+/// P50 and P95 of a target's timings; `None` when it was not timed.
+pub fn latency(target: &Target) -> Option<Latency> {
+    // Microseconds up to ten minutes at three figures: the resolution percentiles are shown with.
+    let mut histogram = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).ok()?;
+    for ms in &target.timings_ms {
+        histogram.saturating_record((ms * 1e3).round().max(1.0) as u64);
+    }
+    if histogram.is_empty() {
+        return None;
+    }
+    let path = target.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|i| &rest[i..])).unwrap_or("/");
+    Some(Latency {
+        endpoint: format!("GET {path}"),
+        p95_ms: histogram.value_at_quantile(0.95) as f64 / 1e3,
+        p50_ms: histogram.value_at_quantile(0.50) as f64 / 1e3,
+        samples: histogram.len(),
+    })
+}

@@ -1,0 +1,6 @@
+//! Every check. Written by `tests/tidy.rs`: run the tests twice after adding a file.
+
+use super::Check;
+
+/// Sorted by folder and file name.
+pub static ALL: &[&Check] = &[];

@@ -1,0 +1,1 @@
+//! Reads statement texts: which tables and columns a statement filters, joins and sorts by.

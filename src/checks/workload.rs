@@ -1,0 +1,1 @@
+//! Which counters count: the window where it saw enough, else since the last reset.

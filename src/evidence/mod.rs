@@ -1,0 +1,502 @@
+//! What was observed in one run: plain data, serialisable, no judgement. A saved [`Snapshot`] reopens the whole product
+//! without a network.
+
+pub mod cdn;
+pub mod file;
+pub mod medusa;
+pub mod postgres;
+pub mod redis;
+pub mod storefront;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// Something read from a service, or why it could not be.
+pub type Seen<T> = Result<T, Gap>;
+
+/// Everything observed in one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub meta: Meta,
+    pub postgres: Seen<postgres::Postgres>,
+    pub redis: Seen<redis::Redis>,
+    pub cdn: Seen<cdn::Cloudflare>,
+    pub storefront: Seen<storefront::Storefront>,
+    /// Sampled during the window, for charts; never judged.
+    pub timelines: Vec<Timeline>,
+    /// What the audit itself cost the store.
+    pub costs: Vec<LayerCost>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    pub tool_version: String,
+    /// The store's name as the user gave it.
+    pub store: String,
+    /// "production", "staging", "development", "demo" or the user's own word.
+    pub environment: String,
+    /// "Now" for every judgement.
+    #[serde(with = "time::serde::rfc3339")]
+    pub taken_at: OffsetDateTime,
+    /// Length of the observation window as measured between the two samples; 0 when there was no second sample.
+    pub window_s: f64,
+    /// The window that was asked for.
+    pub window_asked_s: f64,
+    /// The run was cancelled: what had been read is here.
+    pub cancelled: bool,
+    pub targets: Targets,
+}
+
+/// The guide's targets, changeable by the user.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Targets {
+    /// Ratio 0…1 of cacheable requests answered at the edge.
+    pub cdn_hit_ratio_min: f64,
+    /// Ratio 0…1 of product data lookups answered by Redis.
+    pub redis_hit_rate_min: f64,
+    /// Milliseconds, product and cart endpoints.
+    pub p95_ms_max: f64,
+    /// Milliseconds, mean of one statement.
+    pub slow_statement_ms: f64,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { cdn_hit_ratio_min: 0.80, redis_hit_rate_min: 0.70, p95_ms_max: 300.0, slow_statement_ms: 200.0 }
+    }
+}
+
+/// The four layers of the ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    Cdn,
+    Redis,
+    Postgres,
+    App,
+}
+
+impl Layer {
+    pub const ALL: [Layer; 4] = [Layer::Cdn, Layer::Redis, Layer::Postgres, Layer::App];
+
+    /// The word on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Cdn => "CDN",
+            Layer::Redis => "Redis",
+            Layer::Postgres => "Postgres",
+            Layer::App => "Application",
+        }
+    }
+
+    /// The stable id used in JSON and in `--only`, `--skip`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Layer::Cdn => "cdn",
+            Layer::Redis => "redis",
+            Layer::Postgres => "postgres",
+            Layer::App => "app",
+        }
+    }
+}
+
+/// One separately readable part of the evidence. A check names those it needs; a gap names the one that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Section {
+    /// The whole layer: not configured or unreachable.
+    Postgres,
+    PgServer,
+    PgSettings,
+    PgExtensions,
+    PgDatabases,
+    PgTables,
+    PgIndexes,
+    PgConstraints,
+    PgColumns,
+    PgColumnStats,
+    PgStatements,
+    PgActivity,
+    PgSequences,
+    PgReplication,
+    PgMedusa,
+    PgMedia,
+    PgRowCounts,
+    PgProofs,
+    Redis,
+    RedisServer,
+    RedisConfig,
+    RedisSlowlog,
+    RedisLatency,
+    RedisClients,
+    RedisCommands,
+    RedisKeys,
+    Cdn,
+    CdnZone,
+    CdnSettings,
+    CdnCacheRules,
+    CdnPageRules,
+    CdnTieredCache,
+    CdnAnalytics,
+    Storefront,
+    StorefrontPages,
+    StorefrontAssets,
+    StorefrontMedia,
+    StoreApi,
+    StorefrontTls,
+}
+
+impl Section {
+    pub const ALL: [Section; 39] = [
+        Section::Postgres,
+        Section::PgServer,
+        Section::PgSettings,
+        Section::PgExtensions,
+        Section::PgDatabases,
+        Section::PgTables,
+        Section::PgIndexes,
+        Section::PgConstraints,
+        Section::PgColumns,
+        Section::PgColumnStats,
+        Section::PgStatements,
+        Section::PgActivity,
+        Section::PgSequences,
+        Section::PgReplication,
+        Section::PgMedusa,
+        Section::PgMedia,
+        Section::PgRowCounts,
+        Section::PgProofs,
+        Section::Redis,
+        Section::RedisServer,
+        Section::RedisConfig,
+        Section::RedisSlowlog,
+        Section::RedisLatency,
+        Section::RedisClients,
+        Section::RedisCommands,
+        Section::RedisKeys,
+        Section::Cdn,
+        Section::CdnZone,
+        Section::CdnSettings,
+        Section::CdnCacheRules,
+        Section::CdnPageRules,
+        Section::CdnTieredCache,
+        Section::CdnAnalytics,
+        Section::Storefront,
+        Section::StorefrontPages,
+        Section::StorefrontAssets,
+        Section::StorefrontMedia,
+        Section::StoreApi,
+        Section::StorefrontTls,
+    ];
+
+    /// The layer it is read from; the storefront's answers belong to the CDN, the store API's to the application.
+    pub fn layer(self) -> Layer {
+        match self as u8 {
+            x if x <= Section::PgProofs as u8 => Layer::Postgres,
+            x if x <= Section::RedisKeys as u8 => Layer::Redis,
+            _ if self == Section::StoreApi => Layer::App,
+            _ => Layer::Cdn,
+        }
+    }
+
+    /// The words on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Postgres => "Postgres",
+            Section::PgServer => "server",
+            Section::PgSettings => "settings",
+            Section::PgExtensions => "extensions",
+            Section::PgDatabases => "databases",
+            Section::PgTables => "tables",
+            Section::PgIndexes => "indexes",
+            Section::PgConstraints => "constraints",
+            Section::PgColumns => "columns",
+            Section::PgColumnStats => "column statistics",
+            Section::PgStatements => "statements",
+            Section::PgActivity => "sessions",
+            Section::PgSequences => "sequences",
+            Section::PgReplication => "replication",
+            Section::PgMedusa => "Medusa version",
+            Section::PgMedia => "media hosts",
+            Section::PgRowCounts => "row counts",
+            Section::PgProofs => "proofs by the planner",
+            Section::Redis => "Redis",
+            Section::RedisServer => "INFO",
+            Section::RedisConfig => "CONFIG",
+            Section::RedisSlowlog => "SLOWLOG",
+            Section::RedisLatency => "LATENCY",
+            Section::RedisClients => "CLIENT LIST",
+            Section::RedisCommands => "command statistics",
+            Section::RedisKeys => "key sample",
+            Section::Cdn => "Cloudflare",
+            Section::CdnZone => "zone",
+            Section::CdnSettings => "zone settings",
+            Section::CdnCacheRules => "cache rules",
+            Section::CdnPageRules => "page rules",
+            Section::CdnTieredCache => "tiered cache",
+            Section::CdnAnalytics => "analytics",
+            Section::Storefront => "storefront",
+            Section::StorefrontPages => "storefront pages",
+            Section::StorefrontAssets => "static assets",
+            Section::StorefrontMedia => "media",
+            Section::StoreApi => "store API",
+            Section::StorefrontTls => "TLS",
+        }
+    }
+}
+
+/// Why something is not known. Never shown as a pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gap {
+    pub section: Section,
+    pub cause: Cause,
+    /// One sentence for a reader: what happened. Holds no secret.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Cause {
+    NotConfigured,
+    Unreachable,
+    /// `grant` is the exact text to run or set.
+    Denied {
+        grant: String,
+    },
+    /// `remedy` is the exact text or step that would make it present.
+    Absent {
+        feature: String,
+        remedy: String,
+    },
+    TooOld {
+        have: String,
+        need: String,
+    },
+    /// Counters have not run long enough.
+    TooYoung {
+        have_s: f64,
+        need_s: f64,
+    },
+    /// Too few observations: `have` of `need` `what`.
+    TooFew {
+        have: u64,
+        need: u64,
+        what: String,
+    },
+    TimedOut {
+        limit_ms: u32,
+    },
+    Unreadable,
+    CheckPanicked,
+}
+
+impl Cause {
+    /// The stable id in the JSON report.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Cause::NotConfigured => "not_configured",
+            Cause::Unreachable => "unreachable",
+            Cause::Denied { .. } => "denied",
+            Cause::Absent { .. } => "absent",
+            Cause::TooOld { .. } => "too_old",
+            Cause::TooYoung { .. } | Cause::TooFew { .. } => "too_young",
+            Cause::TimedOut { .. } => "timed_out",
+            Cause::Unreadable => "unreadable",
+            Cause::CheckPanicked => "check_panicked",
+        }
+    }
+
+    /// What would close the gap, when something would.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Cause::Denied { grant } => Some(grant),
+            Cause::Absent { remedy, .. } if !remedy.is_empty() => Some(remedy),
+            _ => None,
+        }
+    }
+}
+
+impl Gap {
+    pub fn new(section: Section, cause: Cause, detail: impl Into<String>) -> Self {
+        Self { section, cause, detail: detail.into() }
+    }
+
+    pub fn not_configured(section: Section) -> Self {
+        Self::new(section, Cause::NotConfigured, format!("{} is not set up for this store.", capital(section.name())))
+    }
+}
+
+fn capital(s: &str) -> String {
+    let mut chars = s.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// A counter read at both ends of the window. What counts is the difference; `total` (since the last reset) is second best.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampled<T> {
+    /// Since the counter's last reset, at the end of the window.
+    pub total: T,
+    /// The difference over the window; `None` without a second sample or when the counter was reset inside the window.
+    pub window: Option<T>,
+}
+
+impl<T> Sampled<T> {
+    pub fn only(total: T) -> Self {
+        Self { total, window: None }
+    }
+}
+
+/// A list that may have been cut by a limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed<T> {
+    pub rows: Vec<T>,
+    /// How many there were beyond the limit; 0 when nothing was cut. `None`: more, number not known.
+    pub cut: Option<u64>,
+}
+
+impl<T> Listed<T> {
+    pub fn whole(rows: Vec<T>) -> Self {
+        Self { rows, cut: Some(0) }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.cut == Some(0)
+    }
+}
+
+/// A measure sampled during the window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Stable: `pg.database_time`, `pg.top_statement_time`, `redis.hit_rate`, `redis.keys_calls`, `redis.ops`, `app.latency`.
+    pub id: String,
+    pub unit: String,
+    /// Seconds since the window opened, value; a missing sample is `None`, never zero.
+    pub points: Vec<(f64, Option<f64>)>,
+}
+
+/// What reading one layer cost the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerCost {
+    pub layer: Layer,
+    /// Queries, commands or requests sent.
+    pub calls: u64,
+    /// Time spent inside the service on our behalf, where it is known.
+    pub busy_ms: Option<f64>,
+    /// Wall time outside the window.
+    pub wall_ms: f64,
+    pub bytes: u64,
+}
+
+impl Snapshot {
+    /// An empty snapshot in which nothing is configured.
+    pub fn empty(meta: Meta) -> Self {
+        Self {
+            meta,
+            postgres: Err(Gap::not_configured(Section::Postgres)),
+            redis: Err(Gap::not_configured(Section::Redis)),
+            cdn: Err(Gap::not_configured(Section::Cdn)),
+            storefront: Err(Gap::not_configured(Section::Storefront)),
+            timelines: Vec::new(),
+            costs: Vec::new(),
+        }
+    }
+
+    pub fn pg(&self) -> Result<&postgres::Postgres, Gap> {
+        self.postgres.as_ref().map_err(Gap::clone)
+    }
+
+    pub fn redis(&self) -> Result<&redis::Redis, Gap> {
+        self.redis.as_ref().map_err(Gap::clone)
+    }
+
+    pub fn cloudflare(&self) -> Result<&cdn::Cloudflare, Gap> {
+        self.cdn.as_ref().map_err(Gap::clone)
+    }
+
+    pub fn shop(&self) -> Result<&storefront::Storefront, Gap> {
+        self.storefront.as_ref().map_err(Gap::clone)
+    }
+
+    /// The Medusa version found in the database.
+    pub fn medusa(&self) -> Result<&medusa::Medusa, Gap> {
+        self.pg()?.medusa()
+    }
+
+    /// Replaces one section by `gap`: the `needs` test withholds each in turn.
+    pub fn withhold(&mut self, section: Section, gap: Gap) {
+        match section {
+            Section::Postgres => self.postgres = Err(gap),
+            Section::Redis => self.redis = Err(gap),
+            Section::Cdn => self.cdn = Err(gap),
+            Section::Storefront => self.storefront = Err(gap),
+            s => self.withhold_part(s, gap),
+        }
+    }
+
+    fn withhold_part(&mut self, section: Section, gap: Gap) {
+        if let Ok(pg) = &mut self.postgres {
+            pg.withhold(section, &gap);
+        }
+        if let Ok(redis) = &mut self.redis {
+            redis.instances.iter_mut().for_each(|i| i.withhold(section, &gap));
+        }
+        if let Ok(cdn) = &mut self.cdn {
+            cdn.withhold(section, &gap);
+        }
+        if let Ok(shop) = &mut self.storefront {
+            shop.withhold(section, &gap);
+        }
+    }
+
+    /// Every gap in the evidence, in section order, one a section.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let mut gaps: Vec<Gap> = Vec::new();
+        match &self.postgres {
+            Ok(pg) => gaps.extend(pg.gaps()),
+            Err(gap) => gaps.push(gap.clone()),
+        }
+        match &self.redis {
+            Ok(redis) => gaps.extend(redis.instances.iter().flat_map(redis::Instance::gaps)),
+            Err(gap) => gaps.push(gap.clone()),
+        }
+        match &self.cdn {
+            Ok(cdn) => gaps.extend(cdn.gaps()),
+            Err(gap) => gaps.push(gap.clone()),
+        }
+        match &self.storefront {
+            Ok(shop) => gaps.extend(shop.gaps()),
+            Err(gap) => gaps.push(gap.clone()),
+        }
+        gaps.sort_by_key(|g| g.section);
+        gaps.dedup_by(|a, b| a.section == b.section && a.detail == b.detail);
+        gaps
+    }
+}
+
+/// Gives a struct of `Seen` fields its accessors (`?` on them is the whole missing-evidence policy), `withhold` and `gaps`.
+macro_rules! sections {
+    ($owner:ty { $($field:ident : $ty:ty => $section:ident),+ $(,)? }) => {
+        impl $owner {
+            $(
+                #[doc = concat!("The `", stringify!($section), "` section, or its gap.")]
+                pub fn $field(&self) -> Result<&$ty, $crate::evidence::Gap> {
+                    self.$field.as_ref().map_err(Clone::clone)
+                }
+            )+
+
+            pub(crate) fn withhold(&mut self, section: $crate::evidence::Section, gap: &$crate::evidence::Gap) {
+                match section {
+                    $($crate::evidence::Section::$section => self.$field = Err(gap.clone()),)+
+                    _ => {}
+                }
+            }
+
+            /// The gaps of this part.
+            pub fn gaps(&self) -> Vec<$crate::evidence::Gap> {
+                let mut gaps = Vec::new();
+                $(if let Err(gap) = &self.$field { gaps.push(gap.clone()); })+
+                gaps
+            }
+        }
+    };
+}
+pub(crate) use sections;

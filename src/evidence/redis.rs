@@ -1,0 +1,226 @@
+//! What was observed of the Redis instances. Keys enter only as patterns; values are never read.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sampled, Seen, sections};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Redis {
+    /// In the order given by the user.
+    pub instances: Vec<Instance>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Host, port and database for display: `cache.example:6379/0`.
+    pub name: String,
+    pub server: Seen<Server>,
+    pub config: Seen<Config>,
+    pub slowlog: Seen<Vec<SlowEntry>>,
+    pub latency: Seen<Vec<LatencyEvent>>,
+    pub clients: Seen<Vec<ClientGroup>>,
+    pub commands: Seen<Vec<Command>>,
+    pub keys: Seen<KeySample>,
+}
+
+sections!(Instance {
+    server: Server => RedisServer,
+    config: Config => RedisConfig,
+    slowlog: Vec<SlowEntry> => RedisSlowlog,
+    latency: Vec<LatencyEvent> => RedisLatency,
+    clients: Vec<ClientGroup> => RedisClients,
+    commands: Vec<Command> => RedisCommands,
+    keys: KeySample => RedisKeys,
+});
+
+/// From INFO.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// "redis", "valkey", "keydb", "dragonfly".
+    pub product: String,
+    pub version: String,
+    /// "standalone", "cluster", "sentinel".
+    pub mode: String,
+    /// "master", "slave".
+    pub role: String,
+    /// "plain", "elasticache", "upstash", "memorystore", "azure", …: told by host name and denied commands.
+    pub platform: String,
+    pub uptime_s: u64,
+    pub used_memory: u64,
+    pub used_memory_rss: Option<u64>,
+    pub used_memory_peak: Option<u64>,
+    pub used_memory_dataset: Option<u64>,
+    pub fragmentation_ratio: Option<f64>,
+    /// 0: not set. `None`: INFO does not tell and CONFIG is denied.
+    pub maxmemory: Option<u64>,
+    pub maxmemory_policy: Option<String>,
+    pub system_memory: Option<u64>,
+    pub connected_clients: u64,
+    pub blocked_clients: u64,
+    pub maxclients: Option<u64>,
+    pub is_loading: bool,
+    pub aof_enabled: Option<bool>,
+    pub rdb_last_save_age_s: Option<i64>,
+    pub master_link_down: bool,
+    pub replica_lag_bytes: Option<u64>,
+    pub counters: Sampled<Counters>,
+    /// Keys by logical database: index, keys, keys with a TTL.
+    pub databases: Vec<LogicalDatabase>,
+    /// Round trip of PING, milliseconds, median of five.
+    pub round_trip_ms: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    pub commands: u64,
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub expired_keys: u64,
+    pub evicted_keys: u64,
+    pub rejected_connections: u64,
+    pub connections_received: u64,
+    pub net_input_bytes: u64,
+    pub net_output_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LogicalDatabase {
+    pub index: u32,
+    pub keys: u64,
+    pub keys_with_ttl: u64,
+    /// Milliseconds.
+    pub average_ttl_ms: u64,
+}
+
+/// Chosen parameters of CONFIG GET; secrets (requirepass, masterauth) are never asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Sorted by name.
+    pub values: Vec<(String, String)>,
+}
+
+impl Config {
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlowEntry {
+    pub id: i64,
+    /// Unix seconds.
+    pub at: i64,
+    pub micros: u64,
+    /// Command name only, upper case: `KEYS`.
+    pub command: String,
+    /// The pattern argument of KEYS, SCAN and DEL-like commands reduced like a key; `None` for every other argument.
+    pub pattern: Option<String>,
+    pub client_name: Option<String>,
+    /// The entry was written inside the window.
+    pub in_window: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatencyEvent {
+    pub name: String,
+    pub at: i64,
+    pub last_ms: u64,
+    pub max_ms: u64,
+}
+
+/// CLIENT LIST folded: names and counts, no addresses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientGroup {
+    /// Empty: the client gave no name.
+    pub name: String,
+    /// Last command, lower case.
+    pub command: String,
+    pub count: u64,
+    pub database: u32,
+}
+
+/// INFO COMMANDSTATS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Lower case: `keys`, `hget`, `config|get`.
+    pub name: String,
+    pub counters: Sampled<CommandCounters>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct CommandCounters {
+    pub calls: u64,
+    pub micros: u64,
+    pub failed: u64,
+}
+
+/// A bounded SCAN sample of all logical databases in use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeySample {
+    /// DBSIZE over all databases.
+    pub keys_total: u64,
+    pub keys_sampled: u64,
+    /// The scan reached the end: figures are exact.
+    pub is_complete: bool,
+    /// Which limit ended the scan: "keys", "seconds", "commands".
+    pub ended_by: Option<String>,
+    /// Sorted by estimated bytes, largest first.
+    pub patterns: Vec<Pattern>,
+}
+
+/// Who owns a key family (Medusa's own are known by their form).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// `mc:<hash>` and, in v1 and the legacy module, `medusa:<key>`.
+    Cache,
+    /// `mc:tag:*`, `mc:tags:*`.
+    CacheTags,
+    Sessions,
+    /// `RedisEventBusService:*` and any other BullMQ queue of events.
+    EventBus,
+    /// `bull:medusa-workflows*`, `bull:workflows-cleaner*`, `dtrx:*`.
+    Workflows,
+    /// Any other `bull:*`.
+    Queue,
+    Locks,
+    /// `staging:*`.
+    Staging,
+    /// Looks like a cache of the store's own (`cache:`, `catalog:`, `product:` …).
+    CustomCache,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pattern {
+    pub database: u32,
+    /// `mc:<hash>`, `bull:medusa-workflows:<n>`.
+    pub pattern: String,
+    pub role: Role,
+    /// string, hash, set, zset, list, stream.
+    pub kind: String,
+    /// In the sample.
+    pub keys: u64,
+    /// Extrapolated to the whole instance; equals `keys` when the sample is complete.
+    pub keys_estimate: u64,
+    /// Of the sampled keys, how many have no TTL.
+    pub without_ttl: u64,
+    /// TTLs of the sampled keys that have one.
+    pub ttl_ms_min: Option<u64>,
+    pub ttl_ms_median: Option<u64>,
+    pub ttl_ms_max: Option<u64>,
+    /// MEMORY USAGE was asked for this many of them.
+    pub measured: u64,
+    /// Extrapolated bytes of the whole family; `None` where MEMORY is denied.
+    pub bytes_estimate: Option<u64>,
+    /// Largest measured key, bytes.
+    pub bytes_max: Option<u64>,
+    /// Elements (HLEN, SCARD, ZCARD, LLEN, XLEN) of the largest sampled collection.
+    pub elements_max: Option<u64>,
+    /// Elements over all sampled collections of the family.
+    pub elements_total: Option<u64>,
+    /// Seconds since the last access (OBJECT IDLETIME), median of the measured; `None` under an LFU policy.
+    pub idle_s_median: Option<u64>,
+    /// A name of queue part for BullMQ families: `failed`, `completed`, `wait`, `prioritized`, `stalled-check`, `meta`.
+    pub queue_part: Option<String>,
+}
