@@ -74,10 +74,7 @@ pub fn unbounded(path: &str, text: &str) -> Vec<Violation> {
 
 pub fn leftovers(path: &str, text: &str) -> Vec<Violation> {
     let code = code_only(text);
-    ["todo!", "unimplemented!", "dbg!"]
-        .iter()
-        .flat_map(|name| at_each(path, &code, name, "unfinished code is not merged"))
-        .collect()
+    ["todo!", "unimplemented!", "dbg!"].iter().flat_map(|name| at_each(path, &code, name, "unfinished code is not merged")).collect()
 }
 
 pub fn notes_to_self(path: &str, text: &str) -> Vec<Violation> {
@@ -103,8 +100,16 @@ pub fn machine_paths(path: &str, text: &str) -> Vec<Violation> {
 /// Hosts packages are fetched from: the tools know theirs, and mirrors are private.
 pub fn registry_hosts(path: &str, text: &str) -> Vec<Violation> {
     let hosts = [
-        "index.crates.io", "static.crates.io", "registry.npmjs.org", "files.pythonhosted.org", "pypi.org/simple",
-        "deb.debian.org", "proxy.golang.org", "artifactory", "/nexus/", "codeartifact",
+        "index.crates.io",
+        "static.crates.io",
+        "registry.npmjs.org",
+        "files.pythonhosted.org",
+        "pypi.org/simple",
+        "deb.debian.org",
+        "proxy.golang.org",
+        "artifactory",
+        "/nexus/",
+        "codeartifact",
     ];
     hosts.iter().flat_map(|host| at_each(path, text, host, "a registry's address belongs to the machine, not to the project")).collect()
 }

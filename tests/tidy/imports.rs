@@ -29,8 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
 const USES_ALL_PURE: &[&str] = &["app", "runtime", "ui", "cli"];
 
 /// One file's further right, with the reason.
-const ALSO: &[(&str, &str, &str)] =
-    &[("src/ui/mod.rs", "runtime", "the window drives the runtime from its frame loop, nowhere else")];
+const ALSO: &[(&str, &str, &str)] = &[("src/ui/mod.rs", "runtime", "the window drives the runtime from its frame loop, nowhere else")];
 
 /// The crate's root files see everything.
 const ROOTS: &[&str] = &["lib", "main"];

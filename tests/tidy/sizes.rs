@@ -7,11 +7,14 @@ use super::source::{code_only, line_of, product_code, words};
 const FILE_LINES_MAX: usize = 450;
 /// Lines in a function, from its `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 60;
-/// Characters in a line. rustfmt wraps code at 120; what it leaves longer is text, and text can be wrapped by hand.
-const LINE_CHARS_MAX: usize = 140;
+/// Characters in a line. rustfmt wraps code at 150; what it leaves longer is text, and text can be wrapped by hand.
+const LINE_CHARS_MAX: usize = 160;
 
 /// Files that may be longer, each with its reason. A file that has become short again must leave the list.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[
+    ("src/evidence/mod.rs", "the vocabulary of the snapshot: sections, gaps and causes refer to each other"),
+    ("src/evidence/postgres.rs", "plain structs, one for each thing read; there is nothing to understand across them"),
+];
 
 /// Functions that may be longer: file, name, reason.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];

@@ -136,10 +136,7 @@ pub fn line_of(text: &str, offset: usize) -> usize {
 /// Byte offsets of `word` where no letter, digit or underscore touches it.
 pub fn words(code: &str, word: &str) -> Vec<usize> {
     let inner = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(|&at| !code[..at].ends_with(inner) && !code[at + word.len()..].starts_with(inner))
-        .collect()
+    code.match_indices(word).map(|(at, _)| at).filter(|&at| !code[..at].ends_with(inner) && !code[at + word.len()..].starts_with(inner)).collect()
 }
 
 /// The crate's top-level module of a path below `src`: `src/ui/theme.rs` is `ui`, `src/plan.rs` is `plan`.

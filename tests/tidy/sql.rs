@@ -7,9 +7,31 @@ const TAG: &str = "/* medusa-advisor */";
 
 /// Words that change something or wait for somebody. They are looked for as whole words outside comments and strings.
 const WRITING: &[&str] = &[
-    "insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "grant", "revoke", "vacuum", "analyze",
-    "reindex", "cluster", "lock", "copy", "call", "do", "listen", "notify", "pg_terminate_backend", "pg_cancel_backend",
-    "pg_stat_reset", "pg_stat_statements_reset", "pg_sleep",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "truncate",
+    "create",
+    "drop",
+    "alter",
+    "grant",
+    "revoke",
+    "vacuum",
+    "analyze",
+    "reindex",
+    "cluster",
+    "lock",
+    "copy",
+    "call",
+    "do",
+    "listen",
+    "notify",
+    "pg_terminate_backend",
+    "pg_cancel_backend",
+    "pg_stat_reset",
+    "pg_stat_statements_reset",
+    "pg_sleep",
 ];
 
 /// Our own statements are excluded from what is judged by this tag.

@@ -7,8 +7,30 @@ const TITLE_CHARS_MAX: usize = 70;
 
 /// A title states what is wrong; these start an order, a question or a hint instead.
 const ORDERS: &[&str] = &[
-    "add", "avoid", "check", "configure", "consider", "create", "disable", "drop", "enable", "ensure", "fix", "increase",
-    "limit", "make", "optimise", "optimize", "reduce", "remove", "review", "set", "tune", "upgrade", "use", "verify",
+    "add",
+    "avoid",
+    "check",
+    "configure",
+    "consider",
+    "create",
+    "disable",
+    "drop",
+    "enable",
+    "ensure",
+    "fix",
+    "increase",
+    "limit",
+    "make",
+    "optimise",
+    "optimize",
+    "reduce",
+    "remove",
+    "review",
+    "set",
+    "tune",
+    "upgrade",
+    "use",
+    "verify",
 ];
 
 /// Words that talk down or say nothing, in any text a reader sees.
@@ -17,9 +39,32 @@ const EMPTY_WORDS: &[&str] =
 
 /// Names that keep their capital inside a sentence.
 const NAMES: &[&str] = &[
-    "Medusa", "Postgres", "PostgreSQL", "Redis", "Valkey", "PgBouncer", "HypoPG", "Cloudflare", "CloudFront", "Varnish",
-    "Node", "Next", "Index", "Module", "Amazon", "Stripe", "Brotli", "Gzip", "Set-Cookie", "Cache-Control", "Vary", "Bull",
-    "BullMQ", "Polaris", "Tiered", "Cache",
+    "Medusa",
+    "Postgres",
+    "PostgreSQL",
+    "Redis",
+    "Valkey",
+    "PgBouncer",
+    "HypoPG",
+    "Cloudflare",
+    "CloudFront",
+    "Varnish",
+    "Node",
+    "Next",
+    "Index",
+    "Module",
+    "Amazon",
+    "Stripe",
+    "Brotli",
+    "Gzip",
+    "Set-Cookie",
+    "Cache-Control",
+    "Vary",
+    "Bull",
+    "BullMQ",
+    "Polaris",
+    "Tiered",
+    "Cache",
 ];
 
 /// Every rule over every text of a check.
