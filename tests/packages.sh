@@ -123,7 +123,7 @@ install_quietly() {
         chmod 755 "$policy"
         own_policy=yes
     fi
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } >/tmp/advisor-apt.$$ 2>&1
+    { apt-get update -qq && apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@"; } >/tmp/advisor-apt.$$ 2>&1
     local result=$?
     [[ -n $own_policy ]] && rm -f "$policy"
     # Neither now nor at the next boot: what was installed for the tests is not a service of this machine.

@@ -166,9 +166,9 @@ run_cargo() {
 count_results() {
     local log=$1 tier=$2 passed failed ignored reason
     if [[ $RUNNER == nextest ]]; then
-        passed=$(grep -oE '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1 || true)
-        failed=$(grep -E '^ +Summary' "$log" | grep -oE '[0-9]+ (failed|timed out|exec failed)' | awk '{n += $1} END {print n + 0}' || true)
-        ignored=0
+        passed=$(summed_up passed "$log")
+        failed=$(summed_up '(failed|timed out|exec failed)' "$log")
+        ignored=$(summed_up skipped "$log")
     else
         passed=$(sum_of passed "$log") failed=$(sum_of failed "$log") ignored=$(sum_of ignored "$log")
     fi
@@ -180,6 +180,11 @@ count_results() {
     if ((${ignored:-0} > 0)); then
         SKIPS+=("$tier: marked #[ignore] ($ignored tests)")
     fi
+}
+
+# nextest says "Summary [ 0.2s] 35 tests run: 34 passed (1 slow), 1 failed, 0 skipped".
+summed_up() {
+    { grep -E '^ +Summary \[' "$2" || true; } | { grep -oE "[0-9]+ $1" || true; } | awk '{n += $1} END {print n + 0}'
 }
 
 sum_of() { { grep -E '^test result:' "$2" || true; } | { grep -oE "[0-9]+ $1" || true; } | awk '{n += $1} END {print n + 0}'; }
