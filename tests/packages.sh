@@ -40,7 +40,7 @@ postgres_has() {
     [[ -f $share/extension/$1.control || -f /usr/share/postgresql/$(basename "$(dirname "$bin")")/extension/$1.control ]]
 }
 
-library_known() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null; } | grep -q "$1"; }
+library_known() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null; } | grep -F "$1" >/dev/null; }
 
 # Each line: the package, then the command that succeeds when it is not needed.
 building_needs() {

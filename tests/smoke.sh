@@ -35,7 +35,7 @@ advisor() { (in_private_home timeout 60 "$ADVISOR" "$@"); }
 says() {
     local wanted=$1
     shift
-    "$@" | grep -qiF -- "$wanted"
+    "$@" | grep -iF -- "$wanted"
 }
 
 commands_tier() {
@@ -58,7 +58,7 @@ commands_tier() {
 is_pdf() {
     [[ $(head -c 5 "$1") == %PDF- ]] || return 1
     if command -v pdftotext >/dev/null; then
-        pdftotext "$1" - | grep -q Medusa
+        pdftotext "$1" - | grep Medusa
     fi
 }
 
