@@ -85,10 +85,10 @@ prepare_machine() {
 prepare_tests() {
     echo "Building the tests"
     if cargo nextest --version >/dev/null 2>&1; then
-        RUNNER=nextest
+        RUNNER="nextest"
         cargo nextest run --no-run
     else
-        RUNNER=test
+        RUNNER="test"
         cargo test --no-run
     fi
     cargo build

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Private servers for the tests: on loopback, on free ports, in one folder, stopped by the process ids started here.
 # Sourced, not run. Needs packages.sh; SERVICES is the folder.
+# shellcheck disable=SC2016 # sh -c expands its own arguments
 
 # Each entry: a process id and the signal that stops it at once but cleanly.
 SERVICE_PIDS=()
