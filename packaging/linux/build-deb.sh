@@ -12,6 +12,7 @@ elif [[ $# -gt 0 ]]; then
     exit 2
 fi
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+MAINTAINER="The Medusa Advisor authors <medusa-advisor@users.noreply.github.com>"
 ARCH=$(dpkg --print-architecture)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
@@ -40,7 +41,15 @@ done
 put 644 packaging/linux/copyright usr/share/doc/medusa-advisor/copyright
 put 644 packaging/linux/medusa-advisor.1 usr/share/man/man1/medusa-advisor.1
 put 644 CHANGELOG.md usr/share/doc/medusa-advisor/changelog
-gzip -9n "$ROOT/usr/share/man/man1/medusa-advisor.1" "$ROOT/usr/share/doc/medusa-advisor/changelog"
+cat >"$ROOT/usr/share/doc/medusa-advisor/changelog.Debian" <<CHANGES
+medusa-advisor ($VERSION-1) unstable; urgency=medium
+
+  * The changes are in changelog.gz.
+
+ -- $MAINTAINER  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
+CHANGES
+chmod 644 "$ROOT/usr/share/doc/medusa-advisor/changelog.Debian"
+gzip -9n "$ROOT"/usr/share/man/man1/*.1 "$ROOT"/usr/share/doc/medusa-advisor/changelog*
 strip --strip-unneeded "$ROOT/usr/bin/medusa-advisor"
 
 # The newest C library symbol the program uses is the oldest C library it runs with.
@@ -50,16 +59,17 @@ cat >"$ROOT/DEBIAN/control" <<CONTROL
 Package: medusa-advisor
 Version: $VERSION-1
 Architecture: $ARCH
-Maintainer: The Medusa Advisor authors <medusa-advisor@users.noreply.github.com>
+Maintainer: $MAINTAINER
 Installed-Size: $(du -sk --exclude DEBIAN "$ROOT" | cut -f1)
 Depends: libc6 (>= ${GLIBC#GLIBC_}), $DEPENDS
 Recommends: $RECOMMENDS
 Section: database
 Priority: optional
 Description: finds what slows a Medusa.js store down, with the exact fix
- Audits a Medusa.js store across its CDN, Redis, Postgres and application without
- changing anything, ranks what to fix by measured cost and exports a report as
- PDF, Markdown, HTML or JSON. Has a window and the same audit as a command.
+ Audits a Medusa.js store across its CDN, Redis, Postgres and application
+ without changing anything, ranks what to fix by measured cost and exports a
+ report as PDF, Markdown, HTML or JSON. Has a window and the same audit as a
+ command.
 CONTROL
 (cd "$ROOT" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$ROOT/DEBIAN/md5sums"
 find "$ROOT" -type d -exec chmod 755 {} +
