@@ -1,1 +1,4 @@
-//! (being written)
+//! Saved stores, where their secrets lie, and read-only sessions to their services.
+
+pub mod profile;
+pub mod vault;
