@@ -81,7 +81,7 @@ prepare_machine() {
     install_hypopg || true
 }
 
-# Compiles everything once, so that a tier's time is its own.
+# Compiles everything once, so that a tier's time is its own. The program is built with the integration tests.
 prepare_tests() {
     echo "Building the tests"
     if cargo nextest --version >/dev/null 2>&1; then
@@ -91,7 +91,6 @@ prepare_tests() {
         RUNNER="test"
         cargo test --no-run
     fi
-    cargo build
     local target
     target=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
     ADVISOR=${ADVISOR_BINARY:-$target/debug/medusa-advisor}
