@@ -3,4 +3,6 @@
 use super::Check;
 
 /// Sorted by folder and file name.
-pub static ALL: &[&Check] = &[];
+#[rustfmt::skip]
+pub static ALL: &[&Check] = &[
+];
