@@ -43,9 +43,8 @@ fn replaces(new: &Event, old: &Event) -> bool {
     let (Event::Note { run: a, note: new }, Event::Note { run: b, note: old }) = (new, old) else { return false };
     a == b
         && match (new, old) {
-            (RunNote::Reading { layer: x, .. }, RunNote::Reading { layer: y, .. }) | (RunNote::Cost { layer: x, .. }, RunNote::Cost { layer: y, .. }) => {
-                x == y
-            }
+            (RunNote::Reading { layer: x, .. }, RunNote::Reading { layer: y, .. })
+            | (RunNote::Cost { layer: x, .. }, RunNote::Cost { layer: y, .. }) => x == y,
             _ => false,
         }
 }
@@ -73,7 +72,9 @@ impl Shared {
     }
 
     fn places(&self) -> Result<&Places, String> {
-        self.places.as_ref().ok_or_else(|| "This system names no home folder, so nothing can be saved. Set MEDUSA_ADVISOR_HOME to a folder.".to_owned())
+        self.places
+            .as_ref()
+            .ok_or_else(|| "This system names no home folder, so nothing can be saved. Set MEDUSA_ADVISOR_HOME to a folder.".to_owned())
     }
 }
 
@@ -117,7 +118,9 @@ impl Runtime {
             Effect::OpenNewest(id) => self.blocking(move || audits::open_newest(&shared, &id)),
             Effect::OpenSnapshot { path, store } => self.blocking(move || audits::open_snapshot(&shared, &path, store)),
             Effect::Compare { before, after } => self.blocking(move || audits::compare(&shared, &before, &after)),
-            Effect::SaveDismissals { store, dismissals, audit } => self.blocking(move || audits::save_dismissals(&shared, &store, &dismissals, &audit)),
+            Effect::SaveDismissals { store, dismissals, audit } => {
+                self.blocking(move || audits::save_dismissals(&shared, &store, &dismissals, &audit))
+            }
             Effect::StartAudit { run, profile, secrets, settings } => {
                 self.tokio.spawn(audits::run(shared, run, profile, secrets, settings));
             }

@@ -153,9 +153,9 @@ pub fn save_dismissals(shared: &Shared, store: &str, dismissals: &[Dismissal], a
         let json = serde_json::to_vec_pretty(dismissals).map_err(|e| e.to_string())?;
         stores::write_whole(&places.dismissals(store), &json).map_err(|e| e.to_string())
     });
-    let result = saved.map_err(|e| format!("The dismissal could not be saved: {e}")).map(|()| {
-        Arc::new(judged(shared, audit.snapshot.clone(), audit.store.clone(), audit.path.clone()))
-    });
+    let result = saved
+        .map_err(|e| format!("The dismissal could not be saved: {e}"))
+        .map(|()| Arc::new(judged(shared, audit.snapshot.clone(), audit.store.clone(), audit.path.clone())));
     shared.send(Event::Dismissed(result));
 }
 
@@ -214,7 +214,9 @@ pub async fn run(shared: Arc<Shared>, run_id: u64, profile: Profile, secrets: Op
 fn judge_and_save(shared: &Shared, snapshot: Snapshot, profile: &Profile) -> Result<Arc<Audit>, String> {
     let mut audit = judged(shared, snapshot, Some(profile.id.clone()), None);
     let summary = Summary::of(&audit.snapshot, &audit.plan);
-    let saved = shared.places().and_then(|p| history::save(&p.audits(&profile.id), &audit.snapshot, &summary, stores::write_whole).map_err(|e| e.to_string()));
+    let saved = shared
+        .places()
+        .and_then(|p| history::save(&p.audits(&profile.id), &audit.snapshot, &summary, stores::write_whole).map_err(|e| e.to_string()));
     match saved {
         Ok(path) => audit.path = Some(path),
         Err(e) => shared.problem(format!("The audit is shown but could not be saved: {e}. Export its snapshot to another disk to keep it.")),
