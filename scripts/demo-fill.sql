@@ -24,6 +24,9 @@ select min(id) as region from region where deleted_at is null \gset
 select :'channel' <> '' and :'profile' <> '' and :'location' <> '' and :'region' <> '' as seeded \gset
 \if :{?seeded} \else \echo 'the database holds no seeded store' \quit 3 \endif
 
+-- A second channel: with one alone, /store/products skips the channel filter that reads every product id.
+insert into sales_channel (id, name) values (pg_temp.id('sc', 2), 'Wholesale');
+
 insert into product_category (id, name, handle, mpath, is_active, rank)
 select pg_temp.id('pcat', i), n, lower(n), pg_temp.id('pcat', i), true, 100 + i
 from unnest(array['Outerwear','Knitwear','Footwear','Lighting','Tableware','Bags','Watches','Stationery']) with ordinality u(n, i);

@@ -114,7 +114,8 @@ say "filling it"
 sql -v tend="$(date -u +%FT%TZ)" -f "$here/demo-fill.sql" > /dev/null
 sql -f "$here/demo-faults.sql" > /dev/null
 sql -c "create role advisor login; grant pg_monitor, pg_read_all_data to advisor"
-sql -c 'select pg_stat_reset(), pg_stat_statements_reset()' > /dev/null
+# The reset forgets row counts too; analyze brings them back.
+sql -c 'select pg_stat_reset(), pg_stat_statements_reset()' -c analyze > /dev/null
 if [ -n "$past" ]; then
     $as "$pg_bin/pg_ctl" -D "$dir/pg" -m fast -w stop > /dev/null
     postgres_start
