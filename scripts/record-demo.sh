@@ -15,7 +15,7 @@
 #   --no-audit           build, load and verify only
 #   --keep               leave everything running and print the addresses; Enter ends it
 # Environment: MEDUSA_ADVISOR, the binary to record with (default: cargo run --release).
-# Needs: Postgres 13 or newer with contrib (server binaries), redis-server, nginx, python3, curl. Loopback only; everything lives in a
+# Needs: Postgres 14 or newer with contrib (server binaries), redis-server, nginx, python3, curl. Loopback only; everything lives in a
 # temporary folder and is ended by process id. Takes about three minutes.
 set -eu
 
@@ -54,7 +54,7 @@ finish() {
     trap - EXIT INT TERM
     for pid in $pids; do kill "$pid" 2> /dev/null || true; done
     [ ! -f "$dir/nginx.pid" ] || kill "$(cat "$dir/nginx.pid")" 2> /dev/null || true
-    [ ! -d "$dir/pg" ] || $as "$pg_bin/pg_ctl" -D "$dir/pg" -m immediate stop > /dev/null 2>&1 || true
+    [ ! -f "$dir/pg/postmaster.pid" ] || $as "$pg_bin/pg_ctl" -D "$dir/pg" -m immediate stop > /dev/null 2>&1 || true
     wait 2> /dev/null || true
     rm -rf "$dir"
 }
@@ -105,7 +105,8 @@ say "Postgres on port $pg_port, counters $age days old"
 postgres_start $past
 psql -Xq -h 127.0.0.1 -p "$pg_port" -U postgres -d postgres -c 'create database demo'
 say "copying the migrated store"
-pg_dump --no-owner --no-privileges "$source_url" | sed '/^CREATE EXTENSION.*hypopg/d; /^COMMENT ON EXTENSION/d' > "$dir/store.sql"
+pg_dump --no-owner --no-privileges -f "$dir/store.sql" "$source_url"
+sed -i '/^CREATE EXTENSION.*hypopg/d; /^COMMENT ON EXTENSION/d' "$dir/store.sql"
 sql -f "$dir/store.sql" > /dev/null
 rm "$dir/store.sql"
 sql -c 'create extension if not exists pg_stat_statements' 2> /dev/null
