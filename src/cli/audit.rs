@@ -10,7 +10,7 @@ use super::{AuditArgs, Ended, Format, output, terminal};
 use crate::audit;
 use crate::collect::run::Run;
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, Profile, Secrets, ShopProfile, parse_postgres, parse_redis, parse_shop,
+    self, CloudflareProfile, Environment, KeepSecrets, Limits, Profile, Secrets, ShopProfile, parse_postgres, parse_redis, parse_shop,
 };
 use crate::connect::stores::{self, Places, write_whole};
 use crate::connect::vault;
@@ -126,7 +126,7 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
     let name =
         postgres.as_ref().map(|p| p.database.clone()).or_else(|| cloudflare.as_ref().map(|c| c.zone.clone())).unwrap_or_else(|| "store".to_owned());
     let profile = Profile {
-        id: stores::new_id(&name, &[]),
+        id: profile::new_id(&name, &[]),
         name,
         environment: Environment::Production,
         postgres,
