@@ -2,7 +2,12 @@
 
 pub mod app;
 pub mod cdn;
+#[cfg(test)]
+pub mod fixtures;
+pub mod index;
 pub mod measures;
+pub mod medusa;
+pub mod new_index;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
