@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod cdn;
+pub mod commerce;
 #[cfg(test)]
 pub mod fixtures;
 pub mod index;
@@ -11,6 +12,7 @@ pub mod new_index;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
+pub mod scans;
 pub mod sql;
 pub mod workload;
 
