@@ -90,9 +90,13 @@ pub fn stock_index(major: u8, table: &str, columns: &[String]) -> Option<&'stati
     baseline(major)?.indexes.iter().find(|i| i.table == table && i.columns.iter().map(|c| c.trim_matches('"')).eq(columns.iter().map(String::as_str)))
 }
 
-/// Whether the foreign key's stock form comes without an index of its own: then nobody filters by it, else Medusa would have one.
-pub fn is_stock_foreign_key(table: &str, columns: &[String]) -> bool {
-    known().baselines.iter().flat_map(|b| &b.constraints).any(|c| c.kind == "f" && c.table == table && c.columns == columns)
+/// Whether stock Medusa itself has this foreign key and no index that begins with it: then its own statements do not need one.
+/// Without a known version, any of the baselines speaks for it.
+pub fn is_stock_bare_key(major: Option<u8>, table: &str, columns: &[String]) -> bool {
+    known().baselines.iter().filter(|b| major.is_none_or(|m| m == b.major)).any(|b| {
+        let leads = |i: &StockIndex| i.columns.first().is_some_and(|c| columns.iter().any(|k| k == c.trim_matches('"')));
+        b.constraints.iter().any(|c| c.kind == "f" && c.table == table && c.columns == columns) && !b.indexes.iter().any(|i| i.table == table && leads(i))
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +126,9 @@ mod tests {
         let columns = vec!["product_id".to_owned()];
         assert_eq!(stock_index(2, "image", &columns).map(|i| i.name.as_str()), Some("IDX_image_product_id"));
         assert!(stock_index(1, "image", &columns).is_none());
-        assert!(is_stock_foreign_key("image", &columns));
-        assert!(!is_stock_foreign_key("image", &["url".to_owned()]));
+        assert!(!is_stock_bare_key(Some(2), "image", &columns));
+        let tag = ["product_tag_id".to_owned()];
+        assert!(is_stock_bare_key(Some(2), "product_tags", &tag) && is_stock_bare_key(None, "product_tags", &tag));
+        assert!(!is_stock_bare_key(Some(1), "product_tags", &tag));
     }
 }

@@ -15,9 +15,7 @@ use crate::text;
 const BUSY_MS_MIN: f64 = 1_000.0;
 /// Or this many calls: a fast small store never spends a second, yet its call counts are telling.
 const CALLS_MIN: u64 = 200;
-/// Statements are read in order of cost until this share of the time is covered …
-const READ_SHARE: f64 = 0.995;
-/// … or this many are read: what follows costs nothing worth a finding, and reading a text takes up to 0.1 ms.
+/// Statements whose texts are read, costliest first: what follows costs nothing worth a finding, and reading a text takes up to 0.1 ms.
 const READ_MAX: usize = 300;
 
 /// Where the counters come from.
@@ -148,16 +146,7 @@ fn build(statements: &Statements, period: Period, words: String, span_s: Option<
 
 /// Reads the texts of the statements that matter, costliest first, each once.
 pub fn read_loads<'s>(workload: &Workload<'s>) -> Vec<ReadLoad<'s>> {
-    let mut covered_ms = 0.0;
-    let mut read = Vec::new();
-    for load in &workload.loads {
-        if read.len() >= READ_MAX || covered_ms > workload.total_ms * READ_SHARE {
-            break;
-        }
-        covered_ms += load.counters.total_ms;
-        read.push(ReadLoad { load: *load, shape: shape(&load.statement.text) });
-    }
-    read
+    workload.loads.iter().take(READ_MAX).map(|load| ReadLoad { load: *load, shape: shape(&load.statement.text) }).collect()
 }
 
 /// Texts remembered by one thread: more than one run reads.
