@@ -7,14 +7,19 @@
 //!
 //! Everything right of the snapshot is pure: no I/O, no clock, no randomness. `tests/tidy.rs` holds who may import whom.
 
+pub mod app;
+pub mod audit;
 pub mod charts;
 pub mod checks;
 pub mod collect;
 pub mod connect;
+pub mod demo;
 pub mod evidence;
 pub mod finding;
 pub mod history;
 pub mod plan;
 pub mod report;
+pub mod runtime;
 pub mod secret;
 pub mod text;
+pub mod ui;

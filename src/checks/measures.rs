@@ -126,7 +126,8 @@ fn shared_gap(instance: &Instance) -> Gap {
             remedy: "Give the cache its own Redis (CACHE_REDIS_URL in medusa-config) and add that URL to the store.".into(),
         },
         format!(
-            "{} holds cache keys among queues, sessions or locks. Redis counts hits for all of them together (53–60 % when healthy), so the hit rate of product data cannot be told.",
+            "{} holds cache keys among queues, sessions or locks. Redis counts hits for all of them together \
+             (53–60 % when healthy), so the hit rate of product data cannot be told.",
             instance.name
         ),
     )

@@ -43,7 +43,8 @@ pub struct Check {
     pub effort: Effort,
     /// Documents to read.
     pub references: &'static [&'static str],
-    /// Sections it cannot do without. Proved by a test: withholding one must give `Unknown`, withholding any section that is neither here nor in `uses` must change nothing.
+    /// Sections it cannot do without. Proved by a test: withholding one must give `Unknown`, withholding any section
+    /// that is neither here nor in `uses` must change nothing.
     /// A whole layer (`Section::Postgres`) is implied by its parts and not listed.
     pub needs: &'static [Section],
     /// Sections that sharpen the verdict when they are there (a proof, a count) and are done without when they are not.

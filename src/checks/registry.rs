@@ -3,6 +3,7 @@
 use super::Check;
 
 /// Sorted by folder and file name.
+#[rustfmt::skip]
 pub static ALL: &[&Check] = &[
     &super::postgres::commerce_index::CHECK,
     &super::postgres::connections_high::CHECK,

@@ -1,1 +1,140 @@
-//! (being written)
+//! Reads the services and writes evidence. It judges nothing and never fails as a whole: what could not be read is a gap.
+
+pub mod cloudflare;
+pub mod postgres;
+pub mod redis;
+pub mod run;
+pub mod storefront;
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::connect::profile::{Profile, Secrets};
+use crate::evidence::postgres::Postgres;
+use crate::evidence::{Gap, Layer, LayerCost, Meta, Section, Seen, Snapshot, Targets, Timeline};
+use run::{Note, Run};
+
+/// What one collector brings home.
+#[derive(Debug)]
+pub struct Collected<T> {
+    pub seen: Seen<T>,
+    pub cost: LayerCost,
+    pub timelines: Vec<Timeline>,
+}
+
+impl<T> Collected<T> {
+    /// Nothing was read.
+    pub fn nothing(layer: Layer, gap: Gap) -> Self {
+        Self { seen: Err(gap), cost: LayerCost { layer, calls: 0, busy_ms: None, wall_ms: 0.0, bytes: 0 }, timelines: Vec::new() }
+    }
+}
+
+/// An index the planner should be asked about, and the statement it would serve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// `queryid` as text.
+    pub statement_id: String,
+    pub schema: String,
+    pub table: String,
+    pub columns: Vec<String>,
+    /// `create index on public.image (product_id) where deleted_at is null`.
+    pub create_sql: String,
+}
+
+/// Which indexes to ask the planner about: injected, since choosing them is the checks' knowledge and collectors may not import those.
+pub type CandidateFn = fn(&Snapshot) -> Vec<Candidate>;
+
+/// Everything one audit needs to know.
+#[derive(Clone)]
+pub struct Request {
+    pub profile: Profile,
+    pub secrets: Secrets,
+    pub targets: Targets,
+    pub candidates: CandidateFn,
+}
+
+/// Runs the whole collection: first reading of all layers, the window, second reading. Returns a snapshot in every case; a cancelled
+/// run returns what was read until then, marked so.
+pub async fn collect(request: &Request, run: &Arc<Run>) -> Snapshot {
+    let profile = &request.profile;
+    let meta = Meta {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        store: profile.name.clone(),
+        environment: profile.environment.id().to_owned(),
+        taken_at: OffsetDateTime::now_utc(),
+        window_s: 0.0,
+        window_asked_s: f64::from(profile.limits.window_s),
+        cancelled: false,
+        targets: request.targets,
+    };
+    let prove = Prove { meta: meta.clone(), candidates: request.candidates };
+    let (postgres, redis, cdn, shop) =
+        tokio::join!(postgres_layer(request, run, &prove), redis_layer(request, run), cdn_layer(request, run), shop_layer(request, run),);
+    let mut snapshot = Snapshot::empty(meta);
+    snapshot.postgres = keep(&mut snapshot, postgres);
+    snapshot.redis = keep(&mut snapshot, redis);
+    snapshot.cdn = keep(&mut snapshot, cdn);
+    snapshot.storefront = keep(&mut snapshot, shop);
+    snapshot.meta.taken_at = OffsetDateTime::now_utc();
+    snapshot.meta.window_s = run.window_seconds();
+    snapshot.meta.cancelled = run.is_cancelled();
+    run.note(Note::Finished);
+    snapshot
+}
+
+/// Lets the Postgres collector ask which indexes to prove, given what it has read so far.
+pub struct Prove {
+    meta: Meta,
+    candidates: CandidateFn,
+}
+
+impl Prove {
+    /// Candidates for the evidence read so far.
+    pub fn candidates(&self, postgres: &Postgres, window_s: f64) -> Vec<Candidate> {
+        let mut snapshot = Snapshot::empty(Meta { window_s, ..self.meta.clone() });
+        snapshot.postgres = Ok(postgres.clone());
+        (self.candidates)(&snapshot)
+    }
+}
+
+fn keep<T>(snapshot: &mut Snapshot, collected: Collected<T>) -> Seen<T> {
+    snapshot.timelines.extend(collected.timelines);
+    if collected.cost.calls > 0 {
+        snapshot.costs.push(collected.cost);
+    }
+    collected.seen
+}
+
+async fn postgres_layer(request: &Request, run: &Arc<Run>, prove: &Prove) -> Collected<Postgres> {
+    let lane = run.lane(Layer::Postgres);
+    match &request.profile.postgres {
+        None => Collected::nothing(Layer::Postgres, Gap::not_configured(Section::Postgres)),
+        Some(p) => postgres::collect(p, request.secrets.postgres_password.as_ref(), &request.profile.limits, &lane, prove).await,
+    }
+}
+
+async fn redis_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evidence::redis::Redis> {
+    let lane = run.lane(Layer::Redis);
+    if request.profile.redis.is_empty() {
+        return Collected::nothing(Layer::Redis, Gap::not_configured(Section::Redis));
+    }
+    redis::collect(&request.profile.redis, &request.secrets.redis_passwords, &request.profile.limits, &lane).await
+}
+
+async fn cdn_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evidence::cdn::Cloudflare> {
+    let lane = run.lane(Layer::Cdn);
+    match &request.profile.cloudflare {
+        None => Collected::nothing(Layer::Cdn, Gap::not_configured(Section::Cdn)),
+        Some(c) => cloudflare::collect(c, request.secrets.cloudflare_token.as_ref(), &request.profile.limits, &lane).await,
+    }
+}
+
+async fn shop_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evidence::storefront::Storefront> {
+    let lane = run.lane(Layer::App);
+    match &request.profile.shop {
+        None => Collected::nothing(Layer::App, Gap::not_configured(Section::Storefront)),
+        // Media addresses come from the database; the probe waits for them at most as long as the first reading takes.
+        Some(s) => storefront::collect(s, run.media(), &request.profile.limits, &lane).await,
+    }
+}

@@ -1,1 +1,6 @@
-//! (being written)
+//! Saved stores, where their secrets lie, and read-only sessions to their services.
+
+pub mod profile;
+pub mod steps;
+pub mod stores;
+pub mod vault;

@@ -36,7 +36,7 @@ pub fn write(snapshot: &Snapshot) -> Vec<u8> {
     out
 }
 
-/// Reads what [`write`] wrote. Takes any bytes.
+/// Reads what [`write()`] wrote. Takes any bytes.
 pub fn read(bytes: &[u8]) -> Result<Snapshot, FileError> {
     let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(FileError::NotASnapshot)?;
     let end = rest.iter().take(12).position(|b| *b == b'\n').ok_or(FileError::NotASnapshot)?;

@@ -1,1 +1,1 @@
-//! Checks of this layer, one file each. This list is written by `tests/tidy.rs`.
+//! The application checks, one file each. This list is written by `tests/tidy.rs`.

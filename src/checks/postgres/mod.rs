@@ -1,4 +1,4 @@
-//! Checks of this layer, one file each. This list is written by `tests/tidy.rs`.
+//! The Postgres checks, one file each. This list is written by `tests/tidy.rs`.
 
 pub mod commerce_index;
 pub mod connections_high;

@@ -1,1 +1,1 @@
-//! Checks of this layer, one file each. This list is written by `tests/tidy.rs`.
+//! The Redis checks, one file each. This list is written by `tests/tidy.rs`.

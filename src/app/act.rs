@@ -1,0 +1,587 @@
+//! What each action does to the model, and what it has others do.
+
+use std::sync::Arc;
+
+use time::Date;
+use time::macros::format_description;
+
+use super::message::{Action, Effect, Service, WizardAction};
+use super::wizard::{Test, Wizard, WizardStep};
+use super::{Audit, DEMO, Dialog, FindingsTab, LaneState, Model, Page, Phase, Remote, Running, SortBy};
+use crate::connect::profile::{KeepSecrets, Profile, Secrets};
+use crate::connect::stores::new_id;
+use crate::evidence::Layer;
+use crate::plan::{Dismissal, Ranked};
+use crate::secret::Secret;
+
+/// Cancelling a longer run asks first: what it has read is kept, but the window is lost.
+const CANCEL_ASKS_AFTER_S: f64 = 60.0;
+
+impl Model {
+    /// The one way the user changes anything. `now` is the clock at the time of the click.
+    pub fn act(&mut self, action: Action, now: time::OffsetDateTime) -> Vec<Effect> {
+        match action {
+            Action::Go(page) => self.go(page),
+            Action::Back => self.back(now),
+            Action::SelectStore(id) => {
+                self.selected_store = Some(id);
+                Vec::new()
+            }
+            Action::SearchStores(text) => {
+                self.stores_search = text;
+                Vec::new()
+            }
+            Action::OpenStore(id) => self.open_store(id),
+            Action::OpenDemo => self.open_store(DEMO.to_owned()),
+            Action::OpenSnapshotDialog => vec![Effect::ChooseSnapshot],
+            Action::OpenSnapshot(path) => {
+                self.audit.begin();
+                vec![Effect::OpenSnapshot { path, store: None }]
+            }
+            Action::OpenAudit(path) => {
+                self.audit.begin();
+                self.page = Page::Overview;
+                vec![Effect::OpenSnapshot { path, store: self.selected_store.clone() }]
+            }
+            Action::NewStore => {
+                self.wizard = Some(Wizard::new(self.settings.limits.clone(), self.has_keychain));
+                self.page = Page::Connect;
+                Vec::new()
+            }
+            Action::EditStore(id) => self.edit_store(&id),
+            Action::DuplicateStore(id) => self.duplicate_store(&id),
+            Action::AskDeleteStore(id) => self.ask_delete(&id),
+            Action::DeleteStore(id) => {
+                self.dialog = None;
+                vec![Effect::DeleteStore(id)]
+            }
+            Action::ReloadStores => {
+                self.stores.begin();
+                vec![Effect::LoadStores]
+            }
+            Action::Wizard(action) => self.act_wizard(action, now),
+            Action::StartAudit(id) => self.start_audit(&id, None, now),
+            Action::GiveSecrets { store, postgres, redis, cloudflare } => {
+                self.dialog = None;
+                let secrets = Secrets { postgres_password: postgres, redis_passwords: redis, cloudflare_token: cloudflare };
+                self.start_audit(&store, Some(secrets), now)
+            }
+            Action::AskCancelAudit => self.ask_cancel(now),
+            Action::CancelAudit => self.cancel_audit(),
+            Action::ExtendWindow(seconds) => {
+                if let Some(r) = &mut self.running {
+                    r.window_s = f64::from(seconds);
+                }
+                vec![Effect::ExtendWindow(seconds)]
+            }
+            Action::MetricsTab(layer, tab) => {
+                self.metrics.tabs[layer as usize] = tab;
+                self.metrics.filter.clear();
+                Vec::new()
+            }
+            Action::MetricsBase { since_reset } => {
+                self.metrics.since_reset = since_reset;
+                Vec::new()
+            }
+            Action::FilterMetrics(text) => {
+                self.metrics.filter = text;
+                Vec::new()
+            }
+            Action::Compare { before, after } => {
+                self.compare.begin();
+                self.compare_pair = Some((before.clone(), after.clone()));
+                self.page = Page::Compare;
+                vec![Effect::Compare { before, after }]
+            }
+            Action::EditReport(_) | Action::ToggleFormat(_) | Action::PreviewPage(_) | Action::RefreshPreview | Action::SaveReport => {
+                self.act_export(action)
+            }
+            Action::OpenFile(path) => vec![Effect::OpenFile(path)],
+            Action::ShowInFolder(path) => vec![Effect::ShowInFolder(path)],
+            Action::EditSettings(settings) => {
+                self.settings = settings.clone();
+                vec![Effect::SaveSettings(settings)]
+            }
+            Action::SelectCheck(id) => {
+                self.checks_selected = id;
+                Vec::new()
+            }
+            Action::Copy { text, what } => {
+                self.toast(format!("{what} copied"), false, None);
+                vec![Effect::Copy(text)]
+            }
+            Action::OpenLink(url) => vec![Effect::OpenLink(url)],
+            Action::FocusSearch => {
+                self.wants_search_focus = true;
+                Vec::new()
+            }
+            Action::SearchFocused => {
+                self.wants_search_focus = false;
+                Vec::new()
+            }
+            Action::ShowKeys => self.show(Dialog::Keys),
+            Action::ShowGoTo => self.show(Dialog::GoTo { text: String::new() }),
+            Action::EditGoTo(text) => self.show(Dialog::GoTo { text }),
+            Action::CloseDialog => {
+                self.dialog = None;
+                Vec::new()
+            }
+            Action::DismissToast(id) => {
+                self.toasts.retain(|t| t.id != id);
+                Vec::new()
+            }
+            findings => self.act_findings(findings),
+        }
+    }
+
+    fn show(&mut self, dialog: Dialog) -> Vec<Effect> {
+        self.dialog = Some(dialog);
+        Vec::new()
+    }
+
+    fn go(&mut self, page: Page) -> Vec<Effect> {
+        self.dialog = None;
+        let needs_audit = matches!(page, Page::Overview | Page::Findings | Page::Metrics(_) | Page::Export | Page::Compare);
+        if needs_audit && self.audit.shown().is_none() {
+            return Vec::new();
+        }
+        if page == Page::Audit && self.running.is_none() {
+            return Vec::new();
+        }
+        self.page = page;
+        if page == Page::Export && self.export.preview.shown().is_none() {
+            return self.refresh_preview();
+        }
+        Vec::new()
+    }
+
+    /// Esc: closes what is in front, cancels a run that is watched, leaves a page for the one above it.
+    fn back(&mut self, now: time::OffsetDateTime) -> Vec<Effect> {
+        if self.dialog.take().is_some() {
+            return Vec::new();
+        }
+        match self.page {
+            Page::Audit => self.ask_cancel(now),
+            Page::Compare => self.go(Page::Audits),
+            Page::Connect => self.act_wizard(WizardAction::Cancel, now),
+            Page::Checks | Page::Settings if self.audit.shown().is_some() => self.go(Page::Overview),
+            Page::Findings | Page::Metrics(_) | Page::Export | Page::Audits => self.go(Page::Overview),
+            _ => self.go(Page::Stores),
+        }
+    }
+
+    fn open_store(&mut self, id: String) -> Vec<Effect> {
+        self.selected_store = Some(id.clone());
+        self.audit.begin();
+        self.findings.selected = None;
+        self.export.preview = Remote::Idle;
+        if id == DEMO { vec![Effect::OpenDemo] } else { vec![Effect::OpenNewest(id)] }
+    }
+
+    fn edit_store(&mut self, id: &str) -> Vec<Effect> {
+        if let Some(store) = self.store(id).filter(|s| !s.is_demo()) {
+            self.wizard = Some(Wizard::edit(&store.profile, self.has_keychain));
+            self.page = Page::Connect;
+        }
+        Vec::new()
+    }
+
+    fn taken_ids(&self) -> Vec<String> {
+        self.store_list().iter().map(|s| s.profile.id.clone()).collect()
+    }
+
+    fn duplicate_store(&mut self, id: &str) -> Vec<Effect> {
+        let taken = self.taken_ids();
+        let Some(store) = self.store(id).filter(|s| !s.is_demo()) else { return Vec::new() };
+        let mut profile = store.profile.clone();
+        profile.name = format!("{} copy", profile.name);
+        profile.id = new_id(&profile.name, &taken);
+        self.selected_store = Some(profile.id.clone());
+        vec![Effect::DuplicateStore { from: id.to_owned(), profile }]
+    }
+
+    fn ask_delete(&mut self, id: &str) -> Vec<Effect> {
+        if let Some(store) = self.store(id).filter(|s| !s.is_demo()) {
+            let dialog = Dialog::DeleteStore { id: id.to_owned(), name: store.profile.name.clone() };
+            return self.show(dialog);
+        }
+        Vec::new()
+    }
+
+    fn act_wizard(&mut self, action: WizardAction, now: time::OffsetDateTime) -> Vec<Effect> {
+        let Some(w) = &mut self.wizard else { return Vec::new() };
+        match action {
+            WizardAction::Step(step) => w.step = step,
+            WizardAction::Next => match w.step.next() {
+                Some(step) => w.step = step,
+                None => return self.save_wizard(false, now),
+            },
+            WizardAction::Previous => w.step = w.step.previous().unwrap_or(w.step),
+            WizardAction::Set(field, text) => w.set(field, text),
+            WizardAction::Environment(e) => w.environment = e,
+            WizardAction::Tls(mode) => {
+                w.postgres.tls = mode;
+                w.set(super::wizard::Field::PgHost, w.postgres.host.clone());
+            }
+            WizardAction::RedisTls(i, on) => {
+                if let Some(r) = w.redis.get_mut(i) {
+                    r.is_tls = on;
+                }
+            }
+            WizardAction::AddRedis => {
+                w.redis.push(super::wizard::RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
+            }
+            WizardAction::RemoveRedis(i) if w.redis.len() > 1 && i < w.redis.len() => {
+                w.redis.remove(i);
+            }
+            WizardAction::RemoveRedis(_) => {}
+            WizardAction::KeepSecrets(keep) => w.keep = keep,
+            WizardAction::Paste(text) => {
+                if !w.paste(&text) {
+                    self.toast("Nothing in the pasted text is an address of a service", false, None);
+                }
+            }
+            WizardAction::ChooseEnvFile => return vec![Effect::ChooseEnvFile],
+            WizardAction::ChooseCaFile => return vec![Effect::ChooseCaFile],
+            WizardAction::Test => return self.test_service(),
+            WizardAction::Save { run } => return self.save_wizard(run, now),
+            WizardAction::Cancel => {
+                self.wizard = None;
+                self.page = Page::Stores;
+            }
+        }
+        Vec::new()
+    }
+
+    fn test_service(&mut self) -> Vec<Effect> {
+        self.next_run += 1;
+        let run = self.next_run;
+        let Some(w) = &mut self.wizard else { return Vec::new() };
+        let service = match w.step {
+            WizardStep::Store => return Vec::new(),
+            WizardStep::Postgres => Service::Postgres,
+            WizardStep::Redis => Service::Redis,
+            WizardStep::Cdn => Service::Cloudflare,
+            WizardStep::Shop => Service::Shop,
+        };
+        // A test needs no name yet.
+        let mut named = w.clone();
+        if named.name.trim().is_empty() {
+            named.name = "new".to_owned();
+        }
+        let id = w.editing.clone().unwrap_or_default();
+        match named.profile(&id) {
+            Ok(profile) => {
+                w.tests[w.step as usize] = Some(Test { run, steps: Vec::new(), report: None });
+                vec![Effect::Test { service, run, profile, secrets: w.secrets() }]
+            }
+            Err((step, sentence)) => {
+                w.step = step;
+                self.toast(sentence, true, None);
+                Vec::new()
+            }
+        }
+    }
+
+    fn save_wizard(&mut self, run: bool, now: time::OffsetDateTime) -> Vec<Effect> {
+        let taken = self.taken_ids();
+        let Some(w) = &mut self.wizard else { return Vec::new() };
+        let id = w.editing.clone().unwrap_or_else(|| new_id(&w.name, &taken));
+        match w.profile(&id) {
+            Err((step, sentence)) => {
+                w.step = step;
+                match step {
+                    WizardStep::Store => w.name_error = Some(sentence),
+                    WizardStep::Shop => w.shop_error = Some(sentence),
+                    _ => self.toast(sentence, true, None),
+                }
+                Vec::new()
+            }
+            Ok(profile) => {
+                let secrets = w.secrets();
+                let mut effects = vec![Effect::SaveStore { profile: profile.clone(), secrets: secrets.clone() }];
+                self.wizard = None;
+                self.selected_store = Some(id);
+                self.page = Page::Stores;
+                if run {
+                    let given = profile.keep_secrets == KeepSecrets::AskEachTime || has_any(&secrets);
+                    effects.extend(self.begin_run(profile, given.then_some(secrets), now));
+                }
+                effects
+            }
+        }
+    }
+
+    fn start_audit(&mut self, id: &str, secrets: Option<Secrets>, now: time::OffsetDateTime) -> Vec<Effect> {
+        if self.running.is_some() {
+            self.page = Page::Audit;
+            return Vec::new();
+        }
+        let Some(store) = self.store(id) else { return Vec::new() };
+        if store.is_demo() {
+            self.toast(
+                "The demo store is a recorded snapshot: there is nothing to audit. Set up a store of your own.",
+                false,
+                Some(("New store".into(), Action::NewStore)),
+            );
+            return Vec::new();
+        }
+        let profile = store.profile.clone();
+        if profile.postgres.is_none() && profile.redis.is_empty() && profile.cloudflare.is_none() && profile.shop.is_none() {
+            self.toast(
+                "No service is set up for this store, so there is nothing to audit.",
+                true,
+                Some(("Edit".into(), Action::EditStore(id.to_owned()))),
+            );
+            return Vec::new();
+        }
+        if secrets.is_none() && profile.keep_secrets == KeepSecrets::AskEachTime && needs_secret(&profile) {
+            return self.show(ask_secrets(&profile));
+        }
+        self.begin_run(profile, secrets, now)
+    }
+
+    pub(super) fn begin_run(&mut self, profile: Profile, secrets: Option<Secrets>, now: time::OffsetDateTime) -> Vec<Effect> {
+        self.next_run += 1;
+        let run = self.next_run;
+        self.selected_store = Some(profile.id.clone());
+        self.page = Page::Audit;
+        let is_configured = |l: Layer| match l {
+            Layer::Cdn => profile.cloudflare.is_some(),
+            Layer::Redis => !profile.redis.is_empty(),
+            Layer::Postgres => profile.postgres.is_some(),
+            Layer::App => profile.shop.is_some(),
+        };
+        let lane = |layer: Layer| LaneState {
+            layer,
+            is_configured: is_configured(layer),
+            now: if is_configured(layer) { "Connecting".into() } else { "Not set up".into() },
+            done: 0,
+            of: 0,
+            calls: 0,
+            busy_ms: None,
+            is_done: !is_configured(layer),
+            failed: None,
+        };
+        self.running = Some(Running {
+            run,
+            store: profile.id.clone(),
+            started_at: now,
+            phase: Phase::Connect,
+            window_s: f64::from(profile.limits.window_s),
+            lanes: Layer::ALL.into_iter().map(lane).collect(),
+            activity: Vec::new(),
+            live: Vec::new(),
+            window_opened_at: None,
+            phase_began: vec![(Phase::Connect, now)],
+            is_cancelling: false,
+        });
+        vec![Effect::StartAudit { run, profile, secrets, settings: self.settings.clone() }]
+    }
+
+    fn ask_cancel(&mut self, now: time::OffsetDateTime) -> Vec<Effect> {
+        match &self.running {
+            Some(r) if (now - r.started_at).as_seconds_f64() > CANCEL_ASKS_AFTER_S => self.show(Dialog::CancelAudit),
+            Some(_) => self.cancel_audit(),
+            None => self.go(Page::Overview),
+        }
+    }
+
+    fn cancel_audit(&mut self) -> Vec<Effect> {
+        self.dialog = None;
+        match &mut self.running {
+            Some(r) => {
+                r.is_cancelling = true;
+                vec![Effect::CancelAudit]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn act_findings(&mut self, action: Action) -> Vec<Effect> {
+        let view = &mut self.findings;
+        match action {
+            Action::FindingsTab(tab) => {
+                view.tab = tab;
+                view.selected = None;
+            }
+            Action::SearchFindings(text) => view.search = text,
+            Action::ToggleLayer(l) => toggle(&mut view.layers, l),
+            Action::ToggleSeverity(s) => toggle(&mut view.severities, s),
+            Action::ToggleEffort(e) => toggle(&mut view.efforts, e),
+            Action::ClearFilters => {
+                view.layers.clear();
+                view.severities.clear();
+                view.efforts.clear();
+                view.search.clear();
+            }
+            Action::GroupFindings(g) => view.group = g,
+            Action::SortFindings(s) => view.sort = s,
+            Action::SelectFinding(key) => {
+                view.selected = Some(key);
+                view.remedy = 0;
+            }
+            Action::OpenFinding(key) => {
+                self.findings = super::FindingsView { selected: Some(key), ..Default::default() };
+                return self.go(Page::Findings);
+            }
+            Action::StepFinding(by) => self.step_finding(by),
+            Action::SelectRemedy(i) => view.remedy = i,
+            Action::AskDismiss(key) => return self.ask_dismiss(key),
+            Action::EditDismiss { reason, until } => {
+                if let Some(Dialog::Dismiss { reason: r, until: u, error, .. }) = &mut self.dialog {
+                    (*r, *u, *error) = (reason, until, None);
+                }
+            }
+            Action::Dismiss => return self.dismiss(),
+            Action::Restore(key) => return self.restore(&key),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn step_finding(&mut self, by: i32) {
+        let keys: Vec<String> = self.listed_findings().iter().map(|r| r.key.clone()).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let at = self.findings.selected.as_ref().and_then(|k| keys.iter().position(|x| x == k)).unwrap_or(0) as i32;
+        let to = (at + by).clamp(0, keys.len() as i32 - 1) as usize;
+        self.findings.selected = Some(keys[to].clone());
+        self.findings.remedy = 0;
+    }
+
+    /// Findings of the Open list as filtered and sorted now, without group headers.
+    pub fn listed_findings(&self) -> Vec<&Ranked> {
+        let Some(audit) = self.current_audit() else { return Vec::new() };
+        let v = &self.findings;
+        let needle = v.search.trim().to_lowercase();
+        let matches = |r: &&Ranked| {
+            let f = &r.finding;
+            (v.layers.is_empty() || v.layers.contains(&r.check.layer))
+                && (v.severities.is_empty() || v.severities.contains(&f.severity))
+                && (v.efforts.is_empty() || v.efforts.contains(&f.effort))
+                && (needle.is_empty()
+                    || [r.check.title, r.check.id, f.subject.name.as_str(), f.observed.as_str()].iter().any(|t| t.to_lowercase().contains(&needle)))
+        };
+        let all: Vec<&Ranked> = match v.tab {
+            FindingsTab::Dismissed => audit.plan.dismissed.iter().map(|(r, _)| r).collect(),
+            _ => audit.plan.findings.iter().collect(),
+        };
+        let mut out: Vec<&Ranked> = all.into_iter().filter(matches).collect();
+        match v.sort {
+            SortBy::MeasuredCost => {}
+            SortBy::Severity => out.sort_by_key(|r| std::cmp::Reverse(r.finding.severity)),
+            SortBy::Effort => out.sort_by_key(|r| r.finding.effort),
+            SortBy::Title => out.sort_by_key(|r| r.check.title),
+        }
+        out
+    }
+
+    fn ask_dismiss(&mut self, key: String) -> Vec<Effect> {
+        let Some(audit) = self.current_audit() else { return Vec::new() };
+        let Some(ranked) = audit.plan.find(&key) else { return Vec::new() };
+        let until = audit.snapshot.meta.taken_at.date().saturating_add(time::Duration::days(90));
+        let title = ranked.check.title.to_owned();
+        self.show(Dialog::Dismiss { key, title, reason: String::new(), until: until.to_string(), error: None })
+    }
+
+    fn dismiss(&mut self) -> Vec<Effect> {
+        let Some(Dialog::Dismiss { key, reason, until, error, .. }) = &mut self.dialog else { return Vec::new() };
+        if reason.trim().is_empty() {
+            *error = Some("A reason is needed: whoever reads the report will ask.".to_owned());
+            return Vec::new();
+        }
+        let Ok(day) = Date::parse(until.trim(), format_description!("[year]-[month]-[day]")) else {
+            *error = Some("An end date is needed, as 2027-01-31.".to_owned());
+            return Vec::new();
+        };
+        let dismissal = Dismissal { key: key.clone(), reason: reason.trim().to_owned(), by: self.settings.user.clone(), until: day };
+        self.dialog = None;
+        // The focus goes to the next row, not to the top.
+        let keys: Vec<String> = self.listed_findings().iter().map(|r| r.key.clone()).collect();
+        let at = keys.iter().position(|k| *k == dismissal.key);
+        self.findings.selected = at.and_then(|i| keys.get(i + 1).or_else(|| i.checked_sub(1).and_then(|p| keys.get(p)))).cloned();
+        self.with_dismissals(|list| {
+            list.retain(|d| d.key != dismissal.key);
+            list.push(dismissal);
+        })
+    }
+
+    fn restore(&mut self, key: &str) -> Vec<Effect> {
+        self.with_dismissals(|list| list.retain(|d| d.key != key))
+    }
+
+    fn with_dismissals(&mut self, edit: impl FnOnce(&mut Vec<Dismissal>)) -> Vec<Effect> {
+        let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
+        let mut dismissals: Vec<Dismissal> = audit.plan.dismissed.iter().map(|(_, d)| d.clone()).collect();
+        edit(&mut dismissals);
+        let store = store_of(&audit);
+        vec![Effect::SaveDismissals { store, dismissals, audit }]
+    }
+
+    fn act_export(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::EditReport(choice) => {
+                self.export.choice = choice;
+                self.refresh_preview()
+            }
+            Action::ToggleFormat(f) => {
+                toggle(&mut self.export.formats, f);
+                self.export.formats.sort();
+                Vec::new()
+            }
+            Action::PreviewPage(i) => {
+                self.export.preview_page = i;
+                Vec::new()
+            }
+            Action::RefreshPreview => self.refresh_preview(),
+            _ => {
+                let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
+                if self.export.formats.is_empty() || self.export.saving.is_pending() {
+                    return Vec::new();
+                }
+                self.export.saving.begin();
+                vec![Effect::SaveReport { audit, choice: self.export.choice.clone(), formats: self.export.formats.clone() }]
+            }
+        }
+    }
+
+    pub(super) fn refresh_preview(&mut self) -> Vec<Effect> {
+        let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
+        self.export.preview.begin();
+        vec![Effect::Preview { audit, choice: self.export.choice.clone() }]
+    }
+}
+
+/// The store whose dismissals an audit has; snapshots opened by file have those of the demo's kind: their own name.
+fn store_of(audit: &Audit) -> String {
+    audit.store.clone().unwrap_or_else(|| new_id(&audit.snapshot.meta.store, &[]))
+}
+
+fn toggle<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    match list.iter().position(|x| *x == item) {
+        Some(i) => {
+            list.remove(i);
+        }
+        None => list.push(item),
+    }
+}
+
+fn has_any(s: &Secrets) -> bool {
+    s.postgres_password.is_some() || s.cloudflare_token.is_some() || s.redis_passwords.iter().any(Option::is_some)
+}
+
+fn needs_secret(p: &Profile) -> bool {
+    p.postgres.is_some() || !p.redis.is_empty() || p.cloudflare.is_some()
+}
+
+/// The dialog that asks for what the keychain does not keep; a field for each service that is set up.
+pub(super) fn ask_secrets(profile: &Profile) -> Dialog {
+    Dialog::AskSecrets {
+        store: profile.id.clone(),
+        postgres: profile.postgres.as_ref().map(|p| format!("{} on {}", p.user, p.address())),
+        redis: profile.redis.iter().map(|r| Some(r.address())).collect(),
+        cloudflare: profile.cloudflare.as_ref().map(|c| c.zone.clone()),
+    }
+}

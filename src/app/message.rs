@@ -1,0 +1,323 @@
+//! What views ask for, what the model has done by others, and what comes back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::wizard::{Field, WizardStep};
+use super::{Audit, FindingsTab, GroupBy, Page, Preview, Settings, SortBy, StoreEntry};
+use crate::connect::profile::{Environment, KeepSecrets, Profile, Secrets, TlsMode};
+use crate::connect::steps::{TestReport, TestStep};
+use crate::evidence::Layer;
+use crate::finding::{Effort, Severity};
+use crate::history::compare::Comparison;
+use crate::plan::Dismissal;
+use crate::secret::Secret;
+
+/// A service of the wizard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    Postgres,
+    Redis,
+    Cloudflare,
+    Shop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReportFormat {
+    Pdf,
+    Markdown,
+    Html,
+    Json,
+    Snapshot,
+}
+
+impl ReportFormat {
+    pub const ALL: [ReportFormat; 5] = [ReportFormat::Pdf, ReportFormat::Markdown, ReportFormat::Html, ReportFormat::Json, ReportFormat::Snapshot];
+
+    pub fn ending(self) -> &'static str {
+        match self {
+            ReportFormat::Pdf => "pdf",
+            ReportFormat::Markdown => "md",
+            ReportFormat::Html => "html",
+            ReportFormat::Json => "json",
+            ReportFormat::Snapshot => "snapshot",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ReportFormat::Pdf => "PDF",
+            ReportFormat::Markdown => "Markdown",
+            ReportFormat::Html => "HTML",
+            ReportFormat::Json => "JSON",
+            ReportFormat::Snapshot => "Snapshot",
+        }
+    }
+}
+
+/// What a report holds. "Not checked" is not among the choices: it cannot be left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportChoice {
+    /// Empty: "Performance audit of <store>".
+    pub title: String,
+    pub summary: bool,
+    pub plan: bool,
+    pub findings: bool,
+    pub charts: bool,
+    pub passed: bool,
+    pub method: bool,
+    pub mask_hosts: bool,
+}
+
+impl Default for ReportChoice {
+    fn default() -> Self {
+        Self { title: String::new(), summary: true, plan: true, findings: true, charts: true, passed: true, method: true, mask_hosts: false }
+    }
+}
+
+/// A line of the audit's activity list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activity {
+    pub at: OffsetDateTime,
+    pub layer: Layer,
+    pub text: String,
+    pub is_gap: bool,
+}
+
+/// What the user asks for. Views push these; nothing else changes the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Go(Page),
+    Back,
+    // Stores
+    SelectStore(String),
+    SearchStores(String),
+    OpenStore(String),
+    OpenDemo,
+    OpenSnapshotDialog,
+    OpenSnapshot(PathBuf),
+    OpenAudit(PathBuf),
+    NewStore,
+    EditStore(String),
+    DuplicateStore(String),
+    AskDeleteStore(String),
+    DeleteStore(String),
+    ReloadStores,
+    // Connect
+    Wizard(WizardAction),
+    // Audit
+    StartAudit(String),
+    /// The answers to "Ask each time".
+    GiveSecrets {
+        store: String,
+        postgres: Option<Secret<String>>,
+        redis: Vec<Option<Secret<String>>>,
+        cloudflare: Option<Secret<String>>,
+    },
+    AskCancelAudit,
+    CancelAudit,
+    ExtendWindow(u32),
+    // Findings
+    FindingsTab(FindingsTab),
+    SearchFindings(String),
+    ToggleLayer(Layer),
+    ToggleSeverity(Severity),
+    ToggleEffort(Effort),
+    ClearFilters,
+    GroupFindings(GroupBy),
+    SortFindings(SortBy),
+    SelectFinding(String),
+    OpenFinding(String),
+    StepFinding(i32),
+    SelectRemedy(usize),
+    AskDismiss(String),
+    EditDismiss {
+        reason: String,
+        until: String,
+    },
+    Dismiss,
+    Restore(String),
+    // Metrics
+    MetricsTab(Layer, usize),
+    MetricsBase {
+        since_reset: bool,
+    },
+    FilterMetrics(String),
+    // Compare
+    Compare {
+        before: PathBuf,
+        after: PathBuf,
+    },
+    // Export
+    EditReport(ReportChoice),
+    ToggleFormat(ReportFormat),
+    PreviewPage(usize),
+    RefreshPreview,
+    SaveReport,
+    OpenFile(PathBuf),
+    ShowInFolder(PathBuf),
+    // Settings
+    EditSettings(Settings),
+    // Everywhere
+    SelectCheck(Option<String>),
+    Copy {
+        text: String,
+        what: String,
+    },
+    OpenLink(String),
+    FocusSearch,
+    SearchFocused,
+    ShowKeys,
+    ShowGoTo,
+    EditGoTo(String),
+    CloseDialog,
+    DismissToast(u64),
+}
+
+/// Edits of the wizard.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WizardAction {
+    Step(WizardStep),
+    Next,
+    Previous,
+    Set(Field, String),
+    Environment(Environment),
+    Tls(TlsMode),
+    RedisTls(usize, bool),
+    AddRedis,
+    RemoveRedis(usize),
+    KeepSecrets(KeepSecrets),
+    /// Any text pasted on the page: an address or the lines of a `.env` file.
+    Paste(String),
+    ChooseEnvFile,
+    ChooseCaFile,
+    Test,
+    Save {
+        run: bool,
+    },
+    Cancel,
+}
+
+/// What the model has done by others; performed by the runtime.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    LoadStores,
+    SaveStore {
+        profile: Profile,
+        secrets: Secrets,
+    },
+    DuplicateStore {
+        from: String,
+        profile: Profile,
+    },
+    DeleteStore(String),
+    OpenDemo,
+    /// The newest audit of a store.
+    OpenNewest(String),
+    OpenSnapshot {
+        path: PathBuf,
+        store: Option<String>,
+    },
+    StartAudit {
+        run: u64,
+        profile: Profile,
+        secrets: Option<Secrets>,
+        settings: Settings,
+    },
+    CancelAudit,
+    ExtendWindow(u32),
+    Test {
+        service: Service,
+        run: u64,
+        profile: Profile,
+        secrets: Secrets,
+    },
+    /// Fetches kept secrets so that the wizard can test an existing store.
+    ChooseSnapshot,
+    ChooseEnvFile,
+    ChooseCaFile,
+    SaveDismissals {
+        store: String,
+        dismissals: Vec<Dismissal>,
+        audit: Arc<Audit>,
+    },
+    Compare {
+        before: PathBuf,
+        after: PathBuf,
+    },
+    Preview {
+        audit: Arc<Audit>,
+        choice: ReportChoice,
+    },
+    SaveReport {
+        audit: Arc<Audit>,
+        choice: ReportChoice,
+        formats: Vec<ReportFormat>,
+    },
+    SaveSettings(Settings),
+    Copy(String),
+    OpenLink(String),
+    OpenFile(PathBuf),
+    ShowInFolder(PathBuf),
+}
+
+/// What comes back. Events of another run than the current one are dropped in one place.
+#[derive(Debug)]
+pub enum Event {
+    Stores(Result<Vec<StoreEntry>, String>),
+    StoreSaved {
+        id: String,
+        problem: Option<String>,
+    },
+    StoreDeleted {
+        name: String,
+    },
+    AuditOpened(Result<Arc<Audit>, String>),
+    /// A store that was never audited was opened.
+    NoAudit(String),
+    /// The keychain holds no secret for this store: ask.
+    NeedSecrets {
+        run: u64,
+        profile: Profile,
+    },
+    Note {
+        run: u64,
+        note: RunNote,
+    },
+    AuditFinished {
+        run: u64,
+        result: Result<Arc<Audit>, String>,
+    },
+    TestStep {
+        run: u64,
+        step: TestStep,
+    },
+    TestDone {
+        run: u64,
+        report: TestReport,
+    },
+    SnapshotChosen(PathBuf),
+    EnvFileRead(Result<String, String>),
+    CaFileChosen(PathBuf),
+    Dismissed(Result<Arc<Audit>, String>),
+    Compared(Result<Arc<Comparison>, String>),
+    Previewed(Result<Arc<Preview>, String>),
+    /// `None`: the dialog was closed without a choice.
+    ReportSaved(Option<Result<Vec<PathBuf>, String>>),
+    Problem(String),
+}
+
+/// A collector's note, in the model's words.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunNote {
+    Reading { layer: Layer, what: String, done: u32, of: u32 },
+    Cost { layer: Layer, calls: u64, busy_ms: Option<f64> },
+    Activity(Activity),
+    Live { id: &'static str, at_s: f64, value: f64 },
+    LayerDone { layer: Layer, failed: Option<String> },
+    WindowOpened(OffsetDateTime),
+    WindowClosed(OffsetDateTime),
+    Judging(OffsetDateTime),
+}

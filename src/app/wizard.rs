@@ -1,0 +1,458 @@
+//! The Connect page: what the user has typed so far, and what testing it showed.
+
+use crate::connect::profile::{
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, parse_postgres,
+    parse_redis, parse_shop,
+};
+use crate::connect::steps::{TestReport, TestStep};
+use crate::secret::Secret;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WizardStep {
+    Store,
+    Postgres,
+    Redis,
+    Cdn,
+    Shop,
+}
+
+impl WizardStep {
+    pub const ALL: [WizardStep; 5] = [WizardStep::Store, WizardStep::Postgres, WizardStep::Redis, WizardStep::Cdn, WizardStep::Shop];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WizardStep::Store => "Store",
+            WizardStep::Postgres => "Postgres",
+            WizardStep::Redis => "Redis",
+            WizardStep::Cdn => "CDN",
+            WizardStep::Shop => "Storefront and API",
+        }
+    }
+
+    pub fn next(self) -> Option<Self> {
+        Self::ALL.get(self as usize + 1).copied()
+    }
+
+    pub fn previous(self) -> Option<Self> {
+        (self as usize).checked_sub(1).map(|i| Self::ALL[i])
+    }
+}
+
+/// A text field of the wizard. The number is the Redis instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    Name,
+    PgUrl,
+    PgHost,
+    PgPort,
+    PgDatabase,
+    PgUser,
+    PgPassword,
+    PgCaFile,
+    RedisUrl(usize),
+    RedisPassword(usize),
+    Zone,
+    Token,
+    StorefrontUrl,
+    BackendUrl,
+    PublishableKey,
+    WindowSeconds,
+}
+
+/// A service's test, as far as it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    pub run: u64,
+    pub steps: Vec<TestStep>,
+    pub report: Option<TestReport>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostgresForm {
+    pub url: String,
+    pub url_error: Option<String>,
+    pub host: String,
+    pub port: String,
+    pub database: String,
+    pub user: String,
+    pub password: Secret<String>,
+    pub tls: TlsMode,
+    pub ca_file: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RedisForm {
+    pub url: String,
+    pub url_error: Option<String>,
+    pub password: Secret<String>,
+    pub is_tls: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wizard {
+    /// Id of the store being edited; `None`: a new one.
+    pub editing: Option<String>,
+    pub step: WizardStep,
+    pub name: String,
+    pub name_error: Option<String>,
+    pub environment: Environment,
+    pub postgres: PostgresForm,
+    pub redis: Vec<RedisForm>,
+    pub zone: String,
+    pub token: Secret<String>,
+    pub storefront_url: String,
+    pub backend_url: String,
+    pub publishable_key: String,
+    pub shop_error: Option<String>,
+    pub keep: KeepSecrets,
+    pub limits: Limits,
+    /// What a pasted or chosen `.env` held: "DATABASE_URL → Postgres".
+    pub found: Vec<String>,
+    /// In the order of [`WizardStep::ALL`].
+    pub tests: [Option<Test>; 5],
+}
+
+impl Wizard {
+    pub fn new(limits: Limits, has_keychain: bool) -> Self {
+        Self {
+            editing: None,
+            step: WizardStep::Store,
+            name: String::new(),
+            name_error: None,
+            environment: Environment::Production,
+            postgres: PostgresForm {
+                url: String::new(),
+                url_error: None,
+                host: String::new(),
+                port: "5432".into(),
+                database: String::new(),
+                user: String::new(),
+                password: Secret::default(),
+                tls: TlsMode::Prefer,
+                ca_file: String::new(),
+            },
+            redis: vec![RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false }],
+            zone: String::new(),
+            token: Secret::default(),
+            storefront_url: String::new(),
+            backend_url: String::new(),
+            publishable_key: String::new(),
+            shop_error: None,
+            keep: if has_keychain { KeepSecrets::Keychain } else { KeepSecrets::AskEachTime },
+            limits,
+            found: Vec::new(),
+            tests: [const { None }; 5],
+        }
+    }
+
+    /// A wizard filled from a saved store; secrets stay where they are until typed anew.
+    pub fn edit(profile: &Profile, has_keychain: bool) -> Self {
+        let mut w = Self::new(profile.limits.clone(), has_keychain);
+        w.editing = Some(profile.id.clone());
+        w.name = profile.name.clone();
+        w.environment = profile.environment;
+        w.keep = profile.keep_secrets;
+        if let Some(p) = &profile.postgres {
+            w.fill_postgres(p);
+        }
+        if !profile.redis.is_empty() {
+            w.redis =
+                profile.redis.iter().map(|r| RedisForm { url: r.url(), url_error: None, password: Secret::default(), is_tls: r.is_tls }).collect();
+        }
+        if let Some(c) = &profile.cloudflare {
+            w.zone = c.zone.clone();
+        }
+        if let Some(s) = &profile.shop {
+            w.storefront_url = s.storefront_url.clone().unwrap_or_default();
+            w.backend_url = s.backend_url.clone().unwrap_or_default();
+            w.publishable_key = s.publishable_key.clone().unwrap_or_default();
+        }
+        w
+    }
+
+    /// Whether this step has something filled in.
+    pub fn is_set_up(&self, step: WizardStep) -> bool {
+        match step {
+            WizardStep::Store => !self.name.trim().is_empty(),
+            WizardStep::Postgres => !self.postgres.host.trim().is_empty(),
+            WizardStep::Redis => self.redis.iter().any(|r| !r.url.trim().is_empty()),
+            WizardStep::Cdn => !self.zone.trim().is_empty(),
+            WizardStep::Shop => !self.storefront_url.trim().is_empty() || !self.backend_url.trim().is_empty(),
+        }
+    }
+
+    pub fn test(&self, step: WizardStep) -> Option<&Test> {
+        self.tests[step as usize].as_ref()
+    }
+
+    /// Sets one field and keeps URL and fields in step.
+    pub fn set(&mut self, field: Field, text: String) {
+        match field {
+            Field::Name => {
+                self.name = text;
+                self.name_error = None;
+            }
+            Field::PgUrl => self.set_postgres_url(text),
+            Field::PgHost => self.set_postgres(|p| p.host = text),
+            Field::PgPort => self.set_postgres(|p| p.port = text),
+            Field::PgDatabase => self.set_postgres(|p| p.database = text),
+            Field::PgUser => self.set_postgres(|p| p.user = text),
+            Field::PgPassword => self.postgres.password = Secret::new(text),
+            Field::PgCaFile => self.postgres.ca_file = text,
+            Field::RedisUrl(i) => self.set_redis_url(i, text),
+            Field::RedisPassword(i) => {
+                if let Some(r) = self.redis.get_mut(i) {
+                    r.password = Secret::new(text);
+                }
+            }
+            Field::Zone => self.zone = text,
+            Field::Token => self.token = Secret::new(text),
+            Field::StorefrontUrl => self.storefront_url = text,
+            Field::BackendUrl => self.backend_url = text,
+            Field::PublishableKey => self.publishable_key = text,
+            Field::WindowSeconds => {
+                if let Ok(s) = text.trim().parse::<u32>() {
+                    self.limits.window_s = s.clamp(crate::connect::profile::WINDOW_S_MIN, crate::connect::profile::WINDOW_S_MAX);
+                }
+            }
+        }
+        self.shop_error = None;
+    }
+
+    /// Takes an address or the lines of a `.env` file; says whether anything in it was understood.
+    pub fn paste(&mut self, text: &str) -> bool {
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let line = line.trim().trim_start_matches("export ");
+            let (name, value) = match line.split_once('=') {
+                Some((n, v)) if !n.contains("://") => (n.trim(), v.trim().trim_matches(['"', '\''])),
+                _ => ("", line),
+            };
+            if let Some(what) = self.take(name, value) {
+                found.push(if name.is_empty() { what.to_owned() } else { format!("{name} → {what}") });
+            }
+        }
+        let any = !found.is_empty();
+        if any {
+            self.found = found;
+        }
+        any
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Option<&'static str> {
+        if parse_postgres(value).is_ok() {
+            self.set_postgres_url(value.to_owned());
+            return Some("Postgres");
+        }
+        if parse_redis(value).is_ok() {
+            let free = self.redis.iter().position(|r| r.url.is_empty() || r.url == value);
+            let i = free.unwrap_or_else(|| {
+                self.redis.push(RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
+                self.redis.len() - 1
+            });
+            self.set_redis_url(i, value.to_owned());
+            return Some("Redis");
+        }
+        let is_url = value.starts_with("http://") || value.starts_with("https://");
+        match name {
+            "CLOUDFLARE_API_TOKEN" | "CF_API_TOKEN" if !value.is_empty() => {
+                self.token = Secret::new(value.to_owned());
+                Some("Cloudflare token")
+            }
+            "MEDUSA_BACKEND_URL" | "NEXT_PUBLIC_MEDUSA_BACKEND_URL" | "BACKEND_URL" if is_url => {
+                value.clone_into(&mut self.backend_url);
+                Some("backend")
+            }
+            "NEXT_PUBLIC_BASE_URL" | "STOREFRONT_URL" if is_url => {
+                value.clone_into(&mut self.storefront_url);
+                Some("storefront")
+            }
+            "NEXT_PUBLIC_MEDUSA_PUBLISHABLE_KEY" | "MEDUSA_PUBLISHABLE_KEY" if value.starts_with("pk_") => {
+                value.clone_into(&mut self.publishable_key);
+                Some("publishable key")
+            }
+            "" if is_url => {
+                value.clone_into(&mut self.storefront_url);
+                Some("storefront")
+            }
+            _ => None,
+        }
+    }
+
+    fn set_postgres(&mut self, edit: impl FnOnce(&mut PostgresForm)) {
+        edit(&mut self.postgres);
+        if let Ok(p) = self.postgres_profile() {
+            self.postgres.url = p.url();
+            self.postgres.url_error = None;
+        }
+        self.tests[WizardStep::Postgres as usize] = None;
+    }
+
+    fn set_postgres_url(&mut self, text: String) {
+        self.tests[WizardStep::Postgres as usize] = None;
+        match parse_postgres(&text) {
+            Ok((profile, password)) => {
+                self.fill_postgres(&profile);
+                if let Some(password) = password {
+                    self.postgres.password = password;
+                }
+            }
+            Err(e) => {
+                self.postgres.url_error = (!text.trim().is_empty()).then(|| e.to_string());
+                // What was typed stays, but never a password: it would be on screen.
+                self.postgres.url = crate::secret::redact(&text);
+            }
+        }
+    }
+
+    fn fill_postgres(&mut self, p: &PostgresProfile) {
+        let f = &mut self.postgres;
+        f.url = p.url();
+        f.url_error = None;
+        f.host = p.host.clone();
+        f.port = p.port.to_string();
+        f.database = p.database.clone();
+        f.user = p.user.clone();
+        f.tls = p.tls;
+        f.ca_file = p.ca_file.clone().unwrap_or_default();
+    }
+
+    fn set_redis_url(&mut self, i: usize, text: String) {
+        self.tests[WizardStep::Redis as usize] = None;
+        let Some(form) = self.redis.get_mut(i) else { return };
+        match parse_redis(&text) {
+            Ok((profile, password)) => {
+                form.url = profile.url();
+                form.url_error = None;
+                form.is_tls = profile.is_tls;
+                if let Some(password) = password {
+                    form.password = password;
+                }
+            }
+            Err(e) => {
+                form.url_error = (!text.trim().is_empty()).then(|| e.to_string());
+                form.url = crate::secret::redact(&text);
+            }
+        }
+    }
+
+    fn postgres_profile(&self) -> Result<PostgresProfile, String> {
+        let f = &self.postgres;
+        let port = f.port.trim().parse().map_err(|_| format!("\"{}\" is not a port: a number from 1 to 65535 is needed.", f.port))?;
+        if f.host.trim().is_empty() || f.database.trim().is_empty() {
+            return Err("Postgres needs a host and a database.".to_owned());
+        }
+        Ok(PostgresProfile {
+            host: f.host.trim().to_owned(),
+            port,
+            database: f.database.trim().to_owned(),
+            user: if f.user.trim().is_empty() { "postgres".to_owned() } else { f.user.trim().to_owned() },
+            tls: f.tls,
+            ca_file: filled(&f.ca_file),
+        })
+    }
+
+    /// The store as typed, or the step and the sentence that stands against it.
+    pub fn profile(&self, id: &str) -> Result<Profile, (WizardStep, String)> {
+        if self.name.trim().is_empty() {
+            return Err((WizardStep::Store, "The store needs a name.".to_owned()));
+        }
+        let postgres = match self.is_set_up(WizardStep::Postgres) {
+            true => Some(self.postgres_profile().map_err(|e| (WizardStep::Postgres, e))?),
+            false if self.postgres.url_error.is_some() => {
+                return Err((WizardStep::Postgres, self.postgres.url_error.clone().unwrap_or_default()));
+            }
+            false => None,
+        };
+        let redis = self.redis_profiles().map_err(|e| (WizardStep::Redis, e))?;
+        let shop = self.shop_profile().map_err(|e| (WizardStep::Shop, e))?;
+        Ok(Profile {
+            id: id.to_owned(),
+            name: self.name.trim().to_owned(),
+            environment: self.environment,
+            postgres,
+            redis,
+            cloudflare: filled(&self.zone).map(|zone| CloudflareProfile { zone, base_url: None }),
+            shop,
+            keep_secrets: self.keep,
+            limits: self.limits.clone(),
+        })
+    }
+
+    fn redis_profiles(&self) -> Result<Vec<RedisProfile>, String> {
+        let set_up = self.redis.iter().filter(|r| !r.url.trim().is_empty());
+        set_up
+            .map(|r| {
+                let (mut profile, _) = parse_redis(&r.url).map_err(|e| e.to_string())?;
+                profile.is_tls = r.is_tls;
+                Ok(profile)
+            })
+            .collect()
+    }
+
+    fn shop_profile(&self) -> Result<Option<ShopProfile>, String> {
+        let checked = |text: &str| match filled(text) {
+            None => Ok(None),
+            Some(t) => parse_shop(&t).map(|u| Some(u.to_string())).map_err(|e| e.to_string()),
+        };
+        let (storefront_url, backend_url) = (checked(&self.storefront_url)?, checked(&self.backend_url)?);
+        Ok((storefront_url.is_some() || backend_url.is_some()).then(|| ShopProfile {
+            storefront_url,
+            backend_url,
+            publishable_key: filled(&self.publishable_key),
+        }))
+    }
+
+    /// The secrets typed in this session; what was not typed is absent.
+    pub fn secrets(&self) -> Secrets {
+        let given = |s: &Secret<String>| (!s.expose().is_empty()).then(|| s.clone());
+        Secrets {
+            postgres_password: given(&self.postgres.password),
+            redis_passwords: self.redis.iter().filter(|r| !r.url.trim().is_empty()).map(|r| given(&r.password)).collect(),
+            cloudflare_token: given(&self.token),
+        }
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    let t = text.trim();
+    (!t.is_empty()).then(|| t.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_and_fields_stay_in_step() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::PgUrl, "postgres://advisor:hunter2@db.example.com:6543/medusa".into());
+        assert_eq!((w.postgres.host.as_str(), w.postgres.port.as_str()), ("db.example.com", "6543"));
+        assert_eq!(w.postgres.password.expose(), "hunter2");
+        assert!(!w.postgres.url.contains("hunter2"));
+        w.set(Field::PgHost, "other.example.com".into());
+        assert_eq!(w.postgres.url, "postgres://advisor@other.example.com:6543/medusa");
+    }
+
+    #[test]
+    fn an_env_file_fills_every_service() {
+        let mut w = Wizard::new(Limits::default(), true);
+        let env = "# x\nDATABASE_URL=postgres://u:p@h/d\nREDIS_URL=\"redis://r:6379\"\nCACHE_REDIS_URL=redis://c:6379\nMEDUSA_BACKEND_URL=https://api.example.com\nJWT_SECRET=zzz";
+        assert!(w.paste(env));
+        assert_eq!(w.redis.iter().map(|r| r.url.as_str()).collect::<Vec<_>>(), ["redis://r:6379/0", "redis://c:6379/0"]);
+        assert_eq!(w.found.len(), 4);
+        assert!(!format!("{w:?}").contains("zzz"));
+        assert!(!w.paste("nothing here"));
+    }
+
+    #[test]
+    fn a_store_without_services_is_a_store() {
+        let mut w = Wizard::new(Limits::default(), false);
+        assert_eq!(w.profile("x").unwrap_err().0, WizardStep::Store);
+        w.set(Field::Name, "Example".into());
+        assert_eq!(w.profile("x").unwrap().postgres, None);
+        w.set(Field::PgUrl, "mysql://h/d".into());
+        assert_eq!(w.profile("x").unwrap_err().0, WizardStep::Postgres);
+        assert_eq!(w.keep, KeepSecrets::AskEachTime);
+    }
+}

@@ -1,0 +1,26 @@
+//! What window and command line share of starting an audit.
+
+use crate::collect::{Candidate, Request};
+use crate::connect::profile::{Profile, Secrets};
+use crate::evidence::{Snapshot, Targets};
+use crate::secret::Secret;
+
+/// An audit of this store.
+pub fn request(profile: Profile, secrets: Secrets, targets: Targets) -> Request {
+    Request { profile, secrets, targets, candidates }
+}
+
+/// Which indexes to ask the planner about.
+fn candidates(_snapshot: &Snapshot) -> Vec<Candidate> {
+    Vec::new()
+}
+
+/// Secrets from the environment: libpq's `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `CLOUDFLARE_API_TOKEN`.
+pub fn secrets_of_environment(profile: &Profile) -> Secrets {
+    let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty()).map(Secret::new);
+    Secrets {
+        postgres_password: var("PGPASSWORD"),
+        redis_passwords: profile.redis.iter().map(|_| var("MEDUSA_ADVISOR_REDIS_PASSWORD")).collect(),
+        cloudflare_token: var("CLOUDFLARE_API_TOKEN"),
+    }
+}

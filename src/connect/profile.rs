@@ -1,0 +1,336 @@
+//! A store as the user described it. Profiles hold no secret: passwords and tokens live in the keychain or are asked for.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::secret::Secret;
+
+/// One saved store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Stable and unique among the saved stores; names the folder of its audits.
+    pub id: String,
+    pub name: String,
+    pub environment: Environment,
+    pub postgres: Option<PostgresProfile>,
+    /// Cache, queue and session instances may be apart.
+    #[serde(default)]
+    pub redis: Vec<RedisProfile>,
+    pub cloudflare: Option<CloudflareProfile>,
+    pub shop: Option<ShopProfile>,
+    pub keep_secrets: KeepSecrets,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    Production,
+    Staging,
+    Development,
+    Demo,
+}
+
+impl Environment {
+    pub fn id(self) -> &'static str {
+        match self {
+            Environment::Production => "production",
+            Environment::Staging => "staging",
+            Environment::Development => "development",
+            Environment::Demo => "demo",
+        }
+    }
+}
+
+/// Where the store's secrets are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepSecrets {
+    Keychain,
+    AskEachTime,
+    /// `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `CLOUDFLARE_API_TOKEN`.
+    Environment,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresProfile {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub tls: TlsMode,
+    /// PEM file of the certificate authority.
+    pub ca_file: Option<String>,
+}
+
+/// libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl TlsMode {
+    pub const ALL: [TlsMode; 5] = [TlsMode::Disable, TlsMode::Prefer, TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull];
+
+    pub fn id(self) -> &'static str {
+        match self {
+            TlsMode::Disable => "disable",
+            TlsMode::Prefer => "prefer",
+            TlsMode::Require => "require",
+            TlsMode::VerifyCa => "verify-ca",
+            TlsMode::VerifyFull => "verify-full",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisProfile {
+    pub host: String,
+    pub port: u16,
+    /// Logical database to start from; all databases in use are sampled.
+    pub database: u32,
+    /// ACL user; empty: the default user.
+    pub user: String,
+    pub is_tls: bool,
+    pub ca_file: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudflareProfile {
+    /// Zone name (`example.com`) or its 32-digit id.
+    pub zone: String,
+    /// Another endpoint for emulators and proxies.
+    pub base_url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopProfile {
+    pub storefront_url: Option<String>,
+    /// The Medusa backend, where the store API answers.
+    pub backend_url: Option<String>,
+    /// v2's publishable key; public by design, so no secret.
+    pub publishable_key: Option<String>,
+}
+
+/// Everything takes a limit, and says so when it bites.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Observation window, seconds, 5 to 1,800.
+    pub window_s: u32,
+    /// Postgres: `set local statement_timeout` and `lock_timeout`, milliseconds.
+    pub statement_timeout_ms: u32,
+    pub lock_timeout_ms: u32,
+    /// Redis: commands a second, sampled keys, seconds of scanning an instance.
+    pub redis_commands_per_s: u32,
+    pub redis_keys_max: u32,
+    pub redis_scan_s_max: u32,
+    /// HTTP: requests a run, timed repeats of each store API endpoint, bytes of one body, seconds of one request.
+    pub probe_requests_max: u32,
+    pub probe_timings: u32,
+    pub probe_body_bytes_max: u64,
+    pub probe_timeout_s: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            window_s: 30,
+            statement_timeout_ms: 1_000,
+            lock_timeout_ms: 100,
+            redis_commands_per_s: 2_000,
+            redis_keys_max: 10_000,
+            redis_scan_s_max: 20,
+            probe_requests_max: 60,
+            probe_timings: 20,
+            probe_body_bytes_max: 2_000_000,
+            probe_timeout_s: 10,
+        }
+    }
+}
+
+pub const WINDOW_S_MIN: u32 = 5;
+pub const WINDOW_S_MAX: u32 = 1_800;
+
+impl Limits {
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.probe_timeout_s))
+    }
+}
+
+/// Secrets of one store, held in memory only while they are needed.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    pub postgres_password: Option<Secret<String>>,
+    /// In the order of `Profile::redis`.
+    pub redis_passwords: Vec<Option<Secret<String>>>,
+    pub cloudflare_token: Option<Secret<String>>,
+}
+
+/// Why a pasted address was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("This is not an address. Paste one like {example}.")]
+    NotAnAddress { example: &'static str },
+    #[error("The address starts with {found}://; {expected} is needed here.")]
+    WrongScheme { found: String, expected: &'static str },
+    #[error("The address names no {what}. Paste one like {example}.")]
+    Missing { what: &'static str, example: &'static str },
+}
+
+const POSTGRES_EXAMPLE: &str = "postgres://medusa_advisor@db.example.com:5432/medusa";
+const REDIS_EXAMPLE: &str = "redis://cache.example.com:6379/0";
+const SHOP_EXAMPLE: &str = "https://www.example.com";
+
+/// Reads a `postgres://` or `postgresql://` URL. `sslmode` and `sslrootcert` are honoured; the password comes back apart.
+pub fn parse_postgres(text: &str) -> Result<(PostgresProfile, Option<Secret<String>>), AddressError> {
+    let url = Url::parse(text.trim()).map_err(|_| AddressError::NotAnAddress { example: POSTGRES_EXAMPLE })?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "postgres://" });
+    }
+    let query = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
+    let host = host_of(&url).or_else(|| query("host")).ok_or(AddressError::Missing { what: "host", example: POSTGRES_EXAMPLE })?;
+    let database = percent_decode(url.path().trim_start_matches('/'));
+    if database.is_empty() {
+        return Err(AddressError::Missing { what: "database", example: POSTGRES_EXAMPLE });
+    }
+    let user = percent_decode(url.username());
+    let tls = match query("sslmode").or_else(|| query("ssl-mode")).as_deref() {
+        Some("disable") => TlsMode::Disable,
+        Some("require") => TlsMode::Require,
+        Some("verify-ca") => TlsMode::VerifyCa,
+        Some("verify-full") => TlsMode::VerifyFull,
+        _ => TlsMode::Prefer,
+    };
+    let profile = PostgresProfile {
+        host,
+        port: url.port().unwrap_or(5432),
+        database,
+        user: if user.is_empty() { "postgres".to_owned() } else { user },
+        tls,
+        ca_file: query("sslrootcert"),
+    };
+    Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
+}
+
+/// Reads a `redis://` or `rediss://` URL; the password comes back apart.
+pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>), AddressError> {
+    let url = Url::parse(text.trim()).map_err(|_| AddressError::NotAnAddress { example: REDIS_EXAMPLE })?;
+    if !matches!(url.scheme(), "redis" | "rediss" | "valkey" | "valkeys") {
+        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "redis:// or rediss://" });
+    }
+    let host = host_of(&url).ok_or(AddressError::Missing { what: "host", example: REDIS_EXAMPLE })?;
+    let profile = RedisProfile {
+        host,
+        port: url.port().unwrap_or(6379),
+        database: url.path().trim_start_matches('/').parse().unwrap_or(0),
+        user: percent_decode(url.username()),
+        is_tls: url.scheme().ends_with('s') && url.scheme() != "redis",
+        ca_file: None,
+    };
+    Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
+}
+
+/// Reads a storefront or backend address; `www.example.com` is taken as https.
+pub fn parse_shop(text: &str) -> Result<Url, AddressError> {
+    let text = text.trim();
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let url = Url::parse(&with_scheme).map_err(|_| AddressError::NotAnAddress { example: SHOP_EXAMPLE })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "https://" });
+    }
+    match host_of(&url) {
+        Some(_) => Ok(url),
+        None => Err(AddressError::Missing { what: "host", example: SHOP_EXAMPLE }),
+    }
+}
+
+impl PostgresProfile {
+    /// `host:port`, for display.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The URL without a password, for the field on the Connect page.
+    pub fn url(&self) -> String {
+        let tls = if self.tls == TlsMode::Prefer { String::new() } else { format!("?sslmode={}", self.tls.id()) };
+        format!("postgres://{}@{}:{}/{}{tls}", self.user, self.host, self.port, self.database)
+    }
+}
+
+impl RedisProfile {
+    /// `host:port/database`, for display.
+    pub fn address(&self) -> String {
+        format!("{}:{}/{}", self.host, self.port, self.database)
+    }
+
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "rediss" } else { "redis" };
+        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
+        format!("{scheme}://{user}{}:{}/{}", self.host, self.port, self.database)
+    }
+}
+
+fn host_of(url: &Url) -> Option<String> {
+    url.host_str().filter(|h| !h.is_empty()).map(|h| percent_decode(h.trim_start_matches('[').trim_end_matches(']')))
+}
+
+/// Undoes percent encoding; what is not valid UTF-8 after it stays encoded.
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let raw = text.as_bytes();
+    let mut i = 0;
+    while i < raw.len() {
+        let hex = (raw[i] == b'%').then(|| text.get(i + 1..i + 3)).flatten().and_then(|h| u8::from_str_radix(h, 16).ok());
+        match hex {
+            Some(b) => {
+                bytes.push(b);
+                i += 3;
+            }
+            None => {
+                bytes.push(raw[i]);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postgres_url_fills_the_fields() {
+        let (p, secret) = parse_postgres("postgresql://medusa:p%40ss@db.example.com/shop?sslmode=verify-full&sslrootcert=/ca.pem").unwrap();
+        assert_eq!((p.host.as_str(), p.port, p.database.as_str(), p.user.as_str()), ("db.example.com", 5432, "shop", "medusa"));
+        assert_eq!((p.tls, p.ca_file.as_deref()), (TlsMode::VerifyFull, Some("/ca.pem")));
+        assert_eq!(secret.unwrap().expose(), "p@ss");
+        assert!(!p.url().contains("p@ss"));
+    }
+
+    #[test]
+    fn a_redis_url_fills_the_fields() {
+        let (p, secret) = parse_redis("rediss://advisor:x@[::1]:6380/2").unwrap();
+        assert_eq!((p.host.as_str(), p.port, p.database, p.is_tls, p.user.as_str()), ("::1", 6380, 2, true, "advisor"));
+        assert_eq!(secret.unwrap().expose(), "x");
+        assert!(!parse_redis("redis://h").unwrap().0.is_tls);
+    }
+
+    #[test]
+    fn wrong_addresses_say_what_is_needed() {
+        assert_eq!(parse_postgres("mysql://u@h/d").unwrap_err().to_string(), "The address starts with mysql://; postgres:// is needed here.");
+        assert!(matches!(parse_postgres("db.example.com"), Err(AddressError::NotAnAddress { .. })));
+        assert!(matches!(parse_postgres("postgres://u@h"), Err(AddressError::Missing { what: "database", .. })));
+        assert!(parse_shop("shop.example.com").is_ok());
+        assert!(parse_shop("ftp://x").is_err());
+    }
+}

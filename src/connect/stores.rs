@@ -1,0 +1,168 @@
+//! Saved stores on disk: one file a store under the user's configuration folder, no secret in any of them.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::profile::Profile;
+
+/// Where the product keeps what is the user's: configuration and audits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    pub config: PathBuf,
+    pub data: PathBuf,
+}
+
+impl Places {
+    /// The system's folders, or `MEDUSA_ADVISOR_HOME` for portable use; `None` where the system names no home folder.
+    pub fn of_user() -> Option<Self> {
+        if let Some(home) = std::env::var_os("MEDUSA_ADVISOR_HOME") {
+            let home = PathBuf::from(home);
+            return Some(Self { config: home.join("config"), data: home.join("data") });
+        }
+        let dirs = directories::ProjectDirs::from("", "", "medusa-advisor")?;
+        Some(Self { config: dirs.config_dir().to_owned(), data: dirs.data_dir().to_owned() })
+    }
+
+    pub fn stores(&self) -> PathBuf {
+        self.config.join("stores")
+    }
+
+    pub fn settings(&self) -> PathBuf {
+        self.config.join("settings.json")
+    }
+
+    /// Folder of one store's audits.
+    pub fn audits(&self, store: &str) -> PathBuf {
+        self.data.join("audits").join(store)
+    }
+
+    pub fn dismissals(&self, store: &str) -> PathBuf {
+        self.config.join("dismissals").join(format!("{store}.json"))
+    }
+}
+
+/// A file that could not be read is named with its reason; the others are still listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Sorted by name, then environment.
+    pub profiles: Vec<Profile>,
+    pub unreadable: Vec<String>,
+}
+
+/// Reads all saved stores.
+///
+/// # Errors
+/// When the folder exists and cannot be read.
+pub fn list(places: &Places) -> io::Result<Listing> {
+    let mut listing = Listing { profiles: Vec::new(), unreadable: Vec::new() };
+    let entries = match fs::read_dir(places.stores()) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(listing),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|e| e != "json") {
+            continue;
+        }
+        let read = fs::read(&path).map_err(|e| e.to_string()).and_then(|b| serde_json::from_slice::<Profile>(&b).map_err(|e| e.to_string()));
+        match read {
+            Ok(profile) => listing.profiles.push(profile),
+            Err(e) => listing.unreadable.push(format!("{}: {e}", path.display())),
+        }
+    }
+    listing.profiles.sort_by(|a, b| (&a.name, a.environment, &a.id).cmp(&(&b.name, b.environment, &b.id)));
+    listing.unreadable.sort();
+    Ok(listing)
+}
+
+/// Keeps a store, replacing the one with the same id.
+pub fn save(places: &Places, profile: &Profile) -> io::Result<()> {
+    let json = serde_json::to_vec_pretty(profile).map_err(io::Error::other)?;
+    write_whole(&places.stores().join(format!("{}.json", profile.id)), &json)
+}
+
+/// Forgets a store and its audits. What is already gone is no error.
+pub fn delete(places: &Places, id: &str) -> io::Result<()> {
+    let gone = |r: io::Result<()>| match r {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    gone(fs::remove_file(places.stores().join(format!("{id}.json"))))?;
+    gone(fs::remove_file(places.dismissals(id)))?;
+    gone(fs::remove_dir_all(places.audits(id)))
+}
+
+/// A stable id for a new store: its name in lower case, made unique among `taken`.
+pub fn new_id(name: &str, taken: &[String]) -> String {
+    let mut base: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    while base.contains("--") {
+        base = base.replace("--", "-");
+    }
+    let base = base.trim_matches('-').chars().take(40).collect::<String>();
+    let base = if base.is_empty() { "store".to_owned() } else { base };
+    (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}-{n}") }).find(|id| !taken.contains(id)).expect("some number is free")
+}
+
+/// Writes a file so that it is either the old one or the new one, never half of either: a full disk or a crash loses nothing.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::profile::{Environment, KeepSecrets, Limits};
+
+    fn profile(id: &str) -> Profile {
+        Profile {
+            id: id.into(),
+            name: "Example".into(),
+            environment: Environment::Staging,
+            postgres: None,
+            redis: Vec::new(),
+            cloudflare: None,
+            shop: None,
+            keep_secrets: KeepSecrets::AskEachTime,
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn stores_are_kept_listed_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { config: dir.path().join("c"), data: dir.path().join("d") };
+        assert_eq!(list(&places).unwrap().profiles, []);
+        save(&places, &profile("a")).unwrap();
+        fs::write(places.stores().join("broken.json"), "{").unwrap();
+        let listing = list(&places).unwrap();
+        assert_eq!(listing.profiles, [profile("a")]);
+        assert_eq!(listing.unreadable.len(), 1);
+        delete(&places, "a").unwrap();
+        delete(&places, "a").unwrap();
+        assert_eq!(list(&places).unwrap().profiles, []);
+    }
+
+    #[test]
+    fn ids_are_stable_words() {
+        assert_eq!(new_id("Harbor & Pine", &[]), "harbor-pine");
+        assert_eq!(new_id("Harbor & Pine", &["harbor-pine".into()]), "harbor-pine-2");
+        assert_eq!(new_id("日本", &[]), "store");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        write_whole(&path, b"old").unwrap();
+        assert!(write_whole(&dir.path().join("x.json").join("y"), b"new").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+}

@@ -1,0 +1,122 @@
+//! Two audits of one store, before and after.
+
+use crate::evidence::{Layer, Snapshot};
+use crate::finding::Severity;
+use crate::plan::{Plan, Ranked};
+use crate::text;
+
+/// Changes smaller than this share get no verdict.
+const CHANGE_MIN: f64 = 0.10;
+
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// Whether the two can be compared, in sentences; empty: nothing stands against it.
+    pub cautions: Vec<String>,
+    pub layers: Vec<(Layer, Option<u32>, Option<u32>)>,
+    pub resolved: Vec<Ranked>,
+    pub new: Vec<Ranked>,
+    /// Before and after, where the cost rose by at least a tenth or the severity rose.
+    pub worse: Vec<(Ranked, Ranked)>,
+    pub better: Vec<(Ranked, Ranked)>,
+    pub still_open: Vec<(Ranked, Ranked)>,
+    /// Findings that vanished because their check could not run, with the reason.
+    pub cannot_tell: Vec<(Ranked, String)>,
+    pub metrics: Vec<MetricChange>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricChange {
+    pub layer: Layer,
+    pub id: &'static str,
+    pub unit: &'static str,
+    pub before: f64,
+    pub after: f64,
+}
+
+impl Comparison {
+    /// A new finding above Info, or one that got worse.
+    pub fn has_regressed(&self) -> bool {
+        !self.worse.is_empty() || self.new.iter().any(|r| r.finding.severity > Severity::Info)
+    }
+}
+
+/// Compares two audits, older first.
+pub fn compare(before: (&Snapshot, &Plan), after: (&Snapshot, &Plan)) -> Comparison {
+    let mut c = Comparison {
+        cautions: cautions(before.0, after.0),
+        layers: before.1.layers.iter().zip(&after.1.layers).map(|(b, a)| (b.layer, b.score, a.score)).collect(),
+        resolved: Vec::new(),
+        new: Vec::new(),
+        worse: Vec::new(),
+        better: Vec::new(),
+        still_open: Vec::new(),
+        cannot_tell: Vec::new(),
+        metrics: metric_changes(before.1, after.1),
+    };
+    for old in &before.1.findings {
+        match after.1.find(&old.key) {
+            Some(new) => pair(&mut c, old, new),
+            None => match after.1.unknown.iter().find(|(check, _)| check.id == old.check.id) {
+                Some((_, gap)) => c.cannot_tell.push((old.clone(), gap.detail.clone())),
+                None => c.resolved.push(old.clone()),
+            },
+        }
+    }
+    c.new = after.1.findings.iter().filter(|n| before.1.find(&n.key).is_none()).cloned().collect();
+    c
+}
+
+fn pair(c: &mut Comparison, old: &Ranked, new: &Ranked) {
+    let (b, a) = (old.finding.cost.share, new.finding.cost.share);
+    let pair = (old.clone(), new.clone());
+    if new.finding.severity > old.finding.severity || a > b * (1.0 + CHANGE_MIN) {
+        c.worse.push(pair);
+    } else if new.finding.severity < old.finding.severity || a < b * (1.0 - CHANGE_MIN) {
+        c.better.push(pair);
+    } else {
+        c.still_open.push(pair);
+    }
+}
+
+fn cautions(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let mut out = Vec::new();
+    let (b, a) = (&before.meta, &after.meta);
+    if b.store != a.store {
+        out.push(format!("The audits are of two stores: {} and {}.", b.store, a.store));
+    }
+    if b.taken_at > a.taken_at {
+        out.push("The first audit is newer than the second: before and after are exchanged.".to_owned());
+    }
+    if (b.window_s - a.window_s).abs() > b.window_s.max(a.window_s) * 0.5 {
+        out.push(format!("The windows differ: {} and {}.", text::seconds(b.window_s), text::seconds(a.window_s)));
+    }
+    let versions = (before.medusa().ok().map(|m| m.version.clone()), after.medusa().ok().map(|m| m.version.clone()));
+    if let (Some(b), Some(a)) = versions
+        && b != a
+    {
+        out.push(format!("Medusa was updated from {b} to {a}."));
+    }
+    if let (Some(b), Some(a)) = (calls(before), calls(after))
+        && (b.max(a) > 2.0 * b.min(a))
+    {
+        out.push(format!("The load differs: {} statements in one window, {} in the other.", text::number(b), text::number(a)));
+    }
+    out
+}
+
+fn calls(snapshot: &Snapshot) -> Option<f64> {
+    let window = snapshot.pg().ok()?.statements().ok()?.total.window?;
+    Some(window.calls as f64)
+}
+
+fn metric_changes(before: &Plan, after: &Plan) -> Vec<MetricChange> {
+    let mut out = Vec::new();
+    for (b, a) in before.layers.iter().zip(&after.layers) {
+        for old in &b.metrics {
+            if let Some(new) = a.metrics.iter().find(|m| m.id == old.id) {
+                out.push(MetricChange { layer: b.layer, id: old.id, unit: old.unit, before: old.value, after: new.value });
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,239 @@
+//! Stores and audits: listing, opening, running, saving.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::Shared;
+use crate::app::message::{Activity, RunNote};
+use crate::app::{Audit, DEMO, Event, Settings, StoreEntry};
+use crate::audit;
+use crate::collect::run::{Note, Run};
+use crate::connect::profile::{KeepSecrets, Profile, Secrets};
+use crate::connect::{stores, vault};
+use crate::demo;
+use crate::evidence::Snapshot;
+use crate::history::{self, Entry, Summary};
+use crate::plan::{self, Dismissal};
+
+pub fn load_stores(shared: &Shared) {
+    shared.send(Event::Stores(read_stores(shared)));
+}
+
+fn read_stores(shared: &Shared) -> Result<Vec<StoreEntry>, String> {
+    let mut entries = Vec::new();
+    if let Some(places) = &shared.places {
+        let listing = stores::list(places).map_err(|e| format!("The saved stores could not be read: {e}."))?;
+        for problem in listing.unreadable {
+            shared.problem(format!("A saved store could not be read and was left out. {problem}"));
+        }
+        for profile in listing.profiles {
+            let audits = history::list(&places.audits(&profile.id)).unwrap_or_else(|e| {
+                shared.problem(format!("The audits of {} could not be listed: {e}.", profile.name));
+                Vec::new()
+            });
+            entries.push(StoreEntry { profile, audits });
+        }
+    }
+    entries.push(demo_entry());
+    Ok(entries)
+}
+
+fn demo_entry() -> StoreEntry {
+    let snapshot = demo::snapshot();
+    let plan = plan::build(&snapshot, &[], |_| true);
+    let summary = Summary::of(&snapshot, &plan);
+    StoreEntry { profile: demo::profile(DEMO), audits: vec![Entry { path: PathBuf::new(), summary }] }
+}
+
+pub fn save_store(shared: &Shared, profile: &Profile, secrets: &Secrets) {
+    let result = shared.places().and_then(|places| stores::save(places, profile).map_err(|e| e.to_string()));
+    let problem = match result {
+        Err(e) => Some(format!("{} could not be saved: {e}", profile.name)),
+        Ok(()) if profile.keep_secrets == KeepSecrets::Keychain => keep_secrets(profile, secrets).err(),
+        Ok(()) => None,
+    };
+    shared.send(Event::StoreSaved { id: profile.id.clone(), problem });
+}
+
+fn keep_secrets(profile: &Profile, secrets: &Secrets) -> Result<(), String> {
+    let keep = |part: &str, secret: &Option<crate::secret::Secret<String>>| match secret {
+        Some(s) => vault::set(&vault::account(&profile.id, part), s).map_err(|e| e.to_string()),
+        None => Ok(()),
+    };
+    keep("postgres", &secrets.postgres_password)?;
+    for (i, secret) in secrets.redis_passwords.iter().enumerate() {
+        keep(&format!("redis-{i}"), secret)?;
+    }
+    keep("cloudflare", &secrets.cloudflare_token)
+}
+
+/// Secrets of a saved store: from the keychain, from the environment, or none when they are to be asked for.
+pub fn kept_secrets(profile: &Profile) -> Result<Secrets, String> {
+    match profile.keep_secrets {
+        KeepSecrets::AskEachTime => Ok(Secrets::default()),
+        KeepSecrets::Environment => Ok(audit::secrets_of_environment(profile)),
+        KeepSecrets::Keychain => {
+            let get = |part: &str| vault::get(&vault::account(&profile.id, part)).map_err(|e| e.to_string());
+            Ok(Secrets {
+                postgres_password: get("postgres")?,
+                redis_passwords: (0..profile.redis.len()).map(|i| get(&format!("redis-{i}"))).collect::<Result<_, _>>()?,
+                cloudflare_token: get("cloudflare")?,
+            })
+        }
+    }
+}
+
+pub fn duplicate_store(shared: &Shared, from: &str, profile: &Profile) {
+    // The copy's secrets are the original's; a keychain that refuses leaves the copy without, and says so.
+    let original = Profile { id: from.to_owned(), ..profile.clone() };
+    let secrets = kept_secrets(&original).unwrap_or_else(|e| {
+        shared.problem(format!("The secrets were not copied: {e}"));
+        Secrets::default()
+    });
+    save_store(shared, profile, &secrets);
+}
+
+pub fn delete_store(shared: &Shared, id: &str) {
+    let result = shared.places().and_then(|places| {
+        let listing = stores::list(places).map_err(|e| e.to_string())?;
+        let profile = listing.profiles.into_iter().find(|p| p.id == id);
+        stores::delete(places, id).map_err(|e| e.to_string())?;
+        Ok(profile)
+    });
+    match result {
+        Err(e) => shared.problem(format!("The store could not be deleted: {e}")),
+        Ok(profile) => {
+            if let Some(p) = &profile {
+                let parts = ["postgres".to_owned(), "cloudflare".to_owned()].into_iter().chain((0..p.redis.len()).map(|i| format!("redis-{i}")));
+                for part in parts {
+                    // Without a keychain there is nothing to forget.
+                    let _ = vault::delete(&vault::account(id, &part));
+                }
+            }
+            shared.send(Event::StoreDeleted { name: profile.map_or_else(|| id.to_owned(), |p| p.name) });
+        }
+    }
+}
+
+pub fn open_demo(shared: &Shared) {
+    let audit = judged(shared, demo::snapshot(), Some(DEMO.to_owned()), None);
+    shared.send(Event::AuditOpened(Ok(Arc::new(audit))));
+}
+
+pub fn open_newest(shared: &Shared, id: &str) {
+    let newest = shared.places().and_then(|p| history::list(&p.audits(id)).map_err(|e| e.to_string())).map(|l| l.into_iter().next());
+    match newest {
+        Ok(Some(entry)) => open_snapshot(shared, &entry.path, Some(id.to_owned())),
+        Ok(None) => shared.send(Event::NoAudit(id.to_owned())),
+        Err(e) => shared.send(Event::AuditOpened(Err(e))),
+    }
+}
+
+pub fn open_snapshot(shared: &Shared, path: &Path, store: Option<String>) {
+    let result = history::open(path).map_err(|e| e.to_string());
+    let result = result.map(|snapshot| Arc::new(judged(shared, snapshot, store, Some(path.to_owned()))));
+    shared.send(Event::AuditOpened(result));
+}
+
+pub fn compare(shared: &Shared, before: &Path, after: &Path) {
+    let open = |path: &Path| {
+        let snapshot = history::open(path).map_err(|e| e.to_string())?;
+        let plan = plan::build(&snapshot, &[], |_| true);
+        Ok::<_, String>((snapshot, plan))
+    };
+    let result = open(before).and_then(|b| open(after).map(|a| Arc::new(history::compare::compare((&b.0, &b.1), (&a.0, &a.1)))));
+    shared.send(Event::Compared(result));
+}
+
+pub fn save_dismissals(shared: &Shared, store: &str, dismissals: &[Dismissal], audit: &Audit) {
+    let saved = shared.places().and_then(|places| {
+        let json = serde_json::to_vec_pretty(dismissals).map_err(|e| e.to_string())?;
+        stores::write_whole(&places.dismissals(store), &json).map_err(|e| e.to_string())
+    });
+    let result = saved
+        .map_err(|e| format!("The dismissal could not be saved: {e}"))
+        .map(|()| Arc::new(judged(shared, audit.snapshot.clone(), audit.store.clone(), audit.path.clone())));
+    shared.send(Event::Dismissed(result));
+}
+
+fn dismissals(shared: &Shared, store: &str) -> Vec<Dismissal> {
+    let Some(places) = &shared.places else { return Vec::new() };
+    match std::fs::read(places.dismissals(store)) {
+        Err(_) => Vec::new(),
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| {
+            shared.problem(format!("The dismissals of this store could not be read: {e}. Nothing is dismissed until the file is mended."));
+            Vec::new()
+        }),
+    }
+}
+
+/// Judges a snapshot for a store: its dismissals, the audit before it.
+fn judged(shared: &Shared, snapshot: Snapshot, store: Option<String>, path: Option<PathBuf>) -> Audit {
+    let id = store.clone().unwrap_or_else(|| stores::new_id(&snapshot.meta.store, &[]));
+    let plan = plan::build(&snapshot, &dismissals(shared, &id), |_| true);
+    let previous = previous_scores(shared, &id, snapshot.meta.taken_at);
+    Audit { store, snapshot, plan, path, previous }
+}
+
+fn previous_scores(shared: &Shared, id: &str, before: OffsetDateTime) -> Option<Vec<(crate::evidence::Layer, Option<u32>)>> {
+    let audits = history::list(&shared.places.as_ref()?.audits(id)).ok()?;
+    // Summaries keep whole seconds' precision in the file name only; a second's distance tells another audit.
+    let older = audits.into_iter().find(|e| e.summary.taken_at + time::Duration::seconds(1) < before)?;
+    Some(older.summary.layers.iter().map(|l| (l.layer, l.score)).collect())
+}
+
+/// One audit from start to saved file.
+pub async fn run(shared: Arc<Shared>, run_id: u64, profile: Profile, secrets: Option<Secrets>, settings: Settings) {
+    let secrets = match secrets.map_or_else(|| kept_secrets(&profile), Ok) {
+        Ok(s) => s,
+        Err(problem) => {
+            shared.problem(problem);
+            return shared.send(Event::NeedSecrets { run: run_id, profile });
+        }
+    };
+    let sink = Arc::clone(&shared);
+    let window = Duration::from_secs(u64::from(profile.limits.window_s));
+    let run = Run::new(window, move |note| {
+        if let Some(note) = translate(note) {
+            sink.send(Event::Note { run: run_id, note });
+        }
+    });
+    *shared.running.lock().expect("no holder of the run panics") = Some(Arc::clone(&run));
+    let request = audit::request(profile.clone(), secrets, settings.targets);
+    let snapshot = crate::collect::collect(&request, &run).await;
+    *shared.running.lock().expect("no holder of the run panics") = None;
+    let judge = Arc::clone(&shared);
+    let finished = tokio::task::spawn_blocking(move || judge_and_save(&judge, snapshot, &profile)).await;
+    let result = finished.unwrap_or_else(|_| Err("The audit could not be judged: a defect of Medusa Advisor.".to_owned()));
+    shared.send(Event::AuditFinished { run: run_id, result });
+}
+
+fn judge_and_save(shared: &Shared, snapshot: Snapshot, profile: &Profile) -> Result<Arc<Audit>, String> {
+    let mut audit = judged(shared, snapshot, Some(profile.id.clone()), None);
+    let summary = Summary::of(&audit.snapshot, &audit.plan);
+    let saved = shared
+        .places()
+        .and_then(|p| history::save(&p.audits(&profile.id), &audit.snapshot, &summary, stores::write_whole).map_err(|e| e.to_string()));
+    match saved {
+        Ok(path) => audit.path = Some(path),
+        Err(e) => shared.problem(format!("The audit is shown but could not be saved: {e}. Export its snapshot to another disk to keep it.")),
+    }
+    Ok(Arc::new(audit))
+}
+
+fn translate(note: Note) -> Option<RunNote> {
+    let now = OffsetDateTime::now_utc();
+    Some(match note {
+        Note::Reading { layer, what, done, of } => RunNote::Reading { layer, what, done, of },
+        Note::Cost { layer, calls, busy_ms } => RunNote::Cost { layer, calls, busy_ms },
+        Note::Activity { layer, text, is_gap } => RunNote::Activity(Activity { at: now, layer, text, is_gap }),
+        Note::Live { id, at_s, value } => RunNote::Live { id, at_s, value },
+        Note::LayerDone { layer, failed } => RunNote::LayerDone { layer, failed },
+        Note::WindowOpened => RunNote::WindowOpened(now),
+        Note::WindowClosed => RunNote::WindowClosed(now),
+        Note::Finished => RunNote::Judging(now),
+    })
+}

@@ -1,0 +1,129 @@
+//! How long files, functions and lines may be.
+
+use super::Violation;
+use super::source::{code_only, line_of, product_code, words};
+
+/// Lines in a file, tests at its foot included.
+const FILE_LINES_MAX: usize = 450;
+/// Lines in a function, from its `fn` to its closing brace.
+const FUNCTION_LINES_MAX: usize = 60;
+/// Characters in a line. rustfmt wraps code at 150; what it leaves longer is text, and text can be wrapped by hand.
+const LINE_CHARS_MAX: usize = 160;
+
+/// Files that may be longer, each with its reason. A file that has become short again must leave the list.
+const LONG_FILES: &[(&str, &str)] = &[
+    ("src/evidence/mod.rs", "the vocabulary of the snapshot: sections, gaps and causes refer to each other"),
+    ("src/evidence/postgres.rs", "plain structs, one for each thing read; there is nothing to understand across them"),
+];
+
+/// Functions that may be longer: file, name, reason.
+const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
+
+pub fn file_length(path: &str, text: &str) -> Vec<Violation> {
+    let lines = text.lines().count();
+    if lines <= FILE_LINES_MAX || LONG_FILES.iter().any(|(file, _)| *file == path) {
+        return Vec::new();
+    }
+    let message = format!("{lines} lines, {FILE_LINES_MAX} are allowed: split it by what changes together");
+    vec![Violation::new(path, 0, message)]
+}
+
+pub fn function_length(path: &str, text: &str) -> Vec<Violation> {
+    let code = product_code(text);
+    let mut found = Vec::new();
+    for start in words(&code, "fn") {
+        let Some((name, end)) = function_at(&code, start) else { continue };
+        let lines = line_of(&code, end) - line_of(&code, start) + 1;
+        let is_listed = LONG_FUNCTIONS.iter().any(|(file, listed, _)| *file == path && *listed == name);
+        if lines > FUNCTION_LINES_MAX && !is_listed {
+            let message = format!("{name} has {lines} lines, {FUNCTION_LINES_MAX} are allowed: split it");
+            found.push(Violation::new(path, line_of(&code, start), message));
+        }
+    }
+    found
+}
+
+/// The name of the function whose `fn` stands at `start`, and where its body ends; `None` for a type or a bare signature.
+fn function_at(code: &str, start: usize) -> Option<(&str, usize)> {
+    let rest = code[start + 2..].strip_prefix(' ')?;
+    let name_end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
+    let body = start + code[start..].find(['{', ';'])?;
+    if code[body..].starts_with(';') || name_end == 0 {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (i, c) in code[body..].char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&rest[..name_end], body + i));
+        }
+    }
+    None
+}
+
+pub fn line_length(path: &str, text: &str) -> Vec<Violation> {
+    let is_long = |line: &str| line.chars().count() > LINE_CHARS_MAX && !line.contains("https://");
+    let lines = text.lines().enumerate().filter(|(_, line)| is_long(line));
+    lines
+        .map(|(i, line)| {
+            let message = format!("{} characters, {LINE_CHARS_MAX} are allowed", line.chars().count());
+            Violation::new(path, i + 1, message)
+        })
+        .collect()
+}
+
+/// Exceptions that no longer need to be made.
+pub fn stale_exceptions(read: &dyn Fn(&str) -> String) -> Vec<Violation> {
+    let files = LONG_FILES.iter().filter(|(path, _)| read(path).lines().count() <= FILE_LINES_MAX);
+    let functions = LONG_FUNCTIONS.iter().filter(|(path, name, _)| {
+        let code = code_only(&read(path));
+        let lengths = words(&code, "fn").into_iter().filter_map(|start| {
+            let (found, end) = function_at(&code, start)?;
+            (found == *name).then(|| line_of(&code, end) - line_of(&code, start) + 1)
+        });
+        lengths.max().is_none_or(|lines| lines <= FUNCTION_LINES_MAX)
+    });
+    let message = "is short enough now: take it off the list in tests/tidy/sizes.rs";
+    files
+        .map(|(path, _)| Violation::new(path, 0, message))
+        .chain(functions.map(|(path, name, _)| Violation::new(path, 0, format!("{name} {message}"))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_files_are_named() {
+        assert_eq!(file_length("src/a.rs", &"x\n".repeat(FILE_LINES_MAX)), vec![]);
+        assert_eq!(file_length("src/a.rs", &"x\n".repeat(FILE_LINES_MAX + 1)).len(), 1);
+    }
+
+    #[test]
+    fn long_functions_are_named_with_their_line() {
+        let body = |lines: usize| format!("struct A;\nfn long() {{\n{}}}\n", "    a();\n".repeat(lines - 2));
+        assert_eq!(function_length("src/a.rs", &body(FUNCTION_LINES_MAX)), vec![]);
+        let found = function_length("src/a.rs", &body(FUNCTION_LINES_MAX + 1));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].line == 2 && found[0].message.starts_with("long has 61 lines"), "{found:?}");
+    }
+
+    #[test]
+    fn function_types_and_braces_in_strings_do_not_confuse() {
+        let text = format!("a: fn(&str) -> B,\nfn short() {{ \"{{\" }}\n{}", "x();\n".repeat(80));
+        assert_eq!(function_length("src/a.rs", &text), vec![]);
+    }
+
+    #[test]
+    fn long_lines_are_named_unless_they_hold_an_address() {
+        let long = "x".repeat(LINE_CHARS_MAX + 1);
+        assert_eq!(line_length("src/a.rs", &format!("a\n{long}"))[0].line, 2);
+        assert_eq!(line_length("src/a.rs", &long[1..]), vec![]);
+        assert_eq!(line_length("src/a.rs", &format!("// https://{long}")), vec![]);
+    }
+}
