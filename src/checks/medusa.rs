@@ -73,7 +73,11 @@ pub fn baseline(major: u8) -> Option<&'static Baseline> {
 
 /// Whether Medusa creates and owns the table.
 pub fn is_stock_table(table: &str) -> bool {
-    known().tables.contains(table) || BOOKKEEPING.contains(&table) || table.starts_with(ENGINE_PREFIX) || table.starts_with("index_data") || table.starts_with("index_relation")
+    known().tables.contains(table)
+        || BOOKKEEPING.contains(&table)
+        || table.starts_with(ENGINE_PREFIX)
+        || table.starts_with("index_data")
+        || table.starts_with("index_relation")
 }
 
 /// Whether Medusa creates and owns the index: by a baseline, by the index engine, or by the naming of Medusa's tools on a stock table.
@@ -95,7 +99,8 @@ pub fn stock_index(major: u8, table: &str, columns: &[String]) -> Option<&'stati
 pub fn is_stock_bare_key(major: Option<u8>, table: &str, columns: &[String]) -> bool {
     known().baselines.iter().filter(|b| major.is_none_or(|m| m == b.major)).any(|b| {
         let leads = |i: &StockIndex| i.columns.first().is_some_and(|c| columns.iter().any(|k| k == c.trim_matches('"')));
-        b.constraints.iter().any(|c| c.kind == "f" && c.table == table && c.columns == columns) && !b.indexes.iter().any(|i| i.table == table && leads(i))
+        b.constraints.iter().any(|c| c.kind == "f" && c.table == table && c.columns == columns)
+            && !b.indexes.iter().any(|i| i.table == table && leads(i))
     })
 }
 

@@ -82,10 +82,18 @@ impl NewIndex {
             ),
             undo: Some(self.drop_sql()),
         }];
-        let stamp = snapshot.meta.taken_at.format(format_description!("[year][month][day][hour][minute][second]")).unwrap_or_else(|_| "20260101000000".to_owned());
+        let stamp = snapshot
+            .meta
+            .taken_at
+            .format(format_description!("[year][month][day][hour][minute][second]"))
+            .unwrap_or_else(|_| "20260101000000".to_owned());
         match snapshot.medusa().map(|m| m.major) {
             Ok(2) => remedies.push(self.migration("Keep it in a module's migrations", self.mikro_orm(&stamp), table_bytes)),
-            Ok(1) => remedies.push(self.migration("Keep it in the project's migrations", self.type_orm(snapshot.meta.taken_at.unix_timestamp()), table_bytes)),
+            Ok(1) => remedies.push(self.migration(
+                "Keep it in the project's migrations",
+                self.type_orm(snapshot.meta.taken_at.unix_timestamp()),
+                table_bytes,
+            )),
             _ => {}
         }
         remedies
@@ -195,6 +203,8 @@ mod tests {
         let Ok(medusa) = &mut pg.medusa else { unreachable!("the fixture is a Medusa store") };
         medusa.major = 1;
         let one = new.remedies(&snapshot, 0);
-        assert!(one[1].text.contains("class IdxImageProductId1795426200000 implements MigrationInterface") && !one[1].text.contains("concurrently if"));
+        assert!(
+            one[1].text.contains("class IdxImageProductId1795426200000 implements MigrationInterface") && !one[1].text.contains("concurrently if")
+        );
     }
 }

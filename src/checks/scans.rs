@@ -17,8 +17,8 @@ pub const TABLE_ROWS_MIN: u64 = 10_000;
 pub const READ_TO_RETURNED_MIN: f64 = 10.0;
 /// Share of a table's blocks that a call must touch to be called a scan of it: below, some index served it.
 const BLOCKS_SHARE_MIN: f64 = 0.5;
-/// "Seen once" is an administrator's question, not the shop's traffic.
-const CALLS_MIN: u64 = 2;
+/// Fewer are one person's clicks, not the shop's traffic.
+pub const CALLS_MIN: u64 = 10;
 /// A second column is of use only while the first leaves more rows than one block holds.
 const ROWS_LEFT_MAX: f64 = 50.0;
 /// Candidates the planner is asked about.
@@ -116,7 +116,7 @@ pub fn scene(snapshot: &Snapshot) -> Result<Scene<'_>, Gap> {
 pub fn scans<'s>(scene: &Scene<'s>) -> Vec<Scan<'s>> {
     let mut found: BTreeMap<(&str, &str, Vec<String>), Scan<'s>> = BTreeMap::new();
     for read in read_loads(&scene.workload) {
-        if read.load.counters.calls < CALLS_MIN || matches!(read.shape.kind, Kind::Insert | Kind::Utility) {
+        if matches!(read.shape.kind, Kind::Insert | Kind::Utility) {
             continue;
         }
         for used in &read.shape.tables {
@@ -137,7 +137,7 @@ pub fn scans<'s>(scene: &Scene<'s>) -> Vec<Scan<'s>> {
             }
         }
     }
-    let mut scans: Vec<Scan> = found.into_values().collect();
+    let mut scans: Vec<Scan> = found.into_values().filter(|s| s.calls() >= CALLS_MIN).collect();
     for scan in &mut scans {
         scan.verdict = verdict(scene.proofs, scan);
     }
@@ -149,9 +149,9 @@ pub fn scans<'s>(scene: &Scene<'s>) -> Vec<Scan<'s>> {
 /// The proof of the costliest statement counts; a proof of another statement of the group only where that one has none.
 fn verdict<'s>(proofs: &'s [Proof], scan: &Scan) -> Verdict<'s> {
     let of = |load: &Load| {
-        proofs.iter().find(|p| {
-            p.statement_id == load.statement.id && p.schema == scan.table.schema && p.table == scan.table.name && p.columns == scan.columns
-        })
+        proofs
+            .iter()
+            .find(|p| p.statement_id == load.statement.id && p.schema == scan.table.schema && p.table == scan.table.name && p.columns == scan.columns)
     };
     let Some(proof) = scan.loads.iter().find_map(of) else { return Verdict::NotAsked };
     match proof.cost_after {
@@ -229,12 +229,10 @@ impl<'s> Scene<'s> {
 
     /// Columns that exist and whose type a btree can order usefully.
     fn indexable(&self, table: &Table, columns: &[String]) -> Vec<String> {
-        const NOT_ORDERED: [&str; 6] = ["json", "jsonb", "point", "xml", "tsvector", "bytea"];
         let known: Vec<&Column> = self.columns.iter().filter(|c| c.schema == table.schema && c.table == table.name).collect();
         let fits = |column: &String| {
             let plain = column.rsplit('(').next().unwrap_or(column).trim_end_matches(')');
-            known.is_empty()
-                || known.iter().any(|c| c.name == plain && !NOT_ORDERED.contains(&c.data_type.as_str()) && c.data_type != "boolean" && !c.data_type.ends_with("[]"))
+            known.is_empty() || known.iter().any(|c| c.name == plain && is_selective_type(&c.data_type))
         };
         let mut out: Vec<String> = Vec::new();
         for column in columns.iter().filter(|c| fits(c)) {
@@ -260,6 +258,13 @@ impl<'s> Scene<'s> {
         let distinct = if stats.distinct < 0.0 { -stats.distinct * rows } else { stats.distinct };
         (distinct > 0.0).then(|| rows * (1.0 - stats.null_fraction) / distinct)
     }
+}
+
+/// Types whose values tell rows apart and have an order: not booleans, enumerations, documents or arrays.
+fn is_selective_type(data_type: &str) -> bool {
+    const TYPES: [&str; 13] =
+        ["text", "character", "citext", "uuid", "smallint", "integer", "bigint", "numeric", "real", "double precision", "date", "time", "bpchar"];
+    TYPES.iter().any(|t| data_type.starts_with(t)) && !data_type.ends_with("[]")
 }
 
 /// By the blocks it touches: what an index served touches few.

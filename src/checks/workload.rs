@@ -242,11 +242,7 @@ mod tests {
 
     #[test]
     fn the_window_counts_from_one_second_or_two_hundred_calls() {
-        for (ms, calls, period) in [
-            (1_000.0, 1, Period::Window),
-            (999.0, 199, Period::SinceReset),
-            (1.0, 200, Period::Window),
-        ] {
+        for (ms, calls, period) in [(1_000.0, 1, Period::Window), (999.0, 199, Period::SinceReset), (1.0, 200, Period::Window)] {
             let snapshot = with_total(ms, calls);
             assert_eq!(workload(&snapshot).map(|w| w.period), Ok(period), "{ms} ms, {calls} calls");
         }

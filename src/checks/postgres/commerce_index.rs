@@ -148,7 +148,10 @@ mod tests {
         let found = findings(&CHECK, &orders(50_000, |_| {}));
         assert_eq!(found[0].subject.name, "public.order(created_at)");
         assert_eq!(found[0].severity, Severity::Low);
-        assert_eq!(found[0].remedies[0].text, "create index concurrently idx_order_created_at on public.\"order\" (created_at) where deleted_at is null;");
+        assert_eq!(
+            found[0].remedies[0].text,
+            "create index concurrently idx_order_created_at on public.\"order\" (created_at) where deleted_at is null;"
+        );
     }
 
     #[test]

@@ -49,7 +49,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 fn finding(snapshot: &Snapshot, activity: &Activity, usable: u32, share: f64) -> Finding {
     let idle: u32 = activity.groups.iter().filter(|g| g.state == "idle").map(|g| g.count).sum();
     let idle_share = f64::from(idle) / f64::from(activity.connections.max(1));
-    let mostly = if idle_share >= IDLE_SHARE_MIN { format!(" {} of them are idle: the pools are larger than the work.", text::percent(idle_share)) } else { String::new() };
+    let mostly = if idle_share >= IDLE_SHARE_MIN {
+        format!(" {} of them are idle: the pools are larger than the work.", text::percent(idle_share))
+    } else {
+        String::new()
+    };
     Finding {
         subject: Subject::new("server", "connections"),
         observed: format!(
@@ -66,7 +70,11 @@ fn finding(snapshot: &Snapshot, activity: &Activity, usable: u32, share: f64) ->
             _ => Severity::Medium,
         },
         confidence: if activity.hidden == 0 { Confidence::High } else { Confidence::Medium },
-        confidence_because: if activity.hidden == 0 { "every connection was counted".to_owned() } else { "the states of other roles' connections are hidden".to_owned() },
+        confidence_because: if activity.hidden == 0 {
+            "every connection was counted".to_owned()
+        } else {
+            "the states of other roles' connections are hidden".to_owned()
+        },
         effort: Effort::Hours,
         cost: Cost { resource: Resource::Risk, share: share.min(1.0) },
         gain: None,
@@ -96,8 +104,18 @@ fn remedies(snapshot: &Snapshot, usable: u32) -> Vec<Remedy> {
     // Two instances (server and worker), doubled while a deployment replaces them, within 80 %.
     let pool = (f64::from(usable) * SHARE_MAX / 4.0).floor().clamp(2.0, 20.0);
     let (label, text) = match snapshot.medusa().map(|m| m.major) {
-        Ok(1) => ("Bound the pool of each instance", format!("// medusa-config.js: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  database_extra: {{ max: {pool}, idleTimeoutMillis: 30000 }},\n}}\n")),
-        _ => ("Bound the pool of each instance", format!("// medusa-config.ts: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  databaseDriverOptions: {{\n    pool: {{ min: 2, max: {pool}, idleTimeoutMillis: 30000 }},\n  }},\n}}\n")),
+        Ok(1) => (
+            "Bound the pool of each instance",
+            format!(
+                "// medusa-config.js: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  database_extra: {{ max: {pool}, idleTimeoutMillis: 30000 }},\n}}\n"
+            ),
+        ),
+        _ => (
+            "Bound the pool of each instance",
+            format!(
+                "// medusa-config.ts: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  databaseDriverOptions: {{\n    pool: {{ min: 2, max: {pool}, idleTimeoutMillis: 30000 }},\n  }},\n}}\n"
+            ),
+        ),
     };
     vec![
         Remedy {
@@ -137,18 +155,22 @@ mod tests {
     #[test]
     fn the_shares_decide() {
         assert_passes(&CHECK, &taken(80, |_| {}));
-        for (connections, severity) in
-            [(81, Severity::Medium), (90, Severity::Medium), (91, Severity::High), (95, Severity::High), (96, Severity::Critical), (110, Severity::Critical)]
-        {
+        for (connections, severity) in [
+            (81, Severity::Medium),
+            (90, Severity::Medium),
+            (91, Severity::High),
+            (95, Severity::High),
+            (96, Severity::Critical),
+            (110, Severity::Critical),
+        ] {
             assert_eq!(findings(&CHECK, &taken(connections, |_| {}))[0].severity, severity, "{connections}");
         }
     }
 
     #[test]
     fn idle_pools_are_named() {
-        let idle = |count| {
-            taken(90, |a| a.groups = vec![SessionGroup { application: String::new(), role: "medusa".into(), state: "idle".into(), count }])
-        };
+        let idle =
+            |count| taken(90, |a| a.groups = vec![SessionGroup { application: String::new(), role: "medusa".into(), state: "idle".into(), count }]);
         assert!(findings(&CHECK, &idle(45))[0].observed.contains("are idle"));
         assert!(!findings(&CHECK, &idle(44))[0].observed.contains("are idle"));
         assert!(findings(&CHECK, &idle(45))[0].remedies[0].text.contains("max: 20"));

@@ -91,7 +91,11 @@ fn finding(kept: &Index, spare: &Index, database_bytes: Option<u64>) -> Finding 
             spare.name,
             text::bytes_disk(spare.bytes)
         ),
-        step: if is_stock { format!("Leave {}: Medusa's own twin of {}", spare.name, kept.name) } else { format!("Drop {}, the twin of {}", spare.name, kept.name) },
+        step: if is_stock {
+            format!("Leave {}: Medusa's own twin of {}", spare.name, kept.name)
+        } else {
+            format!("Drop {}, the twin of {}", spare.name, kept.name)
+        },
         evidence: vec![twins_table(kept, spare)],
         severity: if is_info { Severity::Info } else { Severity::from_share(share) },
         confidence: Confidence::High,
@@ -101,7 +105,11 @@ fn finding(kept: &Index, spare: &Index, database_bytes: Option<u64>) -> Finding 
         gain: (!is_stock).then_some(gain),
         averts: None,
         remedies: if is_stock { Vec::new() } else { vec![drop_remedy(spare)] },
-        verify: if is_stock { "Nothing to verify: Medusa creates both.".to_owned() } else { format!("Audit again: {} is gone and {} takes its scans.", spare.name, kept.name) },
+        verify: if is_stock {
+            "Nothing to verify: Medusa creates both.".to_owned()
+        } else {
+            format!("Audit again: {} is gone and {} takes its scans.", spare.name, kept.name)
+        },
         touches: vec![format!("table:{}.{}", spare.schema, spare.table)],
     }
 }
@@ -152,7 +160,10 @@ mod tests {
         let found = findings(&CHECK, &pair(|_, _| {}));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].remedies[0].text, "drop index concurrently public.order_customer_b;");
-        assert_eq!(found[0].remedies[0].undo.as_deref(), Some("CREATE INDEX CONCURRENTLY order_customer_b ON public.\"order\" USING btree (customer_id);"));
+        assert_eq!(
+            found[0].remedies[0].undo.as_deref(),
+            Some("CREATE INDEX CONCURRENTLY order_customer_b ON public.\"order\" USING btree (customer_id);")
+        );
         assert_eq!(found[0].severity, Severity::Low);
     }
 
@@ -175,23 +186,32 @@ mod tests {
             let found = findings(&CHECK, &pair(|_, b| edit(b)));
             assert_eq!(found[0].subject.name, "public.order_customer_a");
         }
-        assert_passes(&CHECK, &pair(|a, b| {
-            a.constraint = Some("c".into());
-            b.constraint = Some("d".into());
-        }));
-        assert_passes(&CHECK, &pair(|a, b| {
-            (a.is_unique, a.constraint) = (true, Some("c".into()));
-            (b.is_unique, b.nulls_not_distinct) = (true, true);
-        }));
+        assert_passes(
+            &CHECK,
+            &pair(|a, b| {
+                a.constraint = Some("c".into());
+                b.constraint = Some("d".into());
+            }),
+        );
+        assert_passes(
+            &CHECK,
+            &pair(|a, b| {
+                (a.is_unique, a.constraint) = (true, Some("c".into()));
+                (b.is_unique, b.nulls_not_distinct) = (true, true);
+            }),
+        );
     }
 
     #[test]
     fn medusas_own_twins_are_an_info_without_a_drop() {
         let snapshot = store(|pg| {
-            indexes(pg, vec![
-                index("order_shipping", "IDX_order_shipping_item_id", &["shipping_method_id"], Some("(deleted_at IS NULL)")),
-                index("order_shipping", "IDX_order_shipping_shipping_method_id", &["shipping_method_id"], Some("(deleted_at IS NULL)")),
-            ]);
+            indexes(
+                pg,
+                vec![
+                    index("order_shipping", "IDX_order_shipping_item_id", &["shipping_method_id"], Some("(deleted_at IS NULL)")),
+                    index("order_shipping", "IDX_order_shipping_shipping_method_id", &["shipping_method_id"], Some("(deleted_at IS NULL)")),
+                ],
+            );
         });
         let found = findings(&CHECK, &snapshot);
         assert_eq!(found[0].severity, Severity::Info);

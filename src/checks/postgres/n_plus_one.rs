@@ -43,10 +43,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
     let work = workload(snapshot)?;
     let reads = read_loads(&work);
-    let schema = Schema {
-        constraints: pg.constraints.as_ref().map_or(&[], |c| &c.rows),
-        columns: pg.columns.as_ref().map_or(&[], |c| &c.rows),
-    };
+    let schema = Schema { constraints: pg.constraints.as_ref().map_or(&[], |c| &c.rows), columns: pg.columns.as_ref().map_or(&[], |c| &c.rows) };
     let mut findings = Vec::new();
     for child in &reads {
         let Some((table, column)) = lookup(child) else { continue };
@@ -115,7 +112,10 @@ impl Schema<'_> {
 
     fn references(&self, child: &str, parent: &str, column: Option<&str>) -> bool {
         self.constraints.iter().any(|c| {
-            c.kind == "f" && c.table == child && c.parent_table.as_deref() == Some(parent) && column.is_none_or(|k| c.columns.iter().any(|own| own == k))
+            c.kind == "f"
+                && c.table == child
+                && c.parent_table.as_deref() == Some(parent)
+                && column.is_none_or(|k| c.columns.iter().any(|own| own == k))
         })
     }
 }
@@ -152,7 +152,11 @@ fn finding(snapshot: &Snapshot, work: &Workload, child: &ReadLoad, parent: &Read
         gain: Some(gain(snapshot, work, child, parent, share)),
         averts: None,
         remedies: vec![remedy(snapshot, table, column, listed)],
-        verify: format!("Audit again under the same traffic: the lookups of {} by {column} fall from {} a list to 1.", table.table, text::number(ratio)),
+        verify: format!(
+            "Audit again under the same traffic: the lookups of {} by {column} fall from {} a list to 1.",
+            table.table,
+            text::number(ratio)
+        ),
         touches: vec![child.load.touch(), parent.load.touch()],
     }
 }
@@ -192,10 +196,18 @@ fn remedy(snapshot: &Snapshot, table: &TableUse, column: &str, listed: &str) -> 
     let is_first = snapshot.medusa().is_ok_and(|m| m.major == 1);
     let child = &table.table;
     let text = match (is_first, column) {
-        (true, "id") => format!("// before: one lookup for each {listed}\n// for (const row of rows) row.{child} = await {child}Repository.findOne({{ where: {{ id: row.{child}_id }} }})\nconst rows = await {listed}Repository.find({{ where, relations: [\"{child}\"] }})\n"),
-        (true, _) => format!("// before: one lookup for each {listed}\n// for (const row of rows) await {child}Repository.find({{ where: {{ {column}: row.id }} }})\nconst found = await {child}Repository.find({{ where: {{ {column}: In(rows.map((row) => row.id)) }} }})\n"),
-        (false, "id") => format!("// before: one lookup for each {listed}\n// for (const row of rows) await service.retrieve(row.{child}_id)\nconst {{ data }} = await query.graph({{\n  entity: \"{listed}\",\n  fields: [\"*\", \"{child}.*\"],\n  filters,\n}})\n"),
-        (false, _) => format!("// before: one lookup for each {listed}\n// for (const row of rows) await service.list({{ {column}: row.id }})\nconst {{ data }} = await query.graph({{\n  entity: \"{child}\",\n  fields: [\"*\"],\n  filters: {{ {column}: rows.map((row) => row.id) }},\n}})\n"),
+        (true, "id") => format!(
+            "// before: one lookup for each {listed}\n// for (const row of rows) row.{child} = await {child}Repository.findOne({{ where: {{ id: row.{child}_id }} }})\nconst rows = await {listed}Repository.find({{ where, relations: [\"{child}\"] }})\n"
+        ),
+        (true, _) => format!(
+            "// before: one lookup for each {listed}\n// for (const row of rows) await {child}Repository.find({{ where: {{ {column}: row.id }} }})\nconst found = await {child}Repository.find({{ where: {{ {column}: In(rows.map((row) => row.id)) }} }})\n"
+        ),
+        (false, "id") => format!(
+            "// before: one lookup for each {listed}\n// for (const row of rows) await service.retrieve(row.{child}_id)\nconst {{ data }} = await query.graph({{\n  entity: \"{listed}\",\n  fields: [\"*\", \"{child}.*\"],\n  filters,\n}})\n"
+        ),
+        (false, _) => format!(
+            "// before: one lookup for each {listed}\n// for (const row of rows) await service.list({{ {column}: row.id }})\nconst {{ data }} = await query.graph({{\n  entity: \"{child}\",\n  fields: [\"*\"],\n  filters: {{ {column}: rows.map((row) => row.id) }},\n}})\n"
+        ),
     };
     Remedy {
         kind: RemedyKind::Code,
@@ -268,7 +280,8 @@ mod tests {
     fn reads_by_key_need_a_list_that_leads_to_them() {
         let by_id = "select * from publisher where id = $1";
         assert_passes(&CHECK, &shop((100, 1_000), (by_id, 1_000, 50.0), |_| {}));
-        let column = Column { schema: "public".into(), table: "author".into(), name: "publisher_id".into(), data_type: "text".into(), is_nullable: true };
+        let column =
+            Column { schema: "public".into(), table: "author".into(), name: "publisher_id".into(), data_type: "text".into(), is_nullable: true };
         assert_eq!(findings(&CHECK, &shop((100, 1_000), (by_id, 1_000, 50.0), |pg| pg.columns = Ok(Listed::whole(vec![column])))).len(), 1);
         let keyed = shop((100, 1_000), ("select * from review where writer_id = $1", 1_000, 50.0), |pg| {
             pg.constraints = Ok(Listed::whole(vec![foreign_key("review", "writer_id", "author")]));

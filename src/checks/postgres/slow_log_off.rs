@@ -40,7 +40,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     } else if is_sampled(settings) {
         None
     } else if threshold < 0 {
-        Some(("log_min_duration_statement", "log_min_duration_statement is -1: no statement is ever logged for its duration.".to_owned(), Severity::Info))
+        Some((
+            "log_min_duration_statement",
+            "log_min_duration_statement is -1: no statement is ever logged for its duration.".to_owned(),
+            Severity::Info,
+        ))
     } else if threshold > THRESHOLD_MS_MAX {
         let observed = format!("Only statements over {} are logged.", text::millis(threshold as f64));
         Some(("log_min_duration_statement", observed, Severity::Info))
@@ -62,7 +66,9 @@ fn value<'s>(settings: &'s [Setting], name: &str) -> Option<&'s str> {
 }
 
 fn whole(settings: &[Setting], name: &str) -> Result<i64, Gap> {
-    value(settings, name).and_then(|v| v.parse().ok()).ok_or_else(|| Gap::new(Section::PgSettings, Cause::Unreadable, format!("The setting {name} was not among those read.")))
+    value(settings, name)
+        .and_then(|v| v.parse().ok())
+        .ok_or_else(|| Gap::new(Section::PgSettings, Cause::Unreadable, format!("The setting {name} was not among those read.")))
 }
 
 fn finding(snapshot: &Snapshot, settings: &[Setting], name: &str, observed: String, severity: Severity) -> Finding {
@@ -151,7 +157,9 @@ mod tests {
 
     #[test]
     fn the_threshold_decides() {
-        for (value, severity) in [("-1", Some(Severity::Info)), ("0", Some(Severity::Low)), ("1", None), ("200", None), ("1000", None), ("1001", Some(Severity::Info))] {
+        for (value, severity) in
+            [("-1", Some(Severity::Info)), ("0", Some(Severity::Low)), ("1", None), ("200", None), ("1000", None), ("1001", Some(Severity::Info))]
+        {
             let outcome = CHECK.run(&with(&[(DURATION, value), ("log_statement", "none")]));
             let got = match outcome {
                 crate::finding::Outcome::Failed(found) => Some(found[0].severity),

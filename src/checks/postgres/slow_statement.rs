@@ -28,10 +28,7 @@ pub static CHECK: Check = Check {
              the counters were reset. Utility, migration and our own statements are left out. Statements with more than 1,000 placeholders are the product \
              lists of Medusa v2 and stay Info.",
     effort: Effort::Hours,
-    references: &[
-        "https://www.postgresql.org/docs/current/using-explain.html",
-        "https://www.postgresql.org/docs/current/pgstatstatements.html",
-    ],
+    references: &["https://www.postgresql.org/docs/current/using-explain.html", "https://www.postgresql.org/docs/current/pgstatstatements.html"],
     needs: &[Section::PgStatements],
     uses: &[],
     symptom_of: &["pg-missing-index", "pg-commerce-index", "pg-n-plus-one"],
@@ -41,9 +38,10 @@ pub static CHECK: Check = Check {
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let work = workload(snapshot)?;
-    let slow = work.loads.iter().filter(|l| {
-        l.counters.mean_ms() >= snapshot.meta.targets.slow_statement_ms && work.share(l) >= SHARE_MIN && l.counters.calls >= CALLS_MIN
-    });
+    let slow = work
+        .loads
+        .iter()
+        .filter(|l| l.counters.mean_ms() >= snapshot.meta.targets.slow_statement_ms && work.share(l) >= SHARE_MIN && l.counters.calls >= CALLS_MIN);
     Ok(slow.take(FINDINGS_MAX).map(|l| finding(snapshot, &work, l)).collect())
 }
 
@@ -246,7 +244,10 @@ mod tests {
 
     #[test]
     fn the_subject_outlives_the_queryid() {
-        let found = findings(&CHECK, &busy(statement("1", "select * from review r join author a on a.id = r.author_id where r.note = $1", 99, 50_000.0), 1_000.0));
+        let found = findings(
+            &CHECK,
+            &busy(statement("1", "select * from review r join author a on a.id = r.author_id where r.note = $1", 99, 50_000.0), 1_000.0),
+        );
         assert_eq!(found[0].subject.name, "rows of review(note, author_id) with 1 more");
         assert_eq!(found[0].confidence, Confidence::Medium);
         assert!(found[0].remedies[0].text.contains("explain execute slow_statement(null);"));

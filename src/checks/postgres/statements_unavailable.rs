@@ -71,9 +71,16 @@ fn finding(server: &Server, obstacle: &Obstacle) -> Finding {
             format!("The extension pg_stat_statements is not created in the database {}, so no statement can be judged.", server.database),
             "Create pg_stat_statements".to_owned(),
         ),
-        Obstacle::Reading { of: 0, .. } => (format!("The role {} may not read pg_stat_statements.", server.role), format!("Let {} read the statements", server.role)),
+        Obstacle::Reading { of: 0, .. } => {
+            (format!("The role {} may not read pg_stat_statements.", server.role), format!("Let {} read the statements", server.role))
+        }
         Obstacle::Reading { hidden, of } => (
-            format!("The texts of {} of {} are hidden from the role {}.", text::count(*hidden), text::plural(*of, "statement", "statements"), server.role),
+            format!(
+                "The texts of {} of {} are hidden from the role {}.",
+                text::count(*hidden),
+                text::plural(*of, "statement", "statements"),
+                server.role
+            ),
             format!("Let {} read the statements", server.role),
         ),
     };

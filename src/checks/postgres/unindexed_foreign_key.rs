@@ -73,8 +73,11 @@ type Keys<'s> = BTreeMap<(String, String, Vec<String>), Key<'s>>;
 fn uncovered<'s>(tables: &'s [Table], indexes: &[Index], constraints: &'s [Constraint]) -> Keys<'s> {
     let mut keys = BTreeMap::new();
     for constraint in constraints.iter().filter(|c| c.kind == "f") {
-        let Some(child) = tables.iter().find(|t| t.schema == constraint.schema && t.name == constraint.table && t.extension.is_none()) else { continue };
-        let is_parent = |t: &&Table| constraint.parent_table.as_ref() == Some(&t.name) && constraint.parent_schema.as_ref().is_none_or(|s| *s == t.schema);
+        let Some(child) = tables.iter().find(|t| t.schema == constraint.schema && t.name == constraint.table && t.extension.is_none()) else {
+            continue;
+        };
+        let is_parent =
+            |t: &&Table| constraint.parent_table.as_ref() == Some(&t.name) && constraint.parent_schema.as_ref().is_none_or(|s| *s == t.schema);
         let Some(has_live_index) = lacks_whole_index(indexes, child, &constraint.columns) else { continue };
         let key = Key {
             child,
@@ -118,7 +121,10 @@ fn attach_reads<'s>(work: &Workload<'s>, tables: &'s [Table], indexes: &[Index],
                     let is_own = column.ends_with("_id") && !is_stock_table(&child.name);
                     if let Some(false) = is_own.then(|| lacks_whole_index(indexes, child, &at.2)).flatten() {
                         let columns = at.2.clone();
-                        keys.insert(at.clone(), Key { child, columns, constraint: None, parent: None, has_live_index: false, loads: Vec::new(), all_filtered: true });
+                        keys.insert(
+                            at.clone(),
+                            Key { child, columns, constraint: None, parent: None, has_live_index: false, loads: Vec::new(), all_filtered: true },
+                        );
                     }
                 }
                 // Another of its conditions may find the rows by an index.
@@ -166,7 +172,11 @@ fn finding(snapshot: &Snapshot, work: Option<&Workload>, indexes: &[Index], key:
         evidence: evidence(key),
         severity: if is_info { Severity::Info } else { Severity::from_share(share) },
         confidence: if is_for_reads { Confidence::High } else { Confidence::Medium },
-        confidence_because: if is_for_reads { "statements look the children up by it".to_owned() } else { "hard deletes of the parent are counted, their time is not".to_owned() },
+        confidence_because: if is_for_reads {
+            "statements look the children up by it".to_owned()
+        } else {
+            "hard deletes of the parent are counted, their time is not".to_owned()
+        },
         effort: Effort::Minutes,
         cost: Cost { resource: Resource::DatabaseTime, share },
         gain: None,
@@ -183,7 +193,13 @@ fn observed(work: Option<&Workload>, key: &Key, is_for_reads: bool, share: f64) 
         (Some(_), false) => "is a foreign key without an index",
         (None, _) => "is looked up like a foreign key and has no index",
     };
-    let head = format!("{}({}), {} in {}, {what}", key.child.name, key.columns.join(", "), text::plural(key.child.rows().unwrap_or(0), "row", "rows"), text::bytes_disk(key.child.table_bytes));
+    let head = format!(
+        "{}({}), {} in {}, {what}",
+        key.child.name,
+        key.columns.join(", "),
+        text::plural(key.child.rows().unwrap_or(0), "row", "rows"),
+        text::bytes_disk(key.child.table_bytes)
+    );
     match work.filter(|_| is_for_reads) {
         Some(work) => {
             let calls: u64 = key.loads.iter().map(|l| l.counters.calls).sum();

@@ -68,10 +68,9 @@ fn is_droppable(index: &Index, indexes: &[Index], constraints: &[Constraint]) ->
 fn is_only_support(index: &Index, indexes: &[Index], constraints: &[Constraint]) -> bool {
     let leads = |i: &Index, c: &Constraint| i.keys.first().is_some_and(|k| c.columns.contains(&k.text));
     let same_table = |i: &Index| i.schema == index.schema && i.table == index.table;
-    constraints
-        .iter()
-        .filter(|c| c.kind == "f" && c.schema == index.schema && c.table == index.table && leads(index, c))
-        .any(|c| !indexes.iter().any(|other| other.name != index.name && same_table(other) && other.is_valid && other.predicate.is_none() && leads(other, c)))
+    constraints.iter().filter(|c| c.kind == "f" && c.schema == index.schema && c.table == index.table && leads(index, c)).any(|c| {
+        !indexes.iter().any(|other| other.name != index.name && same_table(other) && other.is_valid && other.predicate.is_none() && leads(other, c))
+    })
 }
 
 fn too_young(age: &StatisticsAge, found: usize) -> Gap {
@@ -90,7 +89,9 @@ fn finding(index: &Index, age: &StatisticsAge, replicas: Option<usize>, database
     let (confidence, because) = match replicas {
         None => (Confidence::Low, "whether replicas use it could not be seen".to_owned()),
         Some(1..) => (Confidence::Low, "replicas count their own scans, and they were not read".to_owned()),
-        Some(0) if age.days() >= DAYS_SURE => (Confidence::High, format!("counted for {}, and no replica is attached", text::plural(age.days() as u64, "day", "days"))),
+        Some(0) if age.days() >= DAYS_SURE => {
+            (Confidence::High, format!("counted for {}, and no replica is attached", text::plural(age.days() as u64, "day", "days")))
+        }
         Some(0) => (Confidence::Medium, format!("counted for {}, and no replica is attached", text::plural(age.days() as u64, "day", "days"))),
     };
     let mut gain = Gain::new(Basis::Measured, format!("{} of disk", text::bytes_disk(index.bytes)));
@@ -206,11 +207,14 @@ mod tests {
     #[test]
     fn replicas_lower_the_confidence() {
         let replica = Replica { application: "r".into(), state: "streaming".into(), lag_bytes: None };
-        let seen = idle(|_| {}, |pg| {
-            if let Ok(replication) = &mut pg.replication {
-                replication.replicas.push(replica);
-            }
-        });
+        let seen = idle(
+            |_| {},
+            |pg| {
+                if let Ok(replication) = &mut pg.replication {
+                    replication.replicas.push(replica);
+                }
+            },
+        );
         assert_eq!(findings(&CHECK, &seen)[0].confidence, Confidence::Low);
         let unseen = idle(|_| {}, |pg| pg.replication = Err(Gap::not_configured(Section::PgReplication)));
         assert_eq!(findings(&CHECK, &unseen)[0].confidence, Confidence::Low);

@@ -103,8 +103,11 @@ fn finding(table: &Table, trigger: &Trigger, all_bytes: u64, activity: Option<&A
     let share = if all_bytes > 0 { (dead_bytes / all_bytes as f64).min(1.0) } else { 0.0 };
     let holder = activity.and_then(|a| a.oldest_xmin.as_ref()).filter(|h| h.age_xids >= XMIN_AGE_MIN);
     let last = [table.last_vacuum, table.last_autovacuum].into_iter().flatten().max();
-    let vacuumed = last.map_or_else(|| "never vacuumed since the counters were reset".to_owned(), |at| format!("last vacuumed {}", text::date_time(at)));
-    let held = holder.map(|h| format!(" The {} {} holds them back: it is {} transactions old.", h.kind, h.name, text::count(h.age_xids))).unwrap_or_default();
+    let vacuumed =
+        last.map_or_else(|| "never vacuumed since the counters were reset".to_owned(), |at| format!("last vacuumed {}", text::date_time(at)));
+    let held = holder
+        .map(|h| format!(" The {} {} holds them back: it is {} transactions old.", h.kind, h.name, text::count(h.age_xids)))
+        .unwrap_or_default();
     let off = if trigger.is_on { "" } else { " Autovacuum is off for it." };
     let mut gain = Gain::new(Basis::Modelled, format!("{} reused", text::bytes_disk(dead_bytes as u64)));
     gain.storage_bytes = Some(dead_bytes as u64);
@@ -187,7 +190,8 @@ mod tests {
         edit(&mut one);
         store(|pg| {
             tables(pg, vec![one]);
-            pg.settings = Ok(vec![setting("autovacuum", "on"), setting("autovacuum_vacuum_threshold", "50"), setting("autovacuum_vacuum_scale_factor", "0.2")]);
+            pg.settings =
+                Ok(vec![setting("autovacuum", "on"), setting("autovacuum_vacuum_threshold", "50"), setting("autovacuum_vacuum_scale_factor", "0.2")]);
             also(pg);
         })
     }
@@ -234,11 +238,16 @@ mod tests {
     #[test]
     fn what_holds_vacuum_back_is_named() {
         let held = |age| {
-            cart(100_000, 90_000, |_| {}, |pg| {
-                if let Ok(activity) = &mut pg.activity {
-                    activity.oldest_xmin = Some(XminHolder { kind: "replication slot".into(), name: "old".into(), age_xids: age });
-                }
-            })
+            cart(
+                100_000,
+                90_000,
+                |_| {},
+                |pg| {
+                    if let Ok(activity) = &mut pg.activity {
+                        activity.oldest_xmin = Some(XminHolder { kind: "replication slot".into(), name: "old".into(), age_xids: age });
+                    }
+                },
+            )
         };
         assert!(!findings(&CHECK, &held(99_999))[0].observed.contains("replication slot"));
         assert!(findings(&CHECK, &held(100_000))[0].observed.contains("The replication slot old holds them back"));

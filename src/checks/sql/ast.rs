@@ -177,13 +177,19 @@ impl Walk {
             }
             TableFactor::Derived { subquery, alias, lateral, .. } => {
                 // Only a lateral sub-query sees its neighbours.
-                if *lateral { self.query(subquery, scope) } else { self.query(subquery, scope.parent.unwrap_or(&Scope::default())) }
+                if *lateral {
+                    self.query(subquery, scope)
+                } else {
+                    self.query(subquery, scope.parent.unwrap_or(&Scope::default()))
+                }
                 scope.names.push((alias.as_ref().map(|a| name_of(&a.name)).unwrap_or_default(), None));
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 conditions.extend(self.from(std::slice::from_ref(table_with_joins.as_ref()), scope));
             }
-            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } | TableFactor::UNNEST { alias: Some(alias), .. } => {
+            TableFactor::Table { alias: Some(alias), .. }
+            | TableFactor::Function { alias: Some(alias), .. }
+            | TableFactor::UNNEST { alias: Some(alias), .. } => {
                 scope.names.push((name_of(&alias.name), None));
             }
             _ => scope.names.push((String::new(), None)),
@@ -398,8 +404,15 @@ impl Limit {
 fn children<'e>(expr: &'e Expr, open: &mut Vec<&'e Expr>) {
     match expr {
         Expr::Nested(e) | Expr::UnaryOp { expr: e, .. } | Expr::Cast { expr: e, .. } | Expr::IsNull(e) | Expr::IsNotNull(e) => open.push(e),
-        Expr::IsTrue(e) | Expr::IsNotTrue(e) | Expr::IsFalse(e) | Expr::IsNotFalse(e) | Expr::Collate { expr: e, .. } | Expr::Extract { expr: e, .. } => open.push(e),
-        Expr::BinaryOp { left, right, .. } | Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => open.extend([right.as_ref(), left.as_ref()]),
+        Expr::IsTrue(e)
+        | Expr::IsNotTrue(e)
+        | Expr::IsFalse(e)
+        | Expr::IsNotFalse(e)
+        | Expr::Collate { expr: e, .. }
+        | Expr::Extract { expr: e, .. } => open.push(e),
+        Expr::BinaryOp { left, right, .. } | Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+            open.extend([right.as_ref(), left.as_ref()])
+        }
         Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => open.extend([right.as_ref(), left.as_ref()]),
         Expr::Like { expr: e, pattern, .. } | Expr::ILike { expr: e, pattern, .. } => open.extend([pattern.as_ref(), e.as_ref()]),
         Expr::Between { expr: e, low, high, .. } => open.extend([high.as_ref(), low.as_ref(), e.as_ref()]),

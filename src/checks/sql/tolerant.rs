@@ -30,8 +30,8 @@ impl Token {
 }
 
 const KEYWORDS: [&str; 34] = [
-    "select", "from", "where", "join", "left", "right", "inner", "outer", "full", "cross", "on", "and", "or", "not", "in", "is", "null", "order", "by",
-    "group", "having", "limit", "offset", "as", "set", "using", "union", "any", "between", "like", "ilike", "lateral", "for", "values",
+    "select", "from", "where", "join", "left", "right", "inner", "outer", "full", "cross", "on", "and", "or", "not", "in", "is", "null", "order",
+    "by", "group", "having", "limit", "offset", "as", "set", "using", "union", "any", "between", "like", "ilike", "lateral", "for", "values",
 ];
 
 pub(super) fn tables(text: &str) -> Vec<TableUse> {
