@@ -2,10 +2,17 @@
 
 pub mod app;
 pub mod cdn;
+pub mod commerce;
+#[cfg(test)]
+pub mod fixtures;
+pub mod index;
 pub mod measures;
+pub mod medusa;
+pub mod new_index;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
+pub mod scans;
 pub mod sql;
 pub mod workload;
 
