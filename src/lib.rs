@@ -11,7 +11,6 @@ pub mod app;
 pub mod audit;
 pub mod charts;
 pub mod checks;
-pub mod cli;
 pub mod collect;
 pub mod connect;
 pub mod demo;

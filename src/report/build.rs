@@ -291,13 +291,9 @@ fn finite_finding(mut finding: Finding) -> Finding {
         }
     }
     if let Some(gain) = &mut finding.gain {
-        for figure in [
-            &mut gain.database_time_share,
-            &mut gain.database_ms_per_s,
-            &mut gain.origin_requests_per_s,
-            &mut gain.bytes_per_s,
-            &mut gain.p95_ms,
-        ] {
+        for figure in
+            [&mut gain.database_time_share, &mut gain.database_ms_per_s, &mut gain.origin_requests_per_s, &mut gain.bytes_per_s, &mut gain.p95_ms]
+        {
             *figure = figure.filter(|x| x.is_finite());
         }
     }

@@ -84,7 +84,10 @@ fn samples(snapshot: &Snapshot) -> String {
     if let Ok(s) = snapshot.pg().and_then(|pg| pg.statements()) {
         let hidden = if s.hidden > 0 { format!(", {} hidden from this role", text::count(s.hidden)) } else { String::new() };
         let (rows, folded) = (text::count(s.rows_read), text::count(s.rows.rows.len() as u64));
-        parts.push(format!("statements: {rows} rows read, {folded} after folding in-lists{hidden}, {} of our own left out", text::count(s.own_excluded)));
+        parts.push(format!(
+            "statements: {rows} rows read, {folded} after folding in-lists{hidden}, {} of our own left out",
+            text::count(s.own_excluded)
+        ));
     }
     if let Ok(analytics) = snapshot.cloudflare().and_then(|c| c.analytics()) {
         let interval = analytics.sample_interval.filter(|i| *i > 1.0);

@@ -43,8 +43,7 @@ fn json_has_every_documented_key_with_its_type() {
         each(&v["not_applicable"], |n| typed(n, &[("check", "s"), ("reason", "s")]));
         each(&v["unknown"], |u| {
             typed(u, &[("check", "s"), ("cause", "s"), ("detail", "s"), ("remedy", "s?")]);
-            let causes =
-                ["not_configured", "unreachable", "denied", "absent", "too_old", "too_young", "timed_out", "unreadable", "check_panicked"];
+            let causes = ["not_configured", "unreachable", "denied", "absent", "too_old", "too_young", "timed_out", "unreadable", "check_panicked"];
             one_of(&u["cause"], &causes);
         });
         each(&v["dismissed"], |d| typed(d, &[("check", "s"), ("key", "s"), ("reason", "s"), ("by", "s"), ("until", "s")]));
