@@ -86,7 +86,7 @@ fn is_indexed(indexes: &[Index], table: &Table, role: &Role) -> bool {
 fn uses<'s>(work: Option<&Workload<'s>>, role: &Role) -> (Vec<Load<'s>>, bool) {
     let mut loads = Vec::new();
     let mut all_filtered = true;
-    for read in work.map(read_loads).unwrap_or_else(Vec::new) {
+    for read in work.map(read_loads).into_iter().flatten() {
         let mut uses = read.shape.tables.iter().filter(|u| u.table == role.table && is_used(u, role.column)).peekable();
         if uses.peek().is_some() {
             all_filtered &= uses.all(TableUse::is_soft_delete_filtered);

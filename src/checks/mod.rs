@@ -14,6 +14,9 @@ pub mod redis;
 pub mod registry;
 pub mod scans;
 pub mod sql;
+mod sql_ast;
+mod sql_expr;
+mod sql_tolerant;
 pub mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,15 +1,14 @@
 //! Reads statement texts: which tables and columns a statement filters, joins and sorts by.
 //!
-//! The grammar does the work ([`ast`]); a text that the grammar refuses (cut at 4,000 characters, an unusual construct) is read by
-//! a tolerant scan ([`tolerant`]) that only believes what it can see whole. A text neither understands has no tables.
-
-mod ast;
-mod tolerant;
+//! The grammar does the work (`sql_ast`); a text that the grammar refuses (cut at 4,000 characters, an unusual construct) is read by
+//! a tolerant scan (`sql_tolerant`) that only believes what it can see whole. A text neither understands has no tables.
 
 use std::borrow::Cow;
 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
+
+use super::{sql_ast, sql_tolerant};
 
 /// Longer texts go to the tolerant scan only: the collector cuts at 4,000 characters, and the grammar's tree of a long chain of
 /// operators is as deep as the chain is long.
@@ -124,11 +123,11 @@ pub fn read(text: &str) -> Shape {
     if text.len() <= GRAMMAR_CHARS_MAX
         && let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, &rewritten(text))
         && let [statement] = statements.as_slice()
-        && let Some(tables) = ast::tables(statement)
+        && let Some(tables) = sql_ast::tables(statement)
     {
         return Shape { kind, tables, is_whole: true };
     }
-    Shape { kind, tables: tolerant::tables(text), is_whole: false }
+    Shape { kind, tables: sql_tolerant::tables(text), is_whole: false }
 }
 
 /// What the text begins with; a `with` is a select unless it changes something.

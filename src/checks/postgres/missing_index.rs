@@ -13,6 +13,8 @@ const SHARE_MIN: f64 = 0.005;
 /// Calls from which the figures of a period are steady.
 const CALLS_STEADY: u64 = 20;
 
+pub use crate::checks::scans::{Candidate, candidates};
+
 pub static CHECK: Check = Check {
     id: "pg-missing-index",
     layer: Layer::Postgres,
@@ -160,7 +162,6 @@ fn verify(scan: &Scan, new: &NewIndex, after_ms: f64) -> String {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
-    use crate::checks::scans::candidates;
     use crate::evidence::Listed;
     use crate::evidence::postgres::{Column, ColumnStats, Proof, Statement};
 

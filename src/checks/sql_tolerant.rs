@@ -1,6 +1,6 @@
 //! Reads what a cut or unusual text still shows: tables with their aliases, and conditions whose both sides are whole.
 
-use super::{JoinOn, TableUse};
+use super::sql::{JoinOn, TableUse};
 
 /// Tokens read of one text: enough for 4,000 characters, a bound for anything longer.
 const TOKENS_MAX: usize = 4_000;
