@@ -1,5 +1,6 @@
 //! Saved stores, where their secrets lie, and read-only sessions to their services.
 
+pub mod postgres;
 pub mod profile;
 pub mod steps;
 pub mod stores;
