@@ -1,4 +1,6 @@
 //! Saved stores, where their secrets lie, and read-only sessions to their services.
 
 pub mod profile;
+pub mod redis;
+pub mod steps;
 pub mod vault;
