@@ -2,6 +2,7 @@
 
 pub mod postgres;
 pub mod profile;
+pub mod redis;
 pub mod steps;
 pub mod stores;
 pub mod vault;
