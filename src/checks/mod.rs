@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod cdn;
+pub mod http;
 pub mod measures;
 pub mod postgres;
 pub mod redis;
