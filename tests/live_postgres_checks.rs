@@ -190,7 +190,8 @@ async fn slow_statement() {
     db.reset_counters().await;
     let (_, plan) = db.audit(slow).await;
     let found = plan.findings.iter().find(|r| r.check.id == "pg-slow-statement");
-    let found = found.unwrap_or_else(|| panic!("not found among {:?}", plan.findings.iter().map(|r| (&r.key, &r.finding.observed)).collect::<Vec<_>>()));
+    let found =
+        found.unwrap_or_else(|| panic!("not found among {:?}", plan.findings.iter().map(|r| (&r.key, &r.finding.observed)).collect::<Vec<_>>()));
     assert!(found.finding.cost.share > 0.5, "{}", found.finding.observed);
     db.reset_counters().await;
     let (_, plan) = db.audit(look_up_by_key).await;
@@ -347,7 +348,10 @@ async fn stock(name: &str, schema: &str, seed: &str) {
 }
 
 async fn browse(mut c: PgConnection) -> PgConnection {
-    for text in ["select p.* from product p where p.deleted_at is null order by p.id limit 12", "select * from product_variant where deleted_at is null limit 50"] {
+    for text in [
+        "select p.* from product p where p.deleted_at is null order by p.id limit 12",
+        "select * from product_variant where deleted_at is null limit 50",
+    ] {
         sqlx::query(text).fetch_all(&mut c).await.unwrap();
     }
     c

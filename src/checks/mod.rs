@@ -2,14 +2,11 @@
 
 pub mod app;
 pub mod cdn;
-<<<<<<< HEAD
 pub mod commerce;
 #[cfg(test)]
 pub mod fixtures;
-pub mod index;
-=======
 pub mod http;
->>>>>>> cdn
+pub mod index;
 pub mod measures;
 pub mod medusa;
 pub mod new_index;

@@ -5,11 +5,9 @@ mod grants;
 pub mod medusa;
 mod session;
 
-
 pub use errors::{OpenError, OpenErrorKind, QueryError, QueryErrorKind};
 pub use grants::{GRANTS, column_stats_grant};
 pub use session::{Session, TAG, open};
-
 
 /// Oldest server major version that is audited.
 pub const MAJOR_MIN: u32 = 13;
