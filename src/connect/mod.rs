@@ -1,6 +1,7 @@
 //! Saved stores, where their secrets lie, and read-only sessions to their services.
 
 pub mod cloudflare;
+pub mod http;
 pub mod postgres;
 pub mod profile;
 pub mod redis;
