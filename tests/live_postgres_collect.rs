@@ -262,9 +262,9 @@ async fn a_candidate_is_judged_by_the_planner() {
     let has_hypopg = sqlx::raw_sql("create extension hypopg").execute(&mut connection).await.is_ok();
     connection.close().await.unwrap();
     let fault = "drop index public.\"IDX_image_product_id\";
+        set session_replication_role = replica;
         insert into public.image (id, url, product_id)
-            select 'x' || n, 'https://cdn.example.com/' || n, (select id from public.product order by id offset n % 20 limit 1)
-            from generate_series(1, 20000) as n;
+            select 'x' || n, 'https://cdn.example.com/' || n, 'p' || n / 5 from generate_series(1, 20000) as n;
         analyze public.image;";
     execute(&url, fault).await;
     execute(&url, "select i.* from public.image as i where i.product_id in ('a', 'b') and i.deleted_at is null").await;
@@ -339,6 +339,7 @@ async fn a_transaction_pooler_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_store_is_measured() {
     let Some(url) = env("ADVISOR_TEST_POSTGRES_SCALE") else { return };
+    let _ = tracing_subscriber::fmt().with_env_filter("medusa_advisor=debug").without_time().with_ansi(false).try_init();
     for _ in 0..2 {
         let snapshot = audit(&request(&url)).await;
         print_figures("scale", &snapshot);
