@@ -5,6 +5,7 @@ pub mod cdn;
 pub mod commerce;
 #[cfg(test)]
 pub mod fixtures;
+pub mod http;
 pub mod index;
 pub mod measures;
 pub mod medusa;
