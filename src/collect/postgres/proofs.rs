@@ -79,14 +79,7 @@ fn is_one_select(text: &str) -> bool {
 }
 
 async fn proof(reader: &mut Reader<'_>, candidate: &Candidate, text: &str, hypopg: Option<&str>) -> Option<Proof> {
-    let prepared = Prepared::new(reader, text).await?;
-    let proof = compare(reader, candidate, &prepared, hypopg).await;
-    prepared.end(reader).await;
-    proof
-}
-
-async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prepared, hypopg: Option<&str>) -> Option<Proof> {
-    let before = prepared.plan(reader, candidate).await?;
+    let before = plan(reader, candidate, text).await?;
     let mut after = None;
     let mut bytes = None;
     if let Some(schema) = hypopg {
@@ -95,7 +88,7 @@ async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prep
         let created: Result<Vec<HypotheticalRow>, _> = reader.session.rows(&sql).await;
         if let Ok([row]) = created.as_deref() {
             bytes = Some(count(row.bytes));
-            after = prepared.plan(reader, candidate).await;
+            after = plan(reader, candidate, text).await;
         }
         // Also after a failure: hypothetical indexes live as long as the backend, which a pooler hands on to others.
         let _ = reader.session.raw_rows(&format!("{TAG} select {schema}.hypopg_reset()")).await;
@@ -114,6 +107,14 @@ async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prep
         node_after: after.map(|p| p.node),
         bytes,
     })
+}
+
+/// Prepared anew each time: a prepared statement keeps its generic plan, and a kept plan does not see the hypothetical index.
+async fn plan(reader: &mut Reader<'_>, candidate: &Candidate, text: &str) -> Option<Plan> {
+    let prepared = Prepared::new(reader, text).await?;
+    let plan = prepared.plan(reader, candidate).await;
+    prepared.end(reader).await;
+    plan
 }
 
 /// How a statement with placeholders is explained on this server.
