@@ -254,9 +254,7 @@ async fn answers(opened: &mut Opened, profile: &RedisProfile) -> Result<(), Open
     }
     if profile.database != 0 {
         ask(opened, redis::cmd("SELECT").arg(profile.database)).await.map_err(|refusal| match refusal {
-            Refusal::Other(_) => {
-                failed(OpenErrorKind::Unreachable, format!("This Redis has no database {}. Give a lower number.", profile.database))
-            }
+            Refusal::Other(_) => failed(OpenErrorKind::Unreachable, format!("This Redis has no database {}. Give a lower number.", profile.database)),
             other => open_error(other),
         })?;
     }

@@ -141,9 +141,8 @@ mod tests {
     #[test]
     fn many_families_are_folded_and_none_is_lost() {
         let words = ["product", "cart", "order", "price", "stock", "page", "region", "tax", "user", "view"];
-        let keys: Vec<Sampled> = (0..1_000)
-            .map(|i| key(&format!("{}:{}:{}", words[i % 10], words[i / 10 % 10], words[i / 100]), Some(1), 1, true))
-            .collect();
+        let keys: Vec<Sampled> =
+            (0..1_000).map(|i| key(&format!("{}:{}:{}", words[i % 10], words[i / 10 % 10], words[i / 100]), Some(1), 1, true)).collect();
         let rows = fold(&keys, &[]);
         assert!(rows.len() <= PATTERNS_MAX + 20);
         assert_eq!(rows.iter().map(|p| p.keys).sum::<u64>(), 1_000);

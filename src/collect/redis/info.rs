@@ -114,7 +114,9 @@ fn product(info: &Info) -> Option<(String, String)> {
         let name = if info.text("mvcc_depth").is_some() { "keydb" } else { "redis" };
         known(name, "redis_version")
     };
-    known("valkey", "valkey_version").or_else(|| known("dragonfly", "dragonfly_version").map(|(p, v)| (p, v.trim_start_matches("df-v").to_owned()))).or_else(redis)
+    known("valkey", "valkey_version")
+        .or_else(|| known("dragonfly", "dragonfly_version").map(|(p, v)| (p, v.trim_start_matches("df-v").to_owned())))
+        .or_else(redis)
 }
 
 fn last_save_age_s(info: &Info) -> Option<i64> {
@@ -300,7 +302,9 @@ mod tests {
 
     #[test]
     fn info_reads() {
-        let info = Info::parse("# Server\r\nredis_version:7.0.15\r\ndb3:keys=7,expires=2,avg_ttl=100\r\ncmdstat_config|get:calls=2,usec=9,usec_per_call=4.50\r\nnoise");
+        let info = Info::parse(
+            "# Server\r\nredis_version:7.0.15\r\ndb3:keys=7,expires=2,avg_ttl=100\r\ncmdstat_config|get:calls=2,usec=9,usec_per_call=4.50\r\nnoise",
+        );
         assert_eq!(info.text("redis_version"), Some("7.0.15"));
         assert_eq!(info.databases(), [LogicalDatabase { index: 3, keys: 7, keys_with_ttl: 2, average_ttl_ms: 100 }]);
         assert_eq!(info.commands()["config|get"].calls, 2);

@@ -116,7 +116,9 @@ impl Reader {
         self.latency = readings::latency(session).await;
         self.clients = readings::clients(session).await;
         self.fill_in_from_config();
-        for gap in [self.server.as_ref().err(), self.config.as_ref().err(), self.slowlog.as_ref().err(), self.clients.as_ref().err()].into_iter().flatten() {
+        for gap in
+            [self.server.as_ref().err(), self.config.as_ref().err(), self.slowlog.as_ref().err(), self.clients.as_ref().err()].into_iter().flatten()
+        {
             lane.gap(format!("{}: {}", self.name, gap.detail));
         }
         lane.activity(format!("{} read", self.name));
@@ -155,10 +157,12 @@ impl Reader {
         loop {
             let is_sampling = self.sampler.as_ref().is_some_and(|s| !s.is_done()) && !session.is_lost;
             // A step is never cut short: answers that nobody waits for would be missing in our own books.
-            let has_changed = if is_sampling { ticks.has_changed().unwrap_or(true) } else { ticks.changed().await.is_ok() || ticks.borrow().is_none() };
+            let has_changed =
+                if is_sampling { ticks.has_changed().unwrap_or(true) } else { ticks.changed().await.is_ok() || ticks.borrow().is_none() };
             if has_changed {
                 let Some(at_s) = *ticks.borrow_and_update() else { return };
-                let figure = live_sample(session, index, at_s, &mut last).await;
+                let mut figure = live_sample(session, index, at_s, &mut last).await;
+                figure.is_cache = self.sampler.as_ref().is_some_and(Sampler::shows_cache_alone);
                 // The listener lives as long as the window; a figure it no longer takes is not missed.
                 let _ = figures.send(figure).await;
             }

@@ -30,8 +30,23 @@ const NAMESPACE_SHARE_MIN: f64 = 0.05;
 
 /// Parts of a BullMQ queue, as BullMQ names them.
 const QUEUE_PARTS: [&str; 17] = [
-    "id", "meta", "events", "marker", "pc", "prioritized", "priority", "wait", "waiting-children", "paused", "active", "delayed", "failed", "completed",
-    "stalled-check", "stalled", "repeat",
+    "id",
+    "meta",
+    "events",
+    "marker",
+    "pc",
+    "prioritized",
+    "priority",
+    "wait",
+    "waiting-children",
+    "paused",
+    "active",
+    "delayed",
+    "failed",
+    "completed",
+    "stalled-check",
+    "stalled",
+    "repeat",
 ];
 
 impl Names {
@@ -216,8 +231,26 @@ fn is_uuid(text: &str) -> bool {
 
 /// First words of keys that are by their name a cache of the store's own.
 const CACHE_WORDS: [&str; 20] = [
-    "cache", "cached", "caching", "catalog", "catalogue", "product", "products", "category", "categories", "collection", "collections", "price", "prices",
-    "page", "pages", "html", "fragment", "fragments", "search", "facets",
+    "cache",
+    "cached",
+    "caching",
+    "catalog",
+    "catalogue",
+    "product",
+    "products",
+    "category",
+    "categories",
+    "collection",
+    "collections",
+    "price",
+    "prices",
+    "page",
+    "pages",
+    "html",
+    "fragment",
+    "fragments",
+    "search",
+    "facets",
 ];
 
 fn custom_role(pattern: &str) -> Role {
@@ -257,14 +290,22 @@ mod tests {
             ("dtrx:complete-cart:auto-01M846A4SCNQY4Q4GF70C0TZJP", "dtrx:complete-cart:auto-<ulid>", Role::Workflows),
             ("staging:01M8469SK523K9CKQ63AEGXRVD", "staging:<ulid>", Role::Staging),
             ("RedisEventBusService:events-queue:5415", "RedisEventBusService:events-queue:<n>", Role::EventBus),
-            ("RedisEventBusService:events-queue:job_01M8456EARE0E0JD8T3TJ7PD05:lock", "RedisEventBusService:events-queue:job_<ulid>:lock", Role::EventBus),
+            (
+                "RedisEventBusService:events-queue:job_01M8456EARE0E0JD8T3TJ7PD05:lock",
+                "RedisEventBusService:events-queue:job_<ulid>:lock",
+                Role::EventBus,
+            ),
             ("bull:medusa-workflows-jobs:meta", "bull:medusa-workflows-jobs:meta", Role::Workflows),
             (
                 "bull:workflows-cleaner:repeat:af93f17f71dd6d9f8dcdff728d74b155:1795438800000",
                 "bull:workflows-cleaner:repeat:<hash>:<n>",
                 Role::Workflows,
             ),
-            ("medusa:ps:variant_01M8454J7RWBBM06KDSJZ3N19B:reg_01M8454DDN8S3N4G4J91FXP358:eur:null:2:true:0", "medusa:ps:variant_<ulid>:*", Role::Cache),
+            (
+                "medusa:ps:variant_01M8454J7RWBBM06KDSJZ3N19B:reg_01M8454DDN8S3N4G4J91FXP358:eur:null:2:true:0",
+                "medusa:ps:variant_<ulid>:*",
+                Role::Cache,
+            ),
             ("medusa:ps:variant_01M8454J7RWBBM06KDSJZ3N19B:*", "medusa:ps:variant_<ulid>:*", Role::Cache),
             (
                 "medusa:txrtcache:prod_01M8454HHMVKYW3TFQ7SXKRZQ7:reg_01M8454DDN8S3N4G4J91FXP358",

@@ -80,7 +80,11 @@ fn classify(code: &str, detail: &str) -> Refusal {
         "LOADING" => Refusal::Loading,
         _ if lower.contains("invalid password") => Refusal::WrongPassword,
         // "unknown subcommand or wrong number of arguments" is how old servers refuse what they do not know.
-        _ if lower.contains("unknown command") || lower.contains("unknown subcommand") || lower.contains("not allowed") || lower.contains("disabled") => {
+        _ if lower.contains("unknown command")
+            || lower.contains("unknown subcommand")
+            || lower.contains("not allowed")
+            || lower.contains("disabled") =>
+        {
             Refusal::UnknownCommand
         }
         _ => Refusal::Other(clean(&format!("{code} {detail}"))),
