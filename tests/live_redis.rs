@@ -28,10 +28,13 @@ macro_rules! server {
 
 /// Cache entries as Medusa's caching module writes them.
 fn write_cache(server: &Server, count: usize) {
-    fill(server, (0..count).flat_map(|i| {
-        let key = format!("mc:{:016x}", i);
-        [command(&["HSET", &key, "data", "{}", "options", "{}"]), command(&["EXPIRE", &key, "3600"])]
-    }));
+    fill(
+        server,
+        (0..count).flat_map(|i| {
+            let key = format!("mc:{:016x}", i);
+            [command(&["HSET", &key, "data", "{}", "options", "{}"]), command(&["EXPIRE", &key, "3600"])]
+        }),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +43,16 @@ async fn a_low_hit_rate_is_named_and_a_good_one_passes() {
     write_cache(&server, 400);
     let lookups = |misses: usize| {
         move |server: &Server| {
-            fill(server, (0..3_000usize).map(|i| if i % 100 < misses { command(&["HGET", "mc:ffffffffffffffff", "data"]) } else { command(&["HGET", &format!("mc:{:016x}", i % 400), "data"]) }));
+            fill(
+                server,
+                (0..3_000usize).map(|i| {
+                    if i % 100 < misses {
+                        command(&["HGET", "mc:ffffffffffffffff", "data"])
+                    } else {
+                        command(&["HGET", &format!("mc:{:016x}", i % 400), "data"])
+                    }
+                }),
+            );
         }
     };
     let snapshot = audit(&server, lookups(50)).await;
@@ -102,7 +114,11 @@ async fn cache_keys_that_never_expire_are_named_and_given_a_lifetime() {
 #[tokio::test(flavor = "multi_thread")]
 async fn evictions_are_named_and_stop_with_more_memory() {
     let server = server!("--maxmemory", "5mb", "--maxmemory-policy", "allkeys-lru");
-    let write = |from: usize| move |server: &Server| fill(server, (from..from + 3_000).map(|i| command(&["SET", &format!("cache:page:{i}"), &"x".repeat(1_500), "EX", "600"])));
+    let write = |from: usize| {
+        move |server: &Server| {
+            fill(server, (from..from + 3_000).map(|i| command(&["SET", &format!("cache:page:{i}"), &"x".repeat(1_500), "EX", "600"])))
+        }
+    };
     write(0)(&server);
     let snapshot = audit(&server, write(3_000)).await;
     let found = findings(&snapshot, "redis-evictions");
@@ -146,7 +162,9 @@ async fn a_stock_store_gives_nothing_above_info() {
     assert!(matches!(outcome(&snapshot, "redis-low-hit-rate"), Outcome::Unknown(_)), "a shared instance is not judged");
     let keys = snapshot.redis.as_ref().unwrap().instances[0].keys().unwrap();
     let patterns: Vec<&str> = keys.patterns.iter().map(|p| p.pattern.as_str()).collect();
-    for expected in ["mc:<hash16>", "mc:tag:<hash16>", "sess:<id>", "medusa_lock:cart_<ulid>", "bull:medusa-workflows:meta", "medusa:ps:variant_<ulid>:*"] {
+    for expected in
+        ["mc:<hash16>", "mc:tag:<hash16>", "sess:<id>", "medusa_lock:cart_<ulid>", "bull:medusa-workflows:meta", "medusa:ps:variant_<ulid>:*"]
+    {
         assert!(patterns.contains(&expected), "{expected} in {patterns:?}");
     }
     assert!(keys.is_complete && keys.keys_sampled == keys.keys_total);
@@ -190,7 +208,11 @@ async fn the_printed_grant_is_enough_and_reads_no_value() {
     assert_eq!(instance.gaps(), []);
     assert!(instance.keys().unwrap().patterns.iter().all(|p| p.bytes_estimate.is_some() && p.idle_s_median.is_some()));
     let report = medusa_advisor::connect::redis::test(&p, Some(&password), Duration::from_secs(2)).await;
-    assert!(report.is_connected() && report.capabilities.iter().all(|c| !matches!(c.state, medusa_advisor::connect::steps::CapabilityState::Missing { .. })), "{report:?}");
+    assert!(
+        report.is_connected()
+            && report.capabilities.iter().all(|c| !matches!(c.state, medusa_advisor::connect::steps::CapabilityState::Missing { .. })),
+        "{report:?}"
+    );
     for refused in ["GET sess:x", "HGETALL mc:x", "KEYS *", "SMEMBERS x", "SET x y", "FLUSHALL", "CONFIG SET maxmemory 1", "EVAL 'return 1' 0"] {
         assert!(server.cli_as("advisor", "CHANGE_ME", refused).contains("NOPERM"), "{refused}");
     }

@@ -68,10 +68,39 @@ impl Server {
         std::fs::write(path("san"), "subjectAltName=DNS:localhost\n").unwrap();
         openssl(&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"])?;
         openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"])?;
-        openssl(&["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", "server.pem"])?;
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "san",
+            "-out",
+            "server.pem",
+        ])?;
         let port = free_port();
         let (cert, key, ca, text) = (path("server.pem"), path("server.key"), path("ca.pem"), port.to_string());
-        let listen = ["--port", "0", "--tls-port", &text, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca, "--tls-auth-clients", "no"];
+        let listen = [
+            "--port",
+            "0",
+            "--tls-port",
+            &text,
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-auth-clients",
+            "no",
+        ];
         let mut server = Self::spawn(port, &listen, &[])?;
         server.dir = dir;
         Some((server, ca))
@@ -123,13 +152,14 @@ pub fn command(parts: &[&str]) -> Cmd {
     command
 }
 
-/// Sends real traffic on a connection of its own.
+/// Sends real traffic on a connection of its own, in pipelines of 200.
 pub fn fill(server: &Server, commands: impl IntoIterator<Item = Cmd>) {
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    for command in commands {
+    let commands: Vec<Cmd> = commands.into_iter().collect();
+    for chunk in commands.chunks(200) {
+        let packed: Vec<u8> = chunk.iter().flat_map(Cmd::get_packed_command).collect();
         // An error is part of some traffic (no memory, no permission); a lost connection is not.
-        let answer = connection.req_command(&command);
-        assert!(connection.is_open(), "{answer:?}");
+        connection.req_packed_commands(&packed, 0, chunk.len()).unwrap();
     }
 }
 
