@@ -4,6 +4,7 @@ use crate::evidence::cdn::{Analytics, StatusCount};
 use crate::evidence::redis::{Instance, Role};
 use crate::evidence::storefront::{PathClass, Target};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
+use crate::finding::Finding;
 use crate::text;
 
 /// Lookups below which a Redis hit rate says nothing.
@@ -39,24 +40,30 @@ impl HitRate {
 /// A gap when no instance is used for the cache alone (Redis counts hits for all keys together: queues and sessions of a healthy
 /// shared instance pull it to 53–60 %), when no cache keys exist, or when there were too few lookups.
 pub fn redis_hit_rate(snapshot: &Snapshot) -> Result<HitRate, Gap> {
+    Ok(redis_cache(snapshot)?.1)
+}
+
+/// The instance that [`redis_hit_rate`] is taken from, with the rate.
+pub fn redis_cache(snapshot: &Snapshot) -> Result<(&Instance, HitRate), Gap> {
     let redis = snapshot.redis()?;
     let mut shared: Option<&Instance> = None;
-    let mut best: Option<HitRate> = None;
+    let mut unread: Option<Gap> = None;
+    let mut best: Option<(&Instance, HitRate)> = None;
     for instance in &redis.instances {
-        match cache_use(instance)? {
-            CacheUse::None => {}
-            CacheUse::Shared => shared = Some(instance),
-            CacheUse::Alone => {
-                let rate = keyspace_rate(instance, snapshot.meta.window_s)?;
-                if best.as_ref().is_none_or(|b| b.of < rate.of) {
-                    best = Some(rate);
-                }
-            }
+        match cache_use(instance)
+            .and_then(|u| if u == CacheUse::Alone { Ok((u, Some(keyspace_rate(instance, snapshot.meta.window_s)?))) } else { Ok((u, None)) })
+        {
+            // An instance that could not be read says nothing about those that could.
+            Err(gap) => unread = unread.or(Some(gap)),
+            Ok((CacheUse::Shared, _)) => shared = shared.or(Some(instance)),
+            Ok((_, Some(rate))) if best.as_ref().is_none_or(|(_, b)| b.of < rate.of) => best = Some((instance, rate)),
+            Ok(_) => {}
         }
     }
-    match (best, shared) {
-        (Some(rate), _) if rate.of >= LOOKUPS_MIN => Ok(rate),
-        (Some(rate), _) => {
+    match (best, shared, unread) {
+        (Some(found), ..) if found.1.of >= LOOKUPS_MIN => Ok(found),
+        (_, _, Some(gap)) => Err(gap),
+        (Some((_, rate)), ..) => {
             let detail = format!(
                 "{} in the {}, {} are needed for a hit rate.",
                 text::plural(rate.of, "lookup", "lookups"),
@@ -65,8 +72,8 @@ pub fn redis_hit_rate(snapshot: &Snapshot) -> Result<HitRate, Gap> {
             );
             Err(Gap::new(Section::RedisServer, Cause::TooFew { have: rate.of, need: LOOKUPS_MIN, what: "lookups".into() }, detail))
         }
-        (None, Some(instance)) => Err(shared_gap(instance)),
-        (None, None) => Err(Gap::new(
+        (None, Some(instance), None) => Err(shared_gap(instance)),
+        (None, None, None) => Err(Gap::new(
             Section::RedisKeys,
             Cause::Absent { feature: "cache keys".into(), remedy: String::new() },
             "No cache keys were seen in Redis, so there is no hit rate of product data.",
@@ -85,14 +92,29 @@ pub enum CacheUse {
 /// Whether the instance holds cache keys, alone or among others.
 pub fn cache_use(instance: &Instance) -> Result<CacheUse, Gap> {
     let keys = instance.keys()?;
-    let is_cache = |r: Role| matches!(r, Role::Cache | Role::CacheTags | Role::CustomCache);
     let has_cache = keys.patterns.iter().any(|p| matches!(p.role, Role::Cache | Role::CustomCache));
-    let has_other = keys.patterns.iter().any(|p| !is_cache(p.role));
+    let has_other = keys.patterns.iter().any(|p| !p.role.is_cache());
     Ok(match (has_cache, has_other) {
         (false, _) => CacheUse::None,
         (true, false) => CacheUse::Alone,
         (true, true) => CacheUse::Shared,
     })
+}
+
+/// Judges every instance. One whose evidence is missing leaves the verdict on the others; without any finding it is the verdict.
+pub fn over_instances(snapshot: &Snapshot, judge: impl Fn(&Instance) -> Result<Vec<Finding>, Gap>) -> Result<Vec<Finding>, Gap> {
+    let mut findings = Vec::new();
+    let mut unread: Option<Gap> = None;
+    for instance in &snapshot.redis()?.instances {
+        match judge(instance) {
+            Ok(found) => findings.extend(found),
+            Err(gap) => unread = unread.or(Some(gap)),
+        }
+    }
+    match unread {
+        Some(gap) if findings.is_empty() => Err(gap),
+        _ => Ok(findings),
+    }
 }
 
 fn keyspace_rate(instance: &Instance, window_s: f64) -> Result<HitRate, Gap> {

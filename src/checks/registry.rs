@@ -17,4 +17,10 @@ pub static ALL: &[&Check] = &[
     &super::postgres::unindexed_foreign_key::CHECK,
     &super::postgres::unused_index::CHECK,
     &super::postgres::vacuum_lag::CHECK,
+    &super::redis::cache_without_ttl::CHECK,
+    &super::redis::eviction_breaks_queues::CHECK,
+    &super::redis::evictions::CHECK,
+    &super::redis::keys_command::CHECK,
+    &super::redis::low_hit_rate::CHECK,
+    &super::redis::memory_pressure::CHECK,
 ];
