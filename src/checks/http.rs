@@ -210,7 +210,20 @@ pub fn forbids_caching(answer: &Answer) -> Option<String> {
 /// Cookies of the application: those that edges and load balancers add on their own are left out.
 pub fn own_cookies(answer: &Answer) -> Vec<&str> {
     const FOREIGN: [&str; 14] = [
-        "__cf", "_cf", "cf_", "awsalb", "ak_bmsc", "bm_", "_abck", "visid_incap", "incap_", "nlbi_", "__vercel", "_vercel", "bigipserver", "arraffinity",
+        "__cf",
+        "_cf",
+        "cf_",
+        "awsalb",
+        "ak_bmsc",
+        "bm_",
+        "_abck",
+        "visid_incap",
+        "incap_",
+        "nlbi_",
+        "__vercel",
+        "_vercel",
+        "bigipserver",
+        "arraffinity",
     ];
     let is_own = |name: &&str| !FOREIGN.iter().any(|p| name.to_ascii_lowercase().starts_with(p));
     answer.cookies_set().into_iter().filter(is_own).collect()
@@ -402,7 +415,11 @@ mod tests {
             (&[("x-cache", "Miss from cloudfront"), ("via", "1.1 abc.cloudfront.net (CloudFront)")], Some(Edge::CloudFront), Verdict::Miss),
             (&[("x-cache", "HIT, MISS"), ("x-timer", "S1")], Some(Edge::Fastly), Verdict::Hit),
             (&[("x-vercel-cache", "PRERENDER"), ("server", "Vercel")], Some(Edge::Vercel), Verdict::Hit),
-            (&[("cache-status", "\"Netlify Durable\"; fwd=stale, \"Netlify Edge\"; fwd=miss"), ("server", "Netlify")], Some(Edge::Netlify), Verdict::Miss),
+            (
+                &[("cache-status", "\"Netlify Durable\"; fwd=stale, \"Netlify Edge\"; fwd=miss"), ("server", "Netlify")],
+                Some(Edge::Netlify),
+                Verdict::Miss,
+            ),
             (&[("server", "BunnyCDN-DE1-1"), ("cdn-cache", "HIT")], Some(Edge::Bunny), Verdict::Hit),
             (&[("server", "nginx")], None, Verdict::Unknown),
             (&[("server", "nginx"), ("x-cache-status", "BYPASS")], Some(Edge::Nginx), Verdict::Bypass),

@@ -111,9 +111,8 @@ pub fn tls_config() -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS could not be set up: {e}."))?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| format!("TLS could not be set up: {e}."))?;
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -151,8 +150,7 @@ struct GuardedResolver {
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_ascii_lowercase();
-        let is_trusted =
-            self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.allows_loopback && is_localhost(&host));
+        let is_trusted = self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.allows_loopback && is_localhost(&host));
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             if !is_trusted && found.iter().any(|a| is_private_ip(a.ip())) {
@@ -193,7 +191,14 @@ mod tests {
     fn private_addresses_need_typing() {
         let guard = HostGuard::new([&url("https://shop.example.com")]);
         assert!(guard.permits(&url("https://cdn.example.net/a.jpg")).is_ok());
-        for private in ["http://10.0.0.7/", "http://127.0.0.1:9000/", "http://localhost:9000/", "http://[::1]/", "http://169.254.169.254/", "http://[::ffff:10.0.0.1]/"] {
+        for private in [
+            "http://10.0.0.7/",
+            "http://127.0.0.1:9000/",
+            "http://localhost:9000/",
+            "http://[::1]/",
+            "http://169.254.169.254/",
+            "http://[::ffff:10.0.0.1]/",
+        ] {
             assert!(guard.permits(&url(private)).is_err(), "{private}");
         }
         assert!(guard.permits(&url("file:///etc/passwd")).is_err());

@@ -93,7 +93,8 @@ async fn ask(name: &str, client: &reqwest::Client, guard: &HostGuard, url: &Url,
         Ok(response) => {
             let status = response.status().as_u16();
             let detail = format!("HTTP {status} from {}", url.host_str().unwrap_or_default());
-            let state = if status >= 500 { StepState::Failed(format!("{detail}: the server reports an error. Look at its log.")) } else { StepState::Done };
+            let state =
+                if status >= 500 { StepState::Failed(format!("{detail}: the server reports an error. Look at its log.")) } else { StepState::Done };
             (step(detail, state), Some(status))
         }
         Err(sentence) => (step(String::new(), StepState::Failed(sentence)), None),

@@ -106,7 +106,11 @@ fn finding(store_host: &str, hosts: &BTreeMap<&str, Host>, asked: u64, pages: &[
     }
     Finding {
         subject: Subject::new("host", store_host),
-        observed: format!("{} of {} from the storefront's hosts carry no trace of a CDN.", text::count(without), text::plural(asked, "answer", "answers")),
+        observed: format!(
+            "{} of {} from the storefront's hosts carry no trace of a CDN.",
+            text::count(without),
+            text::plural(asked, "answer", "answers")
+        ),
         step: format!("Put a CDN in front of {store_host}"),
         evidence,
         severity: Severity::High,
@@ -131,7 +135,8 @@ fn cloudflare(host: &str) -> Remedy {
              // API: PATCH /zones/{{zone_id}}/dns_records/{{record_id}}\n{{ \"proxied\": true }}"
         ),
         lock: None,
-        risk: "Medium: the origin must accept Cloudflare's addresses and hold a valid certificate; with \"Flexible\" a redirect to https loops.".to_owned(),
+        risk: "Medium: the origin must accept Cloudflare's addresses and hold a valid certificate; with \"Flexible\" a redirect to https loops."
+            .to_owned(),
         undo: Some("Set the record's proxy status back to DNS only.".to_owned()),
     }
 }

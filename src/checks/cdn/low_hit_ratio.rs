@@ -107,7 +107,10 @@ fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence>
         Evidence::table("By cache status", &["status", "requests", "bytes"], statuses.collect()),
         by_kind(analytics),
         worst_paths(analytics),
-        Evidence::text("Formula", "(hit + stale + updating) ÷ (those + miss + expired + revalidated + dynamic and bypass on catalogue and static paths)"),
+        Evidence::text(
+            "Formula",
+            "(hit + stale + updating) ÷ (those + miss + expired + revalidated + dynamic and bypass on catalogue and static paths)",
+        ),
     ]
 }
 
@@ -118,11 +121,7 @@ fn by_kind(analytics: &Analytics) -> Evidence {
         *entry = (entry.0 + row.requests, entry.1 + row.bytes);
     }
     let rows = kinds.into_iter().map(|(kind, (requests, bytes))| {
-        vec![
-            Cell::text(kind.name()),
-            Cell::number(requests as f64, text::count(requests)),
-            Cell::number(bytes as f64, text::bytes_disk(bytes)),
-        ]
+        vec![Cell::text(kind.name()), Cell::number(requests as f64, text::count(requests)), Cell::number(bytes as f64, text::bytes_disk(bytes))]
     });
     Evidence::table("Reached the origin, by kind of path", &["paths", "requests", "bytes"], rows.collect())
 }

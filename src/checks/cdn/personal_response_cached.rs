@@ -1,6 +1,6 @@
 //! One shopper's answer is kept for others.
 
-use crate::checks::http::{answer, answers, edge, forbids_caching, host, is_session_cookie, own_cookies, path, verdict, Edge, Verdict};
+use crate::checks::http::{Edge, Verdict, answer, answers, edge, forbids_caching, host, is_session_cookie, own_cookies, path, verdict};
 use crate::checks::{Check, always};
 use crate::evidence::storefront::{Answer, PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};

@@ -33,8 +33,7 @@ const SHARE_BY_RULE: f64 = 0.05;
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let assets = snapshot.shop()?.assets()?;
-    let hashed: Vec<(&Target, &Answer)> =
-        assets.iter().filter(|t| t.class == PathClass::HashedAsset).filter_map(|t| Some((t, good(t)?))).collect();
+    let hashed: Vec<(&Target, &Answer)> = assets.iter().filter(|t| t.class == PathClass::HashedAsset).filter_map(|t| Some((t, good(t)?))).collect();
     if hashed.is_empty() {
         let cause = Cause::TooFew { have: 0, need: 1, what: "hashed files that answered 200".into() };
         return Err(Gap::new(Section::StorefrontAssets, cause, "The home page names no file with a hash in its name that answered 200."));
@@ -68,7 +67,11 @@ fn finding(first: &Target, bad: &[(&Target, &Answer)], asked: usize, measured: O
     let shown = bad[0].1.header("cache-control").map_or_else(|| "no Cache-Control".to_owned(), |v| format!("Cache-Control: {v}"));
     Finding {
         subject: Subject::new("path", format!("{}{}", host(&first.url), pattern_of(first))),
-        observed: format!("{} of {} with a hash in the name say {shown}.", text::count(bad.len() as u64), text::plural(asked as u64, "file", "files")),
+        observed: format!(
+            "{} of {} with a hash in the name say {shown}.",
+            text::count(bad.len() as u64),
+            text::plural(asked as u64, "file", "files")
+        ),
         step: "Keep hashed files for a year".to_owned(),
         evidence: vec![Evidence::table("Files", &["path", "Cache-Control", "size"], rows.collect())],
         severity,
@@ -115,7 +118,9 @@ fn remedies(first: &Target) -> Vec<Remedy> {
         Remedy {
             kind: RemedyKind::Shell,
             label: "Or from nginx in front of it".to_owned(),
-            text: format!("# server block\nlocation ^~ {folder} {{\n    proxy_pass http://storefront;\n    proxy_hide_header Cache-Control;\n    add_header Cache-Control \"public, max-age=31536000, immutable\";\n}}"),
+            text: format!(
+                "# server block\nlocation ^~ {folder} {{\n    proxy_pass http://storefront;\n    proxy_hide_header Cache-Control;\n    add_header Cache-Control \"public, max-age=31536000, immutable\";\n}}"
+            ),
             lock: None,
             risk: "Low: name your own upstream; applied by nginx -s reload.".to_owned(),
             undo: Some("Remove the block and reload.".to_owned()),

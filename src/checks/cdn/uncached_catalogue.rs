@@ -55,7 +55,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let detail = "No product, collection or category page was found from the home page that answered 200.";
         return Err(Gap::new(Section::StorefrontPages, cause, detail));
     }
-    let page_share = origin_share(snapshot, |p| crate::checks::http::path_kind(p) == crate::checks::http::PathKind::Catalogue && !p.starts_with("/store/"));
+    let page_share =
+        origin_share(snapshot, |p| crate::checks::http::path_kind(p) == crate::checks::http::PathKind::Catalogue && !p.starts_with("/store/"));
     let api_share = origin_share(snapshot, |p| p.starts_with("/store/products") || p.starts_with("/store/regions"));
     let api: Vec<&Target> = shop.api().map_or_else(|_| Vec::new(), |a| a.iter().filter(|t| t.class == PathClass::ApiCatalogue).collect());
     let mut findings = Vec::new();
@@ -229,7 +230,8 @@ fn cloudflare(name: &str) -> Remedy {
             rule("Shoppers with a cart or an account, and personal pages", bypass, "{ \"cache\": false }")
         ),
         lock: None,
-        risk: "Medium: without the bypass rule after it, one shopper's page could be kept for others. No effect until the pages send a lifetime.".to_owned(),
+        risk: "Medium: without the bypass rule after it, one shopper's page could be kept for others. No effect until the pages send a lifetime."
+            .to_owned(),
         undo: Some("Delete both rules and purge the cache.".to_owned()),
     }
 }

@@ -57,11 +57,7 @@ pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
 }
 
 fn source(span: Duration) -> String {
-    if span < SPAN_WANTED {
-        format!("{DATASET}; the plan allows {} h a query", span.whole_hours())
-    } else {
-        DATASET.to_owned()
-    }
+    if span < SPAN_WANTED { format!("{DATASET}; the plan allows {} h a query", span.whole_hours()) } else { DATASET.to_owned() }
 }
 
 fn stamp(t: OffsetDateTime) -> String {

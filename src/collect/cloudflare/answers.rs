@@ -154,7 +154,22 @@ pub fn reduced_path(path: &str) -> String {
 
 /// Page names of the storefront under personal folders.
 fn is_word(segment: &str) -> bool {
-    let words = ["details", "orders", "order", "profile", "addresses", "confirmed", "transfer", "accept", "decline", "line-items", "complete", "me", "login", "register"];
+    let words = [
+        "details",
+        "orders",
+        "order",
+        "profile",
+        "addresses",
+        "confirmed",
+        "transfer",
+        "accept",
+        "decline",
+        "line-items",
+        "complete",
+        "me",
+        "login",
+        "register",
+    ];
     words.contains(&segment)
 }
 

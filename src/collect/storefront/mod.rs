@@ -243,8 +243,7 @@ impl Probes<'_> {
 
 fn page_plan(home: &Url, landed: &Url, links: &Links) -> Vec<Planned> {
     let mut plan = vec![Planned::new(PathClass::Home, home.clone())];
-    let catalogue =
-        [(PathClass::Product, &links.product), (PathClass::Collection, &links.collection), (PathClass::Category, &links.category)];
+    let catalogue = [(PathClass::Product, &links.product), (PathClass::Collection, &links.collection), (PathClass::Category, &links.category)];
     plan.extend(catalogue.into_iter().filter_map(|(class, url)| Some(Planned::new(class, url.clone()?))));
     // Product links carry the country even where the home page does not.
     let known = links.product.as_ref().unwrap_or(landed);

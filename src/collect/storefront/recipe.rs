@@ -62,10 +62,8 @@ fn random_token() -> String {
 
 /// Runs all paths through the recipe. A path whose first request failed gets no further ones.
 pub async fn run(prober: &Prober<'_>, planned: &[Planned]) -> Vec<Target> {
-    let mut targets: Vec<Target> = planned
-        .iter()
-        .map(|p| Target { class: p.class, url: without_query(&p.url), probes: Vec::new(), timings_ms: Vec::new() })
-        .collect();
+    let mut targets: Vec<Target> =
+        planned.iter().map(|p| Target { class: p.class, url: without_query(&p.url), probes: Vec::new(), timings_ms: Vec::new() }).collect();
     for variant in ALL {
         if *variant == Variant::Second {
             tokio::time::sleep_until(Instant::now() + SECOND_AFTER).await;
