@@ -1,8 +1,9 @@
 //! The figures the guide sets targets for. Checks, gauges, charts and reports take them from here, so that all say the same.
 
+use super::http::{PathKind, path_kind};
 use crate::evidence::cdn::{Analytics, StatusCount};
 use crate::evidence::redis::{Instance, Role};
-use crate::evidence::storefront::{PathClass, Target};
+use crate::evidence::storefront::{PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 use crate::finding::Finding;
 use crate::text;
@@ -155,10 +156,16 @@ fn shared_gap(instance: &Instance) -> Gap {
     )
 }
 
-/// Requests answered by Cloudflare without contacting the origin, of cacheable ones (dynamic, bypass and never-cached requests left out).
+/// Requests answered by Cloudflare without contacting the origin, of those for static and semi-static paths.
+///
+/// The denominator is what the cache looked at (hit, miss, expired, stale, revalidated, updating) and what it was not allowed to look at
+/// though the path is the same for every shopper (dynamic or bypass on catalogue and static paths, as far as the path list tells),
+/// without misses on personal paths.
 pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
     let analytics = snapshot.cloudflare()?.analytics()?;
-    let rate = cdn_rate(analytics, cacheable);
+    let mut rate = cdn_rate(analytics, cacheable);
+    let (added, removed) = path_corrections(analytics);
+    rate.of = (rate.of + added).saturating_sub(removed).max(rate.hits);
     if rate.of < REQUESTS_MIN {
         let detail = format!(
             "{} in {}, {} are needed for a hit ratio.",
@@ -171,7 +178,28 @@ pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
     Ok(rate)
 }
 
-/// The same, of all requests that could have reached the origin.
+/// Requests to add to and to take from what the statuses alone call cacheable.
+fn path_corrections(analytics: &Analytics) -> (u64, u64) {
+    let (mut added, mut removed) = (0, 0);
+    for row in &analytics.by_path.rows {
+        match (path_kind(&row.path), is_cacheable_status(&row.status)) {
+            (PathKind::Static | PathKind::Catalogue, false) => added += row.requests,
+            (PathKind::Personal, true) if !is_edge_hit(&row.status) => removed += row.requests,
+            _ => {}
+        }
+    }
+    (added, removed)
+}
+
+/// Share (0…1) of all requests that reach the origin for paths that `wanted` picks; `None` without analytics or with too few requests.
+pub fn origin_share(snapshot: &Snapshot, wanted: impl Fn(&str) -> bool) -> Option<f64> {
+    let analytics = snapshot.cloudflare().ok()?.analytics().ok()?;
+    let all = cdn_hit_ratio_of_all(analytics).of;
+    let reached: u64 = analytics.by_path.rows.iter().filter(|r| wanted(&r.path) && !is_edge_hit(&r.status)).map(|r| r.requests).sum();
+    (all >= REQUESTS_MIN).then(|| reached as f64 / all as f64)
+}
+
+/// The same as [`cdn_hit_ratio`], of all requests that could have reached the origin.
 pub fn cdn_hit_ratio_of_all(analytics: &Analytics) -> HitRate {
     cdn_rate(analytics, |s| s.status != "none" && s.status != "unknown")
 }
@@ -215,12 +243,24 @@ pub fn api_p95(snapshot: &Snapshot) -> Result<Latency, Gap> {
     match slowest {
         Some(l) if l.samples >= TIMINGS_MIN => Ok(l),
         other => {
+            if let Some(gap) = api_refusal(api) {
+                return Err(gap);
+            }
             let have = other.map_or(0, |l| l.samples);
             let detail =
                 format!("{} of product or cart endpoints, {TIMINGS_MIN} are needed for a P95.", text::plural(have, "timed answer", "timed answers"));
             Err(Gap::new(Section::StoreApi, Cause::TooFew { have, need: TIMINGS_MIN, what: "timed answers".into() }, detail))
         }
     }
+}
+
+/// Medusa 2 answers 400 to store requests without a publishable key.
+fn api_refusal(api: &[Target]) -> Option<Gap> {
+    let list = api.iter().filter(|t| t.class == PathClass::ApiCatalogue);
+    let status = list.filter_map(|t| super::http::answer(t, Variant::First)).map(|a| a.status).find(|s| matches!(s, 400 | 401 | 403))?;
+    let grant = "Add the publishable API key (Medusa Admin → Settings → Publishable API Keys) to the store.".to_owned();
+    let detail = format!("The store API answered {status} to the product list: it wants a publishable API key, so nothing was timed.");
+    Some(Gap::new(Section::StoreApi, Cause::Denied { grant }, detail))
 }
 
 /// P50 and P95 of a target's timings; `None` when it was not timed.
