@@ -23,7 +23,8 @@ pub fn p95_by_endpoint(snapshot: &Snapshot) -> Drawn {
     let [first, _, _, ..] = rows.as_slice() else { return Err("Fewer than three endpoints were timed often enough for a P95.".to_owned()) };
     let target = snapshot.meta.targets.p95_ms_max;
     let over = rows.iter().filter(|r| r.p95_ms > target).count();
-    let conclusion = format!("P95 by endpoint: {over} of {} above the target, {} slowest with {}.", rows.len(), first.endpoint, text::millis(first.p95_ms));
+    let conclusion =
+        format!("P95 by endpoint: {over} of {} above the target, {} slowest with {}.", rows.len(), first.endpoint, text::millis(first.p95_ms));
     Ok(ChartSpec {
         id: "app.p95".into(),
         title: "P95 by endpoint".into(),

@@ -14,8 +14,7 @@ pub fn database_time(snapshot: &Snapshot) -> Drawn {
     let rest = total.iter().map(|(x, all)| (*x, all.zip(value_at(&top.points, *x)).map(|(all, top)| (all - top).max(0.0)))).collect();
     let top = total.iter().map(|(x, all)| (*x, all.zip(value_at(&top.points, *x)).map(|(all, top)| top.min(all)))).collect();
     chart.kind = ChartKind::Stacked;
-    chart.series =
-        vec![Series::new("costliest statement", SeriesRole::Postgres, top), Series::new("all other statements", SeriesRole::Rest, rest)];
+    chart.series = vec![Series::new("costliest statement", SeriesRole::Postgres, top), Series::new("all other statements", SeriesRole::Rest, rest)];
     Ok(chart)
 }
 

@@ -140,7 +140,8 @@ pub fn commands_by_cost(snapshot: &Snapshot) -> Drawn {
     let mut rows = commands(snapshot).map_err(|g| sentence(&g))?;
     rows.truncate(BARS_MAX);
     let [first, _, _, ..] = rows.as_slice() else { return Err("Fewer than three commands were called.".to_owned()) };
-    let period = if first.ms_per_s.is_some() { format!("{} window", text::seconds(snapshot.meta.window_s)) } else { "since the counters were reset".into() };
+    let period =
+        if first.ms_per_s.is_some() { format!("{} window", text::seconds(snapshot.meta.window_s)) } else { "since the counters were reset".into() };
     let conclusion = format!("Commands by server time: {} takes most, {}.", first.name, text::millis(first.micros as f64 / 1e3));
     Ok(ChartSpec {
         id: "redis.commands".into(),

@@ -85,7 +85,11 @@ fn cover(snapshot: &Snapshot, plan: &Plan) -> Vec<Block> {
         Block {
             figure: n(plan.findings.len()),
             label: if plan.findings.len() == 1 { "finding" } else { "findings" }.into(),
-            context: if worst.is_empty() { "nothing to do".into() } else { worst.join(", ") },
+            context: match (worst.is_empty(), plan.passed.len()) {
+                (false, _) => worst.join(", "),
+                (true, 0) => "nothing could be judged".into(),
+                (true, _) => "nothing to do".into(),
+            },
         },
         Block {
             figure: n(plan.passed.len()),
@@ -291,13 +295,9 @@ fn finite_finding(mut finding: Finding) -> Finding {
         }
     }
     if let Some(gain) = &mut finding.gain {
-        for figure in [
-            &mut gain.database_time_share,
-            &mut gain.database_ms_per_s,
-            &mut gain.origin_requests_per_s,
-            &mut gain.bytes_per_s,
-            &mut gain.p95_ms,
-        ] {
+        for figure in
+            [&mut gain.database_time_share, &mut gain.database_ms_per_s, &mut gain.origin_requests_per_s, &mut gain.bytes_per_s, &mut gain.p95_ms]
+        {
             *figure = figure.filter(|x| x.is_finite());
         }
     }

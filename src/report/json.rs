@@ -153,8 +153,7 @@ struct DismissedKeys<'a> {
 }
 
 fn layer(entry: &LayerEntry) -> LayerKeys<'_> {
-    let metrics =
-        entry.metrics.iter().map(|m| MetricKeys { id: &m.id, value: m.value, unit: &m.unit, target: m.target, basis: &m.basis }).collect();
+    let metrics = entry.metrics.iter().map(|m| MetricKeys { id: &m.id, value: m.value, unit: &m.unit, target: m.target, basis: &m.basis }).collect();
     LayerKeys { layer: entry.layer, status: &entry.status, score: entry.score, metrics, note: entry.note.as_deref() }
 }
 

@@ -34,7 +34,8 @@ pub fn render(report: &Report) -> String {
         let _ = write!(out, "## Does not apply\n\n{}", table(&["Layer", "Check", "Reason"], rows));
     }
     if !report.dismissed.is_empty() {
-        let rows = report.dismissed.iter().map(|d| vec![code_cell(&d.key), escape(&d.title), escape(&d.reason), escape(&d.by), escape(&d.until)]).collect();
+        let rows =
+            report.dismissed.iter().map(|d| vec![code_cell(&d.key), escape(&d.title), escape(&d.reason), escape(&d.by), escape(&d.until)]).collect();
         let _ = write!(out, "## Dismissed\n\n{}", table(&["Finding", "Condition", "Reason", "By", "Until"], rows));
     }
     if report.has(Part::Method) {
@@ -217,7 +218,8 @@ fn rows_block(out: &mut String, label: &str, columns: &[String], rows: &[Vec<Cel
     let _ = write!(out, "{}\n\n{}", escape(label), aligned_table(&columns, &right, cells(&rows[..rows.len().min(ROWS_MAX)])));
     if rows.len() > ROWS_MAX {
         let more = rows.len() - ROWS_MAX;
-        let _ = write!(out, "<details><summary>and {more} more</summary>\n\n{}</details>\n\n", aligned_table(&columns, &right, cells(&rows[ROWS_MAX..])));
+        let _ =
+            write!(out, "<details><summary>and {more} more</summary>\n\n{}</details>\n\n", aligned_table(&columns, &right, cells(&rows[ROWS_MAX..])));
     }
 }
 

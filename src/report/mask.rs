@@ -9,8 +9,28 @@ use crate::evidence::{Cause, Snapshot};
 
 /// First labels that say what a host does, not whose it is; every other label is hidden.
 const ROLES: [&str; 22] = [
-    "admin", "api", "assets", "backend", "cache", "cdn", "database", "db", "images", "img", "localhost", "media", "pg", "postgres", "primary",
-    "redis", "replica", "shop", "static", "store", "storefront", "www",
+    "admin",
+    "api",
+    "assets",
+    "backend",
+    "cache",
+    "cdn",
+    "database",
+    "db",
+    "images",
+    "img",
+    "localhost",
+    "media",
+    "pg",
+    "postgres",
+    "primary",
+    "redis",
+    "replica",
+    "shop",
+    "static",
+    "store",
+    "storefront",
+    "www",
 ];
 /// What stands for a hidden label.
 const DOTS: &str = "•••";

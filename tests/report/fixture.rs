@@ -116,7 +116,13 @@ fn postgres() -> Postgres {
         counters: Sampled { total: counters(calls * 90, total_ms * 88.0, rows * 90), window: Some(counters(calls, total_ms, rows)) },
     };
     let rows = vec![
-        statement("1", "select \"i0\".* from \"image\" as \"i0\" where \"i0\".\"deleted_at\" is null and \"i0\".\"product_id\" = $1", 606, 25_452.0, 1_818),
+        statement(
+            "1",
+            "select \"i0\".* from \"image\" as \"i0\" where \"i0\".\"deleted_at\" is null and \"i0\".\"product_id\" = $1",
+            606,
+            25_452.0,
+            1_818,
+        ),
         statement("2", "select \"o0\".* from \"order\" as \"o0\" order by \"o0\".\"created_at\" desc limit $1", 1, 222.0, 20),
         statement("3", "select \"p0\".* from \"product\" as \"p0\" where \"p0\".\"id\" in ($1, …)", 2, 197.0, 24),
         statement("4", "select \"v0\".* from \"product_variant\" as \"v0\" where \"v0\".\"product_id\" in ($1, …)", 606, 84.8, 1_878),
@@ -310,7 +316,11 @@ fn instance() -> Instance {
     Instance {
         name: "cache.northwind.internal:6379/0".into(),
         server: Ok(server),
-        config: Err(Gap::new(Section::RedisConfig, Cause::Denied { grant: "ACL SETUSER medusa_advisor +config|get".into() }, "CONFIG GET is not allowed for this user.")),
+        config: Err(Gap::new(
+            Section::RedisConfig,
+            Cause::Denied { grant: "ACL SETUSER medusa_advisor +config|get".into() },
+            "CONFIG GET is not allowed for this user.",
+        )),
         slowlog: Ok(Vec::new()),
         latency: Ok(Vec::new()),
         clients: Ok(Vec::new()),
@@ -561,11 +571,8 @@ pub fn others() -> Vec<Judged> {
         Cause::Denied { grant: "grant pg_read_all_stats to medusa_advisor;".into() },
         "pg_stats is not readable by this role.",
     );
-    let young = Gap::new(
-        Section::PgIndexes,
-        Cause::TooYoung { have_s: 518_400.0, need_s: 2_678_400.0 },
-        "Counters are 6 days old, 31 days are needed.",
-    );
+    let young =
+        Gap::new(Section::PgIndexes, Cause::TooYoung { have_s: 518_400.0, need_s: 2_678_400.0 }, "Counters are 6 days old, 31 days are needed.");
     vec![
         Judged { check: &KEYS, outcome: Outcome::Passed },
         Judged { check: &TAGS, outcome: Outcome::NotApplicable("the caching module is off".into()) },

@@ -16,8 +16,7 @@ fn equal_reports_give_equal_bytes() {
 #[test]
 fn every_store_is_laid_out() {
     let folder = std::env::var_os("REPORT_PAGES").map(std::path::PathBuf::from);
-    for (name, store) in
-        [("rich", fixture::rich()), ("crowded", fixture::crowded()), ("healthy", fixture::healthy()), ("denied", fixture::denied())]
+    for (name, store) in [("rich", fixture::rich()), ("crowded", fixture::crowded()), ("healthy", fixture::healthy()), ("denied", fixture::denied())]
     {
         let bytes = pdf::render(&report(store)).unwrap();
         let claims = String::from_utf8_lossy(&bytes).contains("pdfuaid");
