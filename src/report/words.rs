@@ -48,7 +48,7 @@ fn targets(plan: &Plan) -> Sentence {
         (n, 0) => Sentence::plain(format!("{} {} met{unmeasured}.", plural(n, "target", "targets"), if n == 1 { "is" } else { "are" })),
         (n, k) => Sentence {
             before: format!("{k} of {} {} missed: ", plural(n, "measured target", "measured targets"), if k == 1 { "is" } else { "are" }),
-            strong: missed.join(", "),
+            strong: missed.join(" and "),
             after: format!("{unmeasured}."),
         },
     }
@@ -75,9 +75,9 @@ fn rest(plan: &Plan) -> Sentence {
     let open = match plan.unknown.len() {
         0 => "every check had the evidence it needs".to_owned(),
         n => format!(
-            "{} could not be made, which {} an open question and no pass",
+            "{} could not be made: {}",
             plural(n, "check", "checks"),
-            if n == 1 { "is" } else { "are each" }
+            if n == 1 { "an open question, not a pass" } else { "open questions, not passes" }
         ),
     };
     let joined = if more.is_empty() { open } else { format!("{more}; {open}") };
