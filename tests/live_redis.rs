@@ -257,9 +257,9 @@ async fn a_wrong_password_and_no_server_are_said_in_words() {
     let server = server!("--requirepass", "right");
     let gap = |snapshot: medusa_advisor::evidence::Snapshot| snapshot.redis.unwrap_err();
     let p = profile(&server);
-    let wrong = gap(audit_with(&[p.clone()], &[Some(Secret::new("hunter2".to_owned()))], 1, || ()).await);
+    let wrong = gap(audit_with(std::slice::from_ref(&p), &[Some(Secret::new("hunter2".to_owned()))], 1, || ()).await);
     assert!(wrong.detail.contains("refused the password") && !wrong.detail.contains("hunter2"), "{wrong:?}");
-    let none = gap(audit_with(&[p.clone()], &[None], 1, || ()).await);
+    let none = gap(audit_with(std::slice::from_ref(&p), &[None], 1, || ()).await);
     assert!(none.detail.contains("password"), "{none:?}");
     let mut nobody = p.clone();
     nobody.port = harness::free_port();
