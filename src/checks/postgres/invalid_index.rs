@@ -60,7 +60,7 @@ fn finding(index: &Index, indexes: &[Index], database_bytes: Option<u64>) -> Fin
         cost: Cost { resource: if is_unenforced { Resource::Risk } else { Resource::Storage }, share },
         gain: None,
         averts: is_unenforced.then(|| "duplicate rows".to_owned()),
-        remedies: vec![if is_leftover { drop_remedy(index) } else { rebuild(index) }],
+        remedies: remedies(index, is_leftover),
         verify: format!("Audit again: {} is {}.", index.name, if is_leftover { "gone" } else { "valid" }),
         touches: vec![format!("table:{}.{}", index.schema, index.table)],
     }
@@ -84,6 +84,15 @@ fn valid_twin<'i>(index: &Index, indexes: &'i [Index]) -> Option<&'i Index> {
 fn rows(index: &Index, twin: Option<&Index>) -> Vec<Vec<Cell>> {
     let row = |i: &Index| vec![Cell::text(&i.name), Cell::text(if i.is_valid { "yes" } else { "no" }), Cell::text(&i.definition)];
     std::iter::once(index).chain(twin).map(row).collect()
+}
+
+/// A unique index whose build failed on duplicates fails again: dropping it is then what can succeed.
+fn remedies(index: &Index, is_leftover: bool) -> Vec<Remedy> {
+    match (is_leftover, index.is_unique) {
+        (true, _) => vec![drop_remedy(index)],
+        (false, true) => vec![rebuild(index), drop_remedy(index)],
+        (false, false) => vec![rebuild(index)],
+    }
 }
 
 fn rebuild(index: &Index) -> Remedy {

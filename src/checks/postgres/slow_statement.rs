@@ -10,7 +10,7 @@ use crate::text;
 /// Below it, a slow statement is a report that somebody runs, not the shop.
 const SHARE_MIN: f64 = 0.01;
 /// Fewer are one person's clicks.
-const CALLS_MIN: u64 = 10;
+const CALLS_MIN: u64 = 5;
 /// Calls from which a mean is steady.
 const CALLS_STEADY: u64 = 100;
 /// Placeholders by which the product lists of Medusa v2 are known: they send every product of the sales channel.
@@ -24,7 +24,7 @@ pub static CHECK: Check = Check {
     why: "A page waits for each of its statements in turn. One that takes longer than the target alone makes the page slow, and it holds a connection \
           that others wait for.",
     remedy: "Look at its plan. The usual causes are a missing index, a search by ilike, a count of everything, or a deep offset.",
-    method: "Statements with a mean of the target (200 ms) or more, at least 1 % of the database time and 10 calls, over the window where it saw enough, else since \
+    method: "Statements with a mean of the target (200 ms) or more, at least 1 % of the database time and 5 calls, over the window where it saw enough, else since \
              the counters were reset. Utility, migration and our own statements are left out. Statements with more than 1,000 placeholders are the product \
              lists of Medusa v2 and stay Info.",
     effort: Effort::Hours,
@@ -209,7 +209,8 @@ mod tests {
         let slow = |calls: u64, mean: f64| statement("1", "select * from review where note = $1", calls, calls as f64 * mean);
         assert_eq!(findings(&CHECK, &busy(slow(10, 200.0), 1_000.0)).len(), 1);
         assert_passes(&CHECK, &busy(slow(10, 199.9), 1_000.0));
-        assert_passes(&CHECK, &busy(slow(9, 200.0), 1_000.0));
+        assert_eq!(findings(&CHECK, &busy(slow(5, 200.0), 1_000.0)).len(), 1);
+        assert_passes(&CHECK, &busy(slow(4, 250.0), 1_000.0));
         assert_eq!(findings(&CHECK, &busy(slow(10, 200.0), 198_000.0)).len(), 1);
         assert_passes(&CHECK, &busy(slow(10, 200.0), 198_001.0));
     }
