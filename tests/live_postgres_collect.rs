@@ -116,7 +116,10 @@ fn evidence(snapshot: &Snapshot) -> &Postgres {
 fn print_figures(title: &str, snapshot: &Snapshot) {
     for c in &snapshot.costs {
         let busy = c.busy_ms.unwrap_or(f64::NAN);
-        println!("{title}: {} calls, wall {:.0} ms, busy {busy:.0} ms, {} bytes, window {:.1} s", c.calls, c.wall_ms, c.bytes, snapshot.meta.window_s);
+        println!(
+            "{title}: {} calls, wall {:.0} ms, busy {busy:.0} ms, {} bytes, window {:.1} s",
+            c.calls, c.wall_ms, c.bytes, snapshot.meta.window_s
+        );
     }
     for gap in evidence(snapshot).gaps() {
         println!("{title}: gap {:?}: {} [{}]", gap.section, gap.detail, gap.cause.remedy().unwrap_or("-"));
@@ -291,11 +294,8 @@ async fn failures_to_connect_say_what_to_do_and_hold_no_secret() {
     refused.set_port(Some(1)).unwrap();
     let mut unknown = url::Url::parse(&admin).unwrap();
     unknown.set_host(Some("no-such-host.invalid")).unwrap();
-    let mut cases = vec![
-        (refused.to_string(), "refused"),
-        (unknown.to_string(), "not known"),
-        (with_database(&admin, "no_such_database"), "no database"),
-    ];
+    let mut cases =
+        vec![(refused.to_string(), "refused"), (unknown.to_string(), "not known"), (with_database(&admin, "no_such_database"), "no database")];
     let wrong = with_user(&admin, "advisor_collect_login", "hunter2-wrong");
     if PgConnection::connect(&wrong).await.is_ok() {
         println!("skipped: this server does not look at passwords");

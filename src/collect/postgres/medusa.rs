@@ -20,7 +20,11 @@ pub async fn installation(reader: &mut Reader<'_>) -> Seen<Medusa> {
     let Some(found) = found else {
         let remedy = "Choose the database named in the store's DATABASE_URL.".to_owned();
         let cause = Cause::Absent { feature: "Medusa's tables".to_owned(), remedy };
-        return Err(Gap::new(Section::PgMedusa, cause, "This is not a Medusa database: neither the tables of version 1 nor those of version 2 are there."));
+        return Err(Gap::new(
+            Section::PgMedusa,
+            cause,
+            "This is not a Medusa database: neither the tables of version 1 nor those of version 2 are there.",
+        ));
     };
     let module = |(name, table, is_present): (&str, &str, bool)| Module { name: name.to_owned(), table: table.to_owned(), is_present };
     Ok(Medusa {
@@ -181,9 +185,8 @@ fn estimates(table: &CountableRow, medusa: &Medusa, stats: &Seen<Listed<ColumnSt
     let rows = if table.live_rows > 0 { count(table.live_rows) } else { table.rows_estimate.max(0.0) as u64 };
     let estimate = |what: &str, rows: u64| RowCount { table: table.table.clone(), what: what.to_owned(), rows, is_estimate: true };
     let mut counts = vec![estimate("total", rows)];
-    let deleted_at = stats.as_ref().ok().and_then(|s| {
-        s.rows.iter().find(|c| c.schema == medusa.schema && c.table == table.table && c.column == "deleted_at")
-    });
+    let deleted_at =
+        stats.as_ref().ok().and_then(|s| s.rows.iter().find(|c| c.schema == medusa.schema && c.table == table.table && c.column == "deleted_at"));
     if let Some(column) = deleted_at {
         counts.push(estimate("soft_deleted", ((1.0 - column.null_fraction) * rows as f64).round() as u64));
     }

@@ -33,7 +33,13 @@ const STEPS: u32 = 17;
 const STALE_AFTER_S: f64 = 0.25;
 
 /// Collects the Postgres layer. Fails as a whole only when no session can be opened.
-pub async fn collect(profile: &PostgresProfile, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane, prove: &Prove) -> Collected<Postgres> {
+pub async fn collect(
+    profile: &PostgresProfile,
+    password: Option<&Secret<String>>,
+    limits: &Limits,
+    lane: &Lane,
+    prove: &Prove,
+) -> Collected<Postgres> {
     let start = Instant::now();
     lane.reading("connecting", 0, STEPS);
     let opened = tokio::select! {

@@ -83,7 +83,8 @@ async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, explain: &Expla
     let mut after = None;
     let mut bytes = None;
     if let Some(schema) = hypopg {
-        let sql = include_str!("sql/hypothetical_index.sql").replace("{schema}", schema).replace("{create}", &candidate.create_sql.replace('\'', "''"));
+        let sql =
+            include_str!("sql/hypothetical_index.sql").replace("{schema}", schema).replace("{create}", &candidate.create_sql.replace('\'', "''"));
         let created: Result<Vec<HypotheticalRow>, _> = reader.session.rows(&sql).await;
         if let Ok([row]) = created.as_deref() {
             bytes = Some(count(row.bytes));

@@ -82,7 +82,9 @@ impl<'a> Reader<'a> {
     pub fn gap(&self, section: Section, e: &QueryError) -> Gap {
         let name = section.name();
         match e.kind {
-            QueryErrorKind::Denied => Gap::new(section, Cause::Denied { grant: self.monitor_grant() }, format!("The role may not read the {name}: {}", e.message)),
+            QueryErrorKind::Denied => {
+                Gap::new(section, Cause::Denied { grant: self.monitor_grant() }, format!("The role may not read the {name}: {}", e.message))
+            }
             QueryErrorKind::StatementTimeout => Gap::new(
                 section,
                 Cause::TimedOut { limit_ms: e.limit_ms },
@@ -93,7 +95,9 @@ impl<'a> Reader<'a> {
                 Cause::TimedOut { limit_ms: e.limit_ms },
                 format!("Reading the {name} would have waited for a lock (a schema change runs); nothing was read. Run the audit again."),
             ),
-            QueryErrorKind::Lost => Gap::new(section, Cause::Unreachable, format!("The connection was lost before the {name} were read. Run the audit again.")),
+            QueryErrorKind::Lost => {
+                Gap::new(section, Cause::Unreachable, format!("The connection was lost before the {name} were read. Run the audit again."))
+            }
             QueryErrorKind::Missing | QueryErrorKind::NotLoaded | QueryErrorKind::Other => Gap::new(section, Cause::Unreadable, e.message.clone()),
         }
     }

@@ -351,7 +351,11 @@ pub async fn column_stats(reader: &mut Reader<'_>) -> Seen<Listed<ColumnStats>> 
     if sources.has_hidden_tables && !through_function {
         if stats.rows.is_empty() {
             let cause = Cause::Denied { grant: column_stats_grant(reader.role()) };
-            return Err(Gap::new(section, cause, "pg_stats shows no rows: the role may read no table, and the function advisor.column_stats() is not there."));
+            return Err(Gap::new(
+                section,
+                cause,
+                "pg_stats shows no rows: the role may read no table, and the function advisor.column_stats() is not there.",
+            ));
         }
         // Only some tables are readable; how many columns are missing is not known.
         stats.cut = None;

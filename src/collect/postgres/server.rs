@@ -133,7 +133,14 @@ struct SettingRow {
 pub async fn settings(reader: &mut Reader<'_>) -> Seen<Vec<Setting>> {
     let rows: Vec<SettingRow> = reader.rows(Section::PgSettings, include_str!("sql/settings.sql")).await?;
     let setting = |r: SettingRow| {
-        r.value.map(|value| Setting { name: r.name, value, unit: r.unit, source: r.source, boot_value: r.boot_value, pending_restart: r.pending_restart })
+        r.value.map(|value| Setting {
+            name: r.name,
+            value,
+            unit: r.unit,
+            source: r.source,
+            boot_value: r.boot_value,
+            pending_restart: r.pending_restart,
+        })
     };
     Ok(rows.into_iter().filter_map(setting).collect())
 }

@@ -338,8 +338,10 @@ async fn query<T: for<'r> FromRow<'r, sqlx::postgres::PgRow>>(reader: &mut Reade
             ),
             QueryErrorKind::Denied => {
                 let role = quote_role(reader.role());
-                let grant =
-                    format!("grant usage on schema {0} to {role};\ngrant select on {0}.pg_stat_statements, {0}.pg_stat_statements_info to {role};", seen.schema);
+                let grant = format!(
+                    "grant usage on schema {0} to {role};\ngrant select on {0}.pg_stat_statements, {0}.pg_stat_statements_info to {role};",
+                    seen.schema
+                );
                 Gap::new(Section::PgStatements, Cause::Denied { grant }, "The role may not read pg_stat_statements.")
             }
             _ => reader.gap(Section::PgStatements, &e),

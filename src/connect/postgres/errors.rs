@@ -12,12 +12,19 @@ use crate::secret::redact;
 pub enum OpenErrorKind {
     NameUnknown,
     Refused,
-    TimedOut { limit_ms: u32 },
+    TimedOut {
+        limit_ms: u32,
+    },
     Tls,
     SignIn,
     /// The exact grant is known.
-    Denied { grant: String },
-    TooOld { have: String, need: String },
+    Denied {
+        grant: String,
+    },
+    TooOld {
+        have: String,
+        need: String,
+    },
     Other,
 }
 
@@ -78,7 +85,10 @@ fn io_error(e: &io::Error, profile: &PostgresProfile) -> OpenError {
         return tls_error(&text, profile);
     }
     if lower.contains("lookup") || lower.contains("name or service") || lower.contains("nodename") || lower.contains("no such host") {
-        return OpenError::new(OpenErrorKind::NameUnknown, format!("The host name {} is not known. Check its spelling, or the VPN it needs.", profile.host));
+        return OpenError::new(
+            OpenErrorKind::NameUnknown,
+            format!("The host name {} is not known. Check its spelling, or the VPN it needs.", profile.host),
+        );
     }
     match e.kind() {
         io::ErrorKind::ConnectionRefused => OpenError::new(
@@ -120,7 +130,11 @@ fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenEr
     let lower = message.to_ascii_lowercase();
     let sign_in = |sentence: String| OpenError::new(OpenErrorKind::SignIn, sentence);
     // PgBouncer answers with 08P01 and a text where Postgres has a code.
-    if code == "28P01" || lower.contains("password authentication failed") || lower.contains("sasl authentication failed") || lower.contains("authentication failed") {
+    if code == "28P01"
+        || lower.contains("password authentication failed")
+        || lower.contains("sasl authentication failed")
+        || lower.contains("authentication failed")
+    {
         return sign_in(format!("The password for {user} was not accepted. Check user and password."));
     }
     if code == "3D000" || lower.contains("no such database") {
@@ -128,12 +142,15 @@ fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenEr
     }
     if code == "42501" {
         let grant = format!("grant connect on database {} to {};", quote_role(database), quote_role(user));
-        return OpenError::new(OpenErrorKind::Denied { grant: grant.clone() }, format!("The role {user} may not connect to {database}. Run as the owner: {grant}"));
+        return OpenError::new(
+            OpenErrorKind::Denied { grant: grant.clone() },
+            format!("The role {user} may not connect to {database}. Run as the owner: {grant}"),
+        );
     }
     match code {
-        "28000" if lower.contains("pg_hba") => {
-            sign_in(format!("The server lets {user} in neither from this address nor with this TLS mode (pg_hba.conf). Add a line for it, or change the TLS mode."))
-        }
+        "28000" if lower.contains("pg_hba") => sign_in(format!(
+            "The server lets {user} in neither from this address nor with this TLS mode (pg_hba.conf). Add a line for it, or change the TLS mode."
+        )),
         "28000" => sign_in(format!("The role {user} does not exist or may not sign in. Create it with: medusa-advisor grants postgres")),
         "53300" => sign_in("The server has no free connection left. Try again, or raise max_connections.".to_owned()),
         "57P03" => sign_in("The server is starting up or shutting down. Try again in a moment.".to_owned()),

@@ -300,10 +300,7 @@ mod tests {
     #[test]
     fn the_tag_stands_inside_each_statement() {
         let sql = "/* medusa-advisor */ begin read only;\n/* medusa-advisor */\n-- why\n-- so\nselect 1;\n/* medusa-advisor */ rollback";
-        assert_eq!(
-            tagged_inside(sql),
-            "begin /* medusa-advisor */ read only;\nselect /* medusa-advisor */ 1;\nrollback /* medusa-advisor */"
-        );
+        assert_eq!(tagged_inside(sql), "begin /* medusa-advisor */ read only;\nselect /* medusa-advisor */ 1;\nrollback /* medusa-advisor */");
         assert_eq!(tagged_inside("select 1"), "select 1");
     }
 }

@@ -148,7 +148,9 @@ async fn inside(steps: &mut Steps<'_>, session: &mut Session, profile: &Postgres
     let row = session.rows::<CapabilitiesRow>(include_str!("sql/capabilities.sql")).await.map(|mut rows| rows.pop());
     let row = match row {
         Ok(Some(row)) => row,
-        Ok(None) => return steps.push(start, Err(format!("The server does not tell its version; {MAJOR_MIN} or later is needed."))).map(|()| Vec::new()),
+        Ok(None) => {
+            return steps.push(start, Err(format!("The server does not tell its version; {MAJOR_MIN} or later is needed."))).map(|()| Vec::new());
+        }
         Err(e) => return steps.push(start, Err(redact(&e.message))).map(|()| Vec::new()),
     };
     let version = row.version.split_whitespace().next().unwrap_or("").to_owned();
