@@ -262,7 +262,7 @@ async fn a_candidate_is_judged_by_the_planner() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let has_hypopg = sqlx::raw_sql("create extension hypopg").execute(&mut connection).await.is_ok();
     connection.close().await.unwrap();
-    let fault = "drop index public.\"IDX_image_product_id\";
+    let fault = "drop index public.\"IDX_image_product_id\", public.\"IDX_product_image_rank_product_id\";
         set session_replication_role = replica;
         insert into public.image (id, url, product_id)
             select 'x' || n, 'https://cdn.example.com/' || n, 'p' || n / 5 from generate_series(1, 20000) as n;

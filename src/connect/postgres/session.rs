@@ -213,6 +213,7 @@ impl Session {
             return Err(QueryError::lost());
         }
         let limit = Duration::from_millis(u64::from(self.statement_timeout_ms)) + NETWORK_SLACK;
+        let sql = tagged_inside(&sql);
         let start = Instant::now();
         let answer = tokio::time::timeout(limit, sqlx::raw_sql(AssertSqlSafe(sql.as_str())).fetch_all(&mut self.connection)).await;
         self.account(start);
@@ -264,6 +265,24 @@ impl Session {
     }
 }
 
+/// Moves each tag behind the first word of its statement: from Postgres 18 on pg_stat_statements drops comments before it.
+fn tagged_inside(sql: &str) -> String {
+    let mut parts = sql.split(TAG);
+    let mut out = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let mut rest = part.trim_start();
+        while rest.starts_with("--") {
+            rest = rest.find('\n').map_or("", |end| &rest[end..]).trim_start();
+        }
+        let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        out.push_str(&rest[..end]);
+        out.push(' ');
+        out.push_str(TAG);
+        out.push_str(&rest[end..]);
+    }
+    out
+}
+
 /// Names a statement in the log: its last `from`, never a value.
 fn source_of(sql: &str) -> &str {
     let from = sql.rfind("\nfrom ").map_or(sql, |at| &sql[at + 6..]);
@@ -272,4 +291,16 @@ fn source_of(sql: &str) -> &str {
 
 fn bytes_of(row: &PgRow) -> u64 {
     (0..row.len()).filter_map(|i| row.try_get_raw(i).ok()).filter(|v| !v.is_null()).filter_map(|v| v.as_bytes().ok().map(|b| b.len() as u64)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tagged_inside;
+
+    #[test]
+    fn the_tag_stands_inside_each_statement() {
+        let sql = "/* medusa-advisor */ begin read only;\n/* medusa-advisor */\n-- why\n-- so\nselect 1;\n/* medusa-advisor */ rollback";
+        assert_eq!(tagged_inside(sql), "begin /* medusa-advisor */ read only;\nselect /* medusa-advisor */ 1;\nrollback /* medusa-advisor */");
+        assert_eq!(tagged_inside("select 1"), "select 1");
+    }
 }
