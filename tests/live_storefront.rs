@@ -12,7 +12,7 @@ use medusa_advisor::evidence::Snapshot;
 use medusa_advisor::evidence::medusa::MediaHost;
 use medusa_advisor::evidence::storefront::PathClass;
 use medusa_advisor::finding::{Finding, Outcome, RemedyKind, Severity};
-use shop::{Extra, Origin, Server, limits, listen, nginx, probe, serve, varnish};
+use shop::{Extra, Origin, Server, asked_path, limits, listen, nginx, probe, serve, varnish};
 
 fn run(id: &str, snapshot: &Snapshot) -> Outcome {
     checks::find(id).expect("a registered check").run(snapshot)
@@ -97,6 +97,21 @@ async fn pages_that_forbid_caching_are_named_until_they_allow_it() {
     assert!(remedy(&found[0], RemedyKind::Storefront).contains("revalidate = 300"));
     // What Next.js sends for `revalidate = 300`.
     origin.lock().unwrap().page_cache_control = Some("s-maxage=300, stale-while-revalidate=31535700");
+    assert_eq!(run("cdn-uncached-catalogue", &probe(server.port, &limits(), Vec::new()).await), Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_starters_visitor_redirect_is_followed_and_named() {
+    let stock = Origin { wants_visitor_cookie: true, page_cache_control: Some("private, no-store"), ..Origin::healthy() };
+    let Some((origin, server)) = store(stock, &gzip()) else { return };
+    let snapshot = probe(server.port, &limits(), Vec::new()).await;
+    let product = snapshot.shop().unwrap().pages().unwrap().iter().find(|t| t.class == PathClass::Product).unwrap();
+    let answers: Vec<_> = product.probes.iter().map(|p| p.answer.as_ref().unwrap()).collect();
+    assert!(answers.iter().all(|a| a.status == 200));
+    assert_eq!(answers.iter().map(|a| a.redirects.len()).collect::<Vec<_>>(), [1, 0, 0, 0]);
+    assert!(!format!("{snapshot:?}").contains("SENTINEL"), "a cookie's value entered the snapshot");
+    findings("cdn-uncached-catalogue", &snapshot);
+    *origin.lock().unwrap() = Origin::healthy();
     assert_eq!(run("cdn-uncached-catalogue", &probe(server.port, &limits(), Vec::new()).await), Outcome::Passed);
 }
 
@@ -192,7 +207,8 @@ async fn hostile_servers_end_in_a_sentence_in_time() {
         let _ = s.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n");
         while s.write_all(&[b'x'; 8_192]).is_ok() {}
     });
-    let looping = listen(|mut s, path| {
+    let looping = listen(|mut s, head| {
+        let path = asked_path(&head);
         let _ = write!(s, "HTTP/1.1 302 Found\r\nLocation: {path}x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
     let slow = listen(|mut s, _| {

@@ -1,6 +1,10 @@
 //! Pure readers of HTTP answers: which cache answered, what it said, and what the headers allow.
 
-use crate::evidence::storefront::{Answer, PathClass, Target, Variant};
+mod paths;
+
+use crate::evidence::storefront::{Answer, Target, Variant};
+
+pub use paths::{PathKind, host, is_private_host, path, path_kind, pattern};
 
 /// Who reveals itself between the shopper and the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,76 +240,6 @@ pub fn is_session_cookie(name: &str) -> bool {
         || ["session", "sessid", "jwt", "auth", "token", "cart"].iter().any(|w| name.contains(w))
 }
 
-/// What a path is to a shared cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PathKind {
-    /// Bundles, fonts, images.
-    Static,
-    /// Product, collection and category pages and lists: the same for every shopper of a region.
-    Catalogue,
-    /// Cart, checkout, account, order, admin: one shopper's.
-    Personal,
-    Other,
-}
-
-impl PathKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            PathKind::Static => "static files",
-            PathKind::Catalogue => "catalogue",
-            PathKind::Personal => "personal",
-            PathKind::Other => "other",
-        }
-    }
-}
-
-/// By path alone, with or without a country before it.
-pub fn path_kind(path: &str) -> PathKind {
-    let lower = path.to_ascii_lowercase();
-    let segments: Vec<&str> = lower.split('/').filter(|s| !s.is_empty()).collect();
-    let personal = ["cart", "carts", "checkout", "account", "order", "orders", "customers", "admin", "app", "auth", "payment-collections"];
-    // Only near the root: a product may be called "cart".
-    let near_root = |names: &[&str]| segments.iter().take(2).any(|s| names.contains(s));
-    let extension = segments.last().and_then(|s| s.rsplit_once('.')).map_or("", |(_, e)| e);
-    let files = ["js", "css", "woff", "woff2", "ttf", "png", "jpg", "jpeg", "webp", "avif", "gif", "svg", "ico", "mp4"];
-    if files.contains(&extension) || lower.starts_with("/_next/static/") || lower == "/_next/image" {
-        return PathKind::Static;
-    }
-    if near_root(&["products", "collections", "categories", "product-categories", "regions", "store"]) && !near_root(&personal) {
-        return PathKind::Catalogue;
-    }
-    if near_root(&personal) { PathKind::Personal } else { PathKind::Other }
-}
-
-/// The host of a target, without its port.
-pub fn host(url: &str) -> &str {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or("");
-    if let Some(v6) = authority.strip_prefix('[') {
-        return v6.split(']').next().unwrap_or("");
-    }
-    authority.split(':').next().unwrap_or("")
-}
-
-/// The path of a target.
-pub fn path(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').map_or("/", |i| rest[i..].split(['?', '#']).next().unwrap_or("/"))
-}
-
-/// Hosts that no shopper reaches: loopback, private networks, names without a public ending.
-pub fn is_private_host(host: &str) -> bool {
-    use std::net::IpAddr;
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return match ip {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
-        };
-    }
-    let host = host.to_ascii_lowercase();
-    let endings = [".localhost", ".local", ".internal", ".lan", ".test", ".home.arpa", ".invalid"];
-    !host.contains('.') || endings.iter().any(|e| host.ends_with(e))
-}
-
 /// The answer to one request of the recipe, when there was one.
 pub fn answer(target: &Target, variant: Variant) -> Option<&Answer> {
     target.probes.iter().find(|p| p.variant == variant).and_then(|p| p.answer.as_ref().ok())
@@ -321,82 +255,9 @@ pub fn good(target: &Target) -> Option<&Answer> {
     answers(target).map(|(_, a)| a).find(|a| a.status == 200)
 }
 
-/// The pattern a target's path stands for: `/products/*`.
-pub fn pattern(target: &Target) -> String {
-    match target.class {
-        PathClass::Home => "/".to_owned(),
-        PathClass::Product => "/products/*".to_owned(),
-        PathClass::Collection => "/collections/*".to_owned(),
-        PathClass::Category => "/categories/*".to_owned(),
-        _ if path(&target.url).starts_with("/store/products/") => "/store/products/*".to_owned(),
-        _ if path(&target.url).starts_with("/_next/static/") => "/_next/static/*".to_owned(),
-        _ => path(&target.url).to_owned(),
-    }
-}
-
 /// Answers and targets for the tests of the checks.
 #[cfg(test)]
-pub(crate) mod fixtures {
-    use super::*;
-    use crate::evidence::storefront::{Probe, Storefront};
-    use crate::evidence::{Gap, Meta, Section, Snapshot, Targets};
-    use crate::finding::{Finding, Outcome};
-
-    pub fn answer(headers: &[(&str, &str)]) -> Answer {
-        Answer {
-            status: 200,
-            redirects: Vec::new(),
-            protocol: "HTTP/1.1".into(),
-            first_byte_ms: 10.0,
-            total_ms: 12.0,
-            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-            body_bytes: 5_000,
-            body_cut: false,
-        }
-    }
-
-    /// A target whose First and Second answers are these.
-    pub fn target(class: PathClass, url: &str, first: &[(&str, &str)], second: &[(&str, &str)]) -> Target {
-        let probe = |variant, headers| Probe { variant, answer: Ok(answer(headers)) };
-        Target { class, url: url.into(), probes: vec![probe(Variant::First, first), probe(Variant::Second, second)], timings_ms: Vec::new() }
-    }
-
-    pub fn with_cookie(mut target: Target, headers: &[(&str, &str)]) -> Target {
-        target.probes.push(Probe { variant: Variant::WithCartCookie, answer: Ok(answer(headers)) });
-        target
-    }
-
-    pub fn shop(pages: Vec<Target>, assets: Vec<Target>, api: Vec<Target>) -> Snapshot {
-        let meta = Meta {
-            tool_version: "0".into(),
-            store: "t".into(),
-            environment: "production".into(),
-            taken_at: time::macros::datetime!(2026-11-23 09:30 UTC),
-            window_s: 30.0,
-            window_asked_s: 30.0,
-            cancelled: false,
-            targets: Targets::default(),
-        };
-        let mut snapshot = Snapshot::empty(meta);
-        snapshot.storefront = Ok(Storefront {
-            storefront_url: Some("https://shop.example.com".into()),
-            backend_url: Some("https://api.example.com".into()),
-            pages: Ok(pages),
-            assets: Ok(assets),
-            media: Err(Gap::not_configured(Section::StorefrontMedia)),
-            api: Ok(api),
-            tls: Ok(Vec::new()),
-        });
-        snapshot
-    }
-
-    pub fn found(outcome: Outcome) -> Vec<Finding> {
-        match outcome {
-            Outcome::Failed(findings) => findings,
-            other => panic!("expected findings, got {other:?}"),
-        }
-    }
-}
+pub(crate) mod fixtures;
 
 #[cfg(test)]
 mod tests {
@@ -405,7 +266,8 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_is_read() {
-        let cases: &[(&[(&str, &str)], Option<Edge>, Verdict)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Edge>, Verdict);
+        let cases: &[Case] = &[
             (&[("cf-ray", "1"), ("cf-cache-status", "HIT")], Some(Edge::Cloudflare), Verdict::Hit),
             (&[("cf-cache-status", "DYNAMIC")], Some(Edge::Cloudflare), Verdict::Dynamic),
             (&[("cf-cache-status", "NONE/UNKNOWN")], Some(Edge::Cloudflare), Verdict::Unknown),
@@ -444,25 +306,5 @@ mod tests {
         assert!(forbids_caching(&with(&[("set-cookie", "__cf_bm; Path=/")])).is_none());
         assert!(forbids_caching(&with(&[("vary", "Accept-Encoding, Cookie")])).is_some());
         assert!(forbids_caching(&with(&[("vary", "RSC, Next-Router-State-Tree")])).is_none());
-    }
-
-    #[test]
-    fn paths_have_kinds() {
-        for (path, kind) in [
-            ("/us/products/shirt", PathKind::Catalogue),
-            ("/store/products", PathKind::Catalogue),
-            ("/us/store", PathKind::Catalogue),
-            ("/store/carts/x", PathKind::Personal),
-            ("/us/cart", PathKind::Personal),
-            ("/us/products/cart", PathKind::Catalogue),
-            ("/_next/static/chunks/a.js", PathKind::Static),
-            ("/app/orders", PathKind::Personal),
-            ("/about", PathKind::Other),
-        ] {
-            assert_eq!(path_kind(path), kind, "{path}");
-        }
-        assert!(is_private_host("127.0.0.1") && is_private_host("localhost") && is_private_host("shop.local") && is_private_host("10.1.2.3"));
-        assert!(!is_private_host("shop.example.com") && !is_private_host("203.0.113.9"));
-        assert_eq!((host("http://[::1]:80/x"), path("http://h:1/x?y")), ("::1", "/x"));
     }
 }

@@ -23,6 +23,8 @@ pub struct Origin {
     pub static_cache_control: Option<&'static str>,
     pub api_cache_control: Option<&'static str>,
     pub opens_session: bool,
+    /// The storefront starter's middleware: a page without `_medusa_cache_id` is a redirect to itself.
+    pub wants_visitor_cookie: bool,
 }
 
 impl Origin {
@@ -34,11 +36,17 @@ impl Origin {
             static_cache_control: Some("public, max-age=31536000, immutable"),
             api_cache_control: Some("public, s-maxage=60"),
             opens_session: false,
+            wants_visitor_cookie: false,
         }
     }
 
-    fn answer(&self, path: &str) -> String {
+    fn answer(&self, path: &str, head: &str) -> String {
         let (route, _) = path.split_once('?').unwrap_or((path, ""));
+        if self.wants_visitor_cookie && route.starts_with("/us") && !head.contains("_medusa_cache_id=") {
+            return format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: {path}\r\nSet-Cookie: _medusa_cache_id=SENTINEL; Path=/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
         if route == "/" {
             return "HTTP/1.1 307 Temporary Redirect\r\nLocation: /us\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
         }
@@ -69,13 +77,19 @@ impl Origin {
 /// Serves the origin on a free port until the test process ends.
 pub fn serve(origin: &Arc<Mutex<Origin>>) -> u16 {
     let origin = Arc::clone(origin);
-    listen(move |mut stream, path| {
-        let answer = origin.lock().unwrap().answer(&path);
+    listen(move |mut stream, head| {
+        let path = asked_path(&head);
+        let answer = origin.lock().unwrap().answer(&path, &head);
         let _ = stream.write_all(answer.as_bytes());
     })
 }
 
-/// Calls `handle` with each connection and the path it asked for.
+/// The path of a request's first line.
+pub fn asked_path(head: &str) -> String {
+    head.split_whitespace().nth(1).unwrap_or("/").to_owned()
+}
+
+/// Calls `handle` with each connection and the head of its request.
 pub fn listen(handle: impl Fn(TcpStream, String) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -84,8 +98,8 @@ pub fn listen(handle: impl Fn(TcpStream, String) + Send + Sync + 'static) -> u16
         for stream in listener.incoming().flatten() {
             let handle = Arc::clone(&handle);
             std::thread::spawn(move || {
-                if let Some((stream, path)) = read_head(stream) {
-                    handle(stream, path);
+                if let Some((stream, head)) = read_head(stream) {
+                    handle(stream, head);
                 }
             });
         }
@@ -100,9 +114,7 @@ fn read_head(mut stream: TcpStream) -> Option<(TcpStream, String)> {
         let n = stream.read(&mut buffer).ok().filter(|n| *n > 0)?;
         head.extend_from_slice(&buffer[..n]);
     }
-    let text = String::from_utf8_lossy(&head).into_owned();
-    let path = text.split_whitespace().nth(1)?.to_owned();
-    Some((stream, path))
+    Some((stream, String::from_utf8_lossy(&head).into_owned()))
 }
 
 pub fn free_port() -> u16 {

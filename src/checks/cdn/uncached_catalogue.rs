@@ -85,17 +85,18 @@ fn uncached(target: &Target) -> Option<Uncached<'_>> {
     // With several machines at the edge a later request may find what an earlier one stored.
     let is_hit_once = answers(target).any(|(_, a)| verdict(a) == crate::checks::http::Verdict::Hit);
     let is_origin_twice = verdict(first).is_origin() && verdict(second).is_origin();
-    let forbidden = forbids_caching(second).or_else(|| visitor_redirect(second));
+    let forbidden = forbids_caching(second).or_else(|| visitor_redirect(target));
     // A hidden status says nothing, but headers that forbid caching do; a hit in spite of them is a rule's doing.
     let is_uncached = !is_hit_once && (is_origin_twice || forbidden.is_some());
     is_uncached.then(|| Uncached { target, answer: second, edge, cause: forbidden.unwrap_or_else(|| no_rule(edge, second)) })
 }
 
 /// Cookie-less clients are sent to the same address to take a cookie: what they get first can never be kept.
-fn visitor_redirect(answer: &Answer) -> Option<String> {
-    let last = answer.redirects.last()?;
-    let is_chain = answer.redirects.len() > 1 && answer.redirects.iter().rev().nth(1).is_some_and(|(_, to)| *to == last.1);
-    is_chain.then(|| format!("a redirect ({}) to the same address that sets a visitor cookie", last.0))
+fn visitor_redirect(target: &Target) -> Option<String> {
+    let first = answer(target, Variant::First)?;
+    let asked = std::iter::once(&target.url).chain(first.redirects.iter().map(|(_, to)| to));
+    let (_, (status, _)) = asked.zip(&first.redirects).find(|(from, (_, to))| *from == to)?;
+    Some(format!("a redirect ({status}) to the same address that hands every visitor a cookie"))
 }
 
 fn no_rule(edge: Option<Edge>, answer: &Answer) -> String {
@@ -264,6 +265,17 @@ mod tests {
         assert!(matches!(CHECK.run(&shop(vec![page(&miss, &miss)], vec![], vec![])), Outcome::Failed(_)));
         let later = with_cookie(page(&miss, &miss), &[("cf-cache-status", "HIT")]);
         assert_eq!(CHECK.run(&shop(vec![later], vec![], vec![])), Outcome::Passed);
+    }
+
+    #[test]
+    fn a_redirect_for_a_visitor_cookie_is_a_cause() {
+        let kept = [("cf-ray", "1"), ("cache-control", "s-maxage=60")];
+        let mut visited = page(&kept, &kept);
+        visited.probes[0].answer.as_mut().unwrap().redirects = vec![(307, PRODUCT.into())];
+        let findings = found(CHECK.run(&shop(vec![visited.clone()], vec![], vec![])));
+        assert!(findings[0].observed.contains("redirect (307) to the same address"), "{}", findings[0].observed);
+        visited.probes[0].answer.as_mut().unwrap().redirects = vec![(308, "https://shop.example.com/de/products/x".into())];
+        assert_eq!(CHECK.run(&shop(vec![visited], vec![], vec![])), Outcome::Passed);
     }
 
     #[test]

@@ -60,7 +60,9 @@ async fn read(session: &Session, wanted: &str, lane: &Lane) -> Seen<Cloudflare> 
     let round_trip_ms = start.elapsed().as_secs_f64() * 1e3;
     let found = find_zone(session, wanted).await.map_err(|e| match e {
         ZoneError::Api(e) => gap(Section::Cdn, &e, GRANT_ZONE),
-        e @ ZoneError::NoSuchZone(_) => Gap::new(Section::Cdn, Cause::Denied { grant: GRANT_ZONE.to_owned() }, e.to_string()),
+        e @ ZoneError::NoSuchZone(_) => {
+            Gap::new(Section::Cdn, Cause::Denied { grant: format!("Give the API token {GRANT_ZONE} for this zone.") }, e.to_string())
+        }
     })?;
     let id = found.id.clone();
     let zone = Zone {

@@ -34,6 +34,8 @@ pub struct Ask {
     pub keeps_body: bool,
     /// Timed repeats have a limit of their own and do not count as probes.
     pub counts: bool,
+    /// Sends the cookies that earlier redirects to the same address handed out, as a browser on its second page would.
+    pub is_returning: bool,
 }
 
 pub const ENCODINGS: &str = "br, zstd, gzip";
@@ -43,7 +45,16 @@ pub const ACCEPT_IMAGE: &str = "image/avif,image/webp,*/*;q=0.8";
 
 impl Ask {
     pub fn new(url: Url, accept: &'static str) -> Self {
-        Self { url, cookie: None, accept, accept_encoding: Some(ENCODINGS), headers: Vec::new(), keeps_body: false, counts: true }
+        Self {
+            url,
+            cookie: None,
+            accept,
+            accept_encoding: Some(ENCODINGS),
+            headers: Vec::new(),
+            keeps_body: false,
+            counts: true,
+            is_returning: false,
+        }
     }
 
     /// The same, for reading the body.
@@ -75,6 +86,8 @@ pub struct Prober<'a> {
     bytes: AtomicU64,
     slots: Semaphore,
     failures: Mutex<BTreeMap<String, u32>>,
+    /// By origin: cookies of redirects to the same address (the storefront starter's `_medusa_cache_id`). Never recorded.
+    visitor: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl<'a> Prober<'a> {
@@ -94,6 +107,7 @@ impl<'a> Prober<'a> {
             bytes: AtomicU64::new(0),
             slots: Semaphore::new(CONCURRENT_MAX),
             failures: Mutex::new(BTreeMap::new()),
+            visitor: Mutex::new(BTreeMap::new()),
         })
     }
 
@@ -141,7 +155,7 @@ impl<'a> Prober<'a> {
     async fn chain(&self, ask: &Ask) -> Result<Fetched, Failure> {
         let mut url = ask.url.clone();
         let mut redirects = Vec::new();
-        let mut jar: BTreeMap<String, String> = BTreeMap::new();
+        let mut jar = if ask.is_returning { self.visitor_cookies(&url) } else { BTreeMap::new() };
         loop {
             self.charge(ask)?;
             let start = Instant::now();
@@ -156,6 +170,9 @@ impl<'a> Prober<'a> {
                 self.guard.permits_redirect(&url, &next).map_err(Failure::Own)?;
                 if next.host_str() == url.host_str() {
                     keep_cookies(&mut jar, response.headers());
+                    if next == url {
+                        self.keep_visitor(&url, &jar);
+                    }
                 } else {
                     jar.clear();
                 }
@@ -163,6 +180,19 @@ impl<'a> Prober<'a> {
                 continue;
             }
             return self.finish(ask, response, url, redirects, (start, first_byte_ms)).await;
+        }
+    }
+
+    fn visitor_cookies(&self, url: &Url) -> BTreeMap<String, String> {
+        match self.visitor.lock() {
+            Ok(visitor) => visitor.get(&url.origin().ascii_serialization()).cloned().into_iter().flatten().collect(),
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
+    fn keep_visitor(&self, url: &Url, jar: &BTreeMap<String, String>) {
+        if let Ok(mut visitor) = self.visitor.lock() {
+            visitor.insert(url.origin().ascii_serialization(), jar.clone());
         }
     }
 

@@ -50,7 +50,7 @@ impl Planned {
             url.query_pairs_mut().append_pair("advisor", &random_token());
         }
         let cookie = (variant == Variant::WithCartCookie).then_some(CART_COOKIE);
-        Ask { cookie, headers: self.headers.clone(), ..Ask::new(url, accept) }
+        Ask { cookie, headers: self.headers.clone(), is_returning: variant != Variant::First, ..Ask::new(url, accept) }
     }
 }
 
