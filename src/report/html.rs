@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::svg::{self, Palette, escape};
+use super::canvas::escape;
+use super::svg::{self, Palette};
 use super::{Entry, Part, ROWS_MAX, Report, STEPS_FIRST, Step, is_prose};
 use crate::evidence::Layer;
 use crate::finding::{Basis, Cell, Evidence, Remedy, Severity};
@@ -113,7 +114,7 @@ fn summary(out: &mut String, report: &Report) {
         let _ = write!(out, "<h3>Do these first</h3>\n{}", steps(report, STEPS_FIRST));
     }
     if let Some(line) = &report.not_checked_line {
-        let _ = write!(out, "<p class=\"note\"><strong>Not checked:</strong> {} <a href=\"#not-checked\">Reasons and grants</a></p>\n", escape(line));
+        let _ = writeln!(out, "<p class=\"note\"><strong>Not checked:</strong> {} <a href=\"#not-checked\">Reasons and grants</a></p>", escape(line));
     }
 }
 
@@ -237,9 +238,9 @@ fn evidence(out: &mut String, pieces: &[Evidence]) {
             Evidence::BeforeAfter { label, unit, before, after, basis } => {
                 let name = format!("{label}: {} now, {} {unit} with the fix, {}", text::number(*before), text::number(*after), basis.name());
                 let drawing = svg::before_after(*before, *after, *basis != Basis::Measured, basis.name(), Palette::Css, &name);
-                let _ = write!(
+                let _ = writeln!(
                     rest,
-                    "<figure class=\"pair\"><figcaption>{} <span class=\"quiet\">{}</span></figcaption>{drawing}</figure>\n",
+                    "<figure class=\"pair\"><figcaption>{} <span class=\"quiet\">{}</span></figcaption>{drawing}</figure>",
                     escape(label),
                     escape(unit)
                 );
@@ -282,9 +283,9 @@ fn charts(out: &mut String, report: &Report) {
     }
     out.push_str("<h2 id=\"charts\">Charts</h2>\n");
     for chart in &report.charts {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<figure><figcaption><strong>{}</strong> <span class=\"quiet\">{}</span></figcaption>{}</figure>\n",
+            "<figure><figcaption><strong>{}</strong> <span class=\"quiet\">{}</span></figcaption>{}</figure>",
             escape(&chart.title),
             escape(&chart.caption),
             svg::chart(chart, Palette::Css)

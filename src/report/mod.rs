@@ -2,9 +2,11 @@
 //! and JSON cannot say different things.
 
 mod build;
+mod canvas;
 pub mod html;
 pub mod json;
 pub mod markdown;
+mod marks;
 pub mod mask;
 mod method;
 mod paper;
