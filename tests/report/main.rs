@@ -1,6 +1,8 @@
 //! Reports of four stores, held against what each format promises.
 
+mod charts;
 mod fixture;
+mod pages;
 
 use std::collections::BTreeSet;
 
@@ -230,5 +232,3 @@ fn around(text: &str, word: &str) -> String {
     let at = text.find(word).unwrap_or(0);
     text.chars().skip(text[..at].chars().count().saturating_sub(60)).take(160).collect()
 }
-
-mod pages;
