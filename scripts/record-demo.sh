@@ -276,6 +276,7 @@ holds "hashed asset without immutable" lacks_head "$edge/_next/static/chunks/mai
 status=0
 redis_urls="--redis redis://127.0.0.1:$jobs_port"
 [ $redis_count -eq 1 ] || redis_urls="$redis_urls --redis redis://127.0.0.1:$cache_port"
+[ -z "$key" ] || export MEDUSA_PUBLISHABLE_KEY=$key
 set -- audit --postgres "postgres://advisor@127.0.0.1:$pg_port/demo" $redis_urls ${backend:+--backend "$backend"} --storefront "$edge" \
     --cloudflare-zone demo-store.example --window "$window" $outs
 export CLOUDFLARE_BASE_URL="$cloudflare" CLOUDFLARE_API_TOKEN=demo

@@ -94,11 +94,23 @@ pub fn delete(places: &Places, id: &str) -> io::Result<()> {
     gone(fs::remove_dir_all(places.audits(id)))
 }
 
+/// What a new file of the user's has: reports are handed on, and nothing written here is secret.
+#[cfg(unix)]
+fn with_usual_permissions<'b>(builder: &'b mut tempfile::Builder<'static, 'static>) -> &'b mut tempfile::Builder<'static, 'static> {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(fs::Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn with_usual_permissions<'b>(builder: &'b mut tempfile::Builder<'static, 'static>) -> &'b mut tempfile::Builder<'static, 'static> {
+    builder
+}
+
 /// Writes a file so that it is either the old one or the new one, never half of either: a full disk or a crash loses nothing.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = with_usual_permissions(&mut tempfile::Builder::new()).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;

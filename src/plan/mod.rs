@@ -242,16 +242,34 @@ fn in_place(mut sorted: Vec<Ranked>) -> Vec<Ranked> {
     out
 }
 
-/// The first finding of a declared cause that touches the same thing. Causes that are symptoms themselves do not count.
+/// A finding that weighs less than this share of another cannot be what explains it.
+const CAUSE_WEIGHT_MIN: f64 = 0.25;
+
+/// The heaviest finding of a declared cause that touches the same thing; where that one is a symptom itself, its own cause.
 fn cause_of(r: &Ranked, all: &[Ranked]) -> Option<String> {
-    all.iter()
-        .find(|c| {
-            r.check.symptom_of.contains(&c.check.id)
-                && c.check.symptom_of.is_empty()
-                && c.finding.severity > Severity::Info
-                && shares_touch(&c.finding, &r.finding)
-        })
-        .map(|c| c.key.clone())
+    let mut cause = direct_cause(r, all)?;
+    // Declared causes form chains of a few links; a ring would be a defect of the checks and must not hang the plan.
+    for _ in 0..4 {
+        match direct_cause(cause, all) {
+            Some(deeper) if deeper.key != r.key => cause = deeper,
+            _ => break,
+        }
+    }
+    Some(cause.key.clone())
+}
+
+fn direct_cause<'r>(r: &Ranked, all: &'r [Ranked]) -> Option<&'r Ranked> {
+    all.iter().find(|c| {
+        r.check.symptom_of.contains(&c.check.id)
+            && c.finding.severity > Severity::Info
+            && c.weight >= r.weight * CAUSE_WEIGHT_MIN
+            && explains(&c.finding, &r.finding)
+    })
+}
+
+/// They share more than a table: statements, columns, paths or keys.
+fn explains(cause: &Finding, symptom: &Finding) -> bool {
+    cause.touches.iter().any(|t| !t.starts_with("table:") && symptom.touches.contains(t))
 }
 
 fn shares_touch(a: &Finding, b: &Finding) -> bool {

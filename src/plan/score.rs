@@ -2,7 +2,7 @@
 //!
 //! The score starts at 100 and every open finding takes a share of what is left: a Critical 35 %, a High 20 %, a Medium 8 %, a Low 2 %,
 //! an Info nothing. Symptoms take nothing: their cause has. So one more problem never raises a score, and no number of small ones
-//! reaches what a single Critical does at once. A layer that was not read has no score.
+//! reaches what a single Critical does at once. A layer that was not read, or about which no check could tell anything, has no score.
 
 use crate::checks::measures;
 use crate::evidence::{Cause, Layer, Snapshot};
@@ -73,7 +73,8 @@ pub struct Metric {
 pub fn summary(layer: Layer, snapshot: &Snapshot, plan: &Plan) -> LayerSummary {
     let (status, note) = status(layer, snapshot);
     let own = || plan.findings.iter().filter(|r| r.check.layer == layer && r.symptom_of.is_none());
-    let is_read = matches!(status, LayerStatus::Audited | LayerStatus::Partial);
+    let is_judged = plan.passed.iter().any(|c| c.layer == layer) || plan.findings.iter().any(|r| r.check.layer == layer);
+    let is_read = matches!(status, LayerStatus::Audited | LayerStatus::Partial) && is_judged;
     let left: f64 = own().map(|r| 1.0 - penalty(r.finding.severity)).product();
     LayerSummary {
         layer,

@@ -101,7 +101,7 @@ impl Schema<'_> {
             return column == "id";
         }
         if column == "id" {
-            return self.has_column(&listed.table, &format!("{}_id", table.table)) || self.references(&listed.table, &table.table, None);
+            return names_of_key(&table.table).iter().any(|c| self.has_column(&listed.table, c)) || self.references(&listed.table, &table.table, None);
         }
         column.strip_suffix("_id") == Some(listed.table.as_str()) || self.references(&table.table, &listed.table, Some(column))
     }
@@ -118,6 +118,12 @@ impl Schema<'_> {
                 && column.is_none_or(|k| c.columns.iter().any(|own| own == k))
         })
     }
+}
+
+/// How columns that point to `product_variant` are called: `product_variant_id`, and without its module's name `variant_id`.
+fn names_of_key(table: &str) -> Vec<String> {
+    let short = table.split_once('_').map(|(_, rest)| rest);
+    std::iter::once(table).chain(short).map(|name| format!("{name}_id")).collect()
 }
 
 fn finding(snapshot: &Snapshot, work: &Workload, child: &ReadLoad, parent: &ReadLoad, table: &TableUse, column: &str) -> Finding {
