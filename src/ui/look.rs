@@ -8,6 +8,7 @@ use crate::app::{Settings, ThemeChoice};
 use crate::connect::profile::Environment;
 use crate::evidence::Layer;
 use crate::finding::Severity;
+use crate::text;
 
 /// The kit's mark of a severity.
 pub fn level(severity: Severity) -> Level {
@@ -38,6 +39,25 @@ pub fn environment(environment: Environment) -> EnvironmentMark {
         Environment::Development => EnvironmentMark::Development,
         Environment::Demo => EnvironmentMark::Demo,
     }
+}
+
+/// A moment in the reader's zone: "23 Nov 2026, 09:30". The zone is named where the reader's is not known.
+pub fn when(t: time::OffsetDateTime) -> String {
+    match zone() {
+        Some(zone) => text::date_time(t.to_offset(zone)).trim_end_matches("\u{a0}UTC").to_owned(),
+        None => text::date_time(t),
+    }
+}
+
+/// The day in the reader's zone: "23 Nov 2026".
+pub fn day(t: time::OffsetDateTime) -> String {
+    text::date(zone().map_or(t, |zone| t.to_offset(zone)))
+}
+
+/// The reader's zone, asked for once.
+fn zone() -> Option<time::UtcOffset> {
+    static ZONE: std::sync::OnceLock<Option<time::UtcOffset>> = std::sync::OnceLock::new();
+    *ZONE.get_or_init(|| time::UtcOffset::current_local_offset().ok())
 }
 
 /// Theme and scale as the settings say.

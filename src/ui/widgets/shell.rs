@@ -168,7 +168,9 @@ pub fn top_bar(ui: &mut Ui, title: &str, caption: &str, actions: impl FnOnce(&mu
     let builder = UiBuilder::new().id_salt("top bar").max_rect(inside).layout(egui::Layout::right_to_left(egui::Align::Center));
     let mut child = ui.new_child(builder);
     child.spacing_mut().item_spacing.x = space::S;
+    region(ui, Region::TopBar);
     actions(&mut child);
+    region(ui, Region::Page);
     let end = child.min_rect().left().min(inside.right()) - space::M;
     let at = pos2(inside.left(), rect.center().y);
     let x = paint::text_left(ui.painter(), at, title, Type::Title, theme.text, end - at.x);
@@ -176,4 +178,43 @@ pub fn top_bar(ui: &mut Ui, title: &str, caption: &str, actions: impl FnOnce(&mu
     if end - at.x > 24.0 {
         paint::text_left(ui.painter(), at, caption, Type::LABEL, theme.text_weak, end - at.x);
     }
+}
+
+/// The parts of the window that F6 goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    Sidebar,
+    TopBar,
+    Page,
+}
+
+impl Region {
+    pub const ALL: [Self; 3] = [Self::Sidebar, Self::TopBar, Self::Page];
+
+    fn wanted() -> egui::Id {
+        egui::Id::unique("wanted region")
+    }
+}
+
+/// Gives the focus to the first control of `region`, which is drawn after this call.
+pub fn enter_region(ctx: &egui::Context, region: Region) {
+    ctx.data_mut(|data| data.insert_temp(Region::wanted(), Region::ALL.iter().position(|r| *r == region)));
+}
+
+/// Marks where a region begins: the next control that is drawn belongs to it.
+pub fn region(ui: &Ui, region: Region) {
+    let wanted = ui.data(|data| data.get_temp::<Option<usize>>(Region::wanted())).flatten();
+    if wanted.and_then(|index| Region::ALL.get(index)) != Some(&region) {
+        return;
+    }
+    ui.data_mut(|data| data.insert_temp(Region::wanted(), None::<usize>));
+    // A control that is not drawn hands the focus on to the one after it.
+    let nobody = egui::Id::unique("start of a region");
+    let layer = ui.layer_id();
+    ui.memory_mut(|memory| {
+        memory.request_focus(nobody);
+        memory.move_focus(egui::FocusDirection::Next);
+        memory.interested_in_focus(nobody, layer);
+    });
+    ui.ctx().request_repaint();
 }

@@ -1,0 +1,80 @@
+//! Dialogs with fields: setting a finding aside, and secrets that are kept nowhere.
+
+use eframe::egui::{Id, Ui};
+
+use crate::app::Action;
+use crate::secret::Secret;
+use crate::ui::theme::space;
+use crate::ui::widgets::{Answer, Dialog, Field};
+
+pub fn dismiss(ui: &mut Ui, title: &str, (reason, until): (&str, &str), error: Option<&str>, actions: &mut Vec<Action>) {
+    let sentence = format!("\"{title}\" leaves the list until the day you give and comes back after it.");
+    let blocked = reason.trim().is_empty().then_some("A reason is required");
+    let dialog = Dialog { title: "Dismiss this finding", sentence: &sentence, confirm: "Dismiss", destructive: false, blocked };
+    let (mut new_reason, mut new_until) = (reason.to_owned(), until.to_owned());
+    let answer = dialog.show(ui.ctx(), "dismiss", |ui| {
+        Field::new("Reason", &mut new_reason).hint("Why it is right as it is").show(ui);
+        ui.add_space(space::M);
+        Field::new("Until, as 2027-02-28", &mut new_until).error(error).show(ui);
+    });
+    if new_reason != reason || new_until != until {
+        actions.push(Action::EditDismiss { reason: new_reason, until: new_until });
+    }
+    match answer {
+        Some(Answer::Confirmed) => actions.push(Action::Dismiss),
+        Some(Answer::Cancelled) => actions.push(Action::CloseDialog),
+        None => {}
+    }
+}
+
+/// What has been typed so far; wiped when the dialog ends.
+#[derive(Clone, Default)]
+struct Typed {
+    postgres: String,
+    redis: Vec<String>,
+    cloudflare: String,
+}
+
+/// Postgres, the Redis instances and Cloudflare; `None` needs no secret, otherwise the words of its label.
+type Asked<'a> = (Option<&'a str>, &'a [Option<String>], Option<&'a str>);
+
+pub fn secrets(ui: &mut Ui, (store, name): (&str, &str), (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
+    let id = Id::unique(("typed secrets", store));
+    let mut typed =
+        ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_else(|| Typed { redis: vec![String::new(); redis.len()], ..Typed::default() });
+    typed.redis.resize(redis.len(), String::new());
+    let sentence = format!("{name} asks for its secrets each time. They are held in memory for this run only.");
+    let dialog = Dialog { title: "Secrets for this audit", sentence: &sentence, confirm: "Run audit", destructive: false, blocked: None };
+    let answer = dialog.show(ui.ctx(), "secrets", |ui| {
+        let mut field = |label: &str, value: &mut String| {
+            Field::new(label, value).secret().show(ui);
+            ui.add_space(space::M);
+        };
+        if let Some(words) = postgres {
+            field(&format!("Password of {words}"), &mut typed.postgres);
+        }
+        for (words, value) in redis.iter().zip(&mut typed.redis) {
+            if let Some(words) = words {
+                field(&format!("Password of {words}"), value);
+            }
+        }
+        if let Some(words) = cloudflare {
+            field(&format!("Cloudflare token of {words}"), &mut typed.cloudflare);
+        }
+    });
+    let Some(answer) = answer else {
+        ui.data_mut(|data| data.insert_temp(id, typed));
+        return;
+    };
+    ui.data_mut(|data| data.remove::<Typed>(id));
+    let given = |text: String| (!text.is_empty()).then(|| Secret::new(text));
+    actions.push(match answer {
+        Answer::Cancelled => Action::CloseDialog,
+        Answer::Confirmed => Action::GiveSecrets {
+            store: store.to_owned(),
+            postgres: given(typed.postgres),
+            redis: typed.redis.into_iter().map(given).collect(),
+            cloudflare: given(typed.cloudflare),
+        },
+    });
+}
