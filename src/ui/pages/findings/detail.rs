@@ -137,17 +137,13 @@ pub fn show_all(ui: &mut Ui, salt: &str, whole: &str) {
 fn facts_row(ui: &mut Ui, plan: &Plan, ranked: &Ranked) {
     let f = &ranked.finding;
     let basis = f.gain.as_ref().map_or_else(|| if f.averts.is_some() { "risk" } else { "–" }, |g| g.basis.name());
-    let confidence = if f.confidence_because.is_empty() { f.confidence.id().to_owned() } else { format!("{}, {}", f.confidence.id(), f.confidence_because) };
     let rank = match (&ranked.symptom_of, ranked.rank) {
         (_, 0) => "not ranked".to_owned(),
         (Some(_), rank) => format!("symptom of {rank}"),
         (None, rank) => format!("{rank} of {}", plan.findings.iter().filter(|r| r.symptom_of.is_none()).count()),
     };
     let gain = list::worth(ranked);
-    let room = ui.available_width();
-    // The reason for the confidence is told in full under the facts; beside the word it may be cut.
-    let confidence = if room > 640.0 { confidence } else { f.confidence.id().to_owned() };
-    facts(ui, &[("Gain", &gain), ("Basis", basis), ("Effort", f.effort.id()), ("Rank", &rank), ("Confidence", &confidence)]);
+    facts(ui, &[("Gain", &gain), ("Basis", basis), ("Confidence", f.confidence.id()), ("Effort", f.effort.id()), ("Rank", &rank)]);
 }
 
 fn why_here(ui: &mut Ui, ranked: &Ranked) {

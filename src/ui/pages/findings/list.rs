@@ -5,7 +5,7 @@ use eframe::egui::{
 };
 
 use super::rows::{self, Row, Rows};
-use crate::app::{Action, FindingsTab, GroupBy, Model, SortBy};
+use crate::app::{Action, GroupBy, Model, SortBy};
 use crate::evidence::Layer;
 use crate::finding::{Effort, Severity};
 use crate::plan::Ranked;

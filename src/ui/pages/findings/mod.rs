@@ -23,6 +23,7 @@ const TABS: [FindingsTab; 4] = [FindingsTab::Open, FindingsTab::Passed, Findings
 
 /// Draws the page.
 pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    ui.spacing_mut().item_spacing.y = 0.0;
     let Some(audit) = model.current_audit() else {
         top_bar(ui, "Findings", "", |_| {});
         nothing(ui, model, actions);
