@@ -2,8 +2,8 @@
 
 use eframe::egui::{self, Ui, vec2};
 
-use super::icons;
 use super::fonts::Type;
+use super::icons;
 use super::theme::{Theme, space};
 use super::widgets::{
     self, BarRow, ChartData, Column, Hue, LayerHue, Level, Table, Tile, Width, cell_text, chart, horizontal_bars_to, icon_button, legend, table,
@@ -40,7 +40,7 @@ pub struct CategoryMark {
 pub fn chart_card(ui: &mut Ui, title: &str, drawn: &Drawn, height: f32, marks: &[CategoryMark]) {
     match drawn {
         Err(reason) => titled_card(ui, title, "", Some(height), |_| {}, |ui| not_drawn(ui, reason)),
-        Ok(spec) => drawn_card(ui, spec, height, marks),
+        Ok(spec) => drawn_card(ui, title, spec, height, marks),
     }
 }
 
@@ -57,13 +57,13 @@ fn not_drawn(ui: &mut Ui, reason: &str) {
     });
 }
 
-fn drawn_card(ui: &mut Ui, spec: &ChartSpec, height: f32, marks: &[CategoryMark]) {
+fn drawn_card(ui: &mut Ui, title: &str, spec: &ChartSpec, height: f32, marks: &[CategoryMark]) {
     let id = egui::Id::unique(("as table", &spec.id));
     let mut as_table = ui.data(|data| data.get_temp::<bool>(id)).unwrap_or(false);
     let data = chart_data(spec);
     let actions = |ui: &mut Ui| {
         let (icon, name) = if as_table { (icons::CHART_LINE, "Show as chart") } else { (icons::TABLE, "Show as table") };
-        if icon_button(ui, icon, 24.0, &format!("{name}: {}", spec.title)).clicked() {
+        if icon_button(ui, icon, 24.0, &format!("{name}: {title}")).clicked() {
             as_table = !as_table;
             ui.data_mut(|data| data.insert_temp(id, as_table));
         }
@@ -74,7 +74,7 @@ fn drawn_card(ui: &mut Ui, spec: &ChartSpec, height: f32, marks: &[CategoryMark]
         }
     };
     let caption = if spec.series.len() > 2 { "" } else { &spec.caption };
-    titled_card(ui, &spec.title, caption, Some(height), actions, |ui| {
+    titled_card(ui, title, caption, Some(height), actions, |ui| {
         let room = ui.available_height();
         if ui.data(|data| data.get_temp::<bool>(id)).unwrap_or(false) {
             return data_table(ui, spec);
@@ -91,12 +91,8 @@ fn drawn_card(ui: &mut Ui, spec: &ChartSpec, height: f32, marks: &[CategoryMark]
 
 /// The same chart without a look: series, ticks and words.
 pub fn chart_data(spec: &ChartSpec) -> ChartData {
-    let series = |s: &crate::charts::Series| widgets::Series {
-        name: s.name.clone(),
-        points: s.points.clone(),
-        hue: hue(s.role),
-        modelled: s.is_modelled,
-    };
+    let series =
+        |s: &crate::charts::Series| widgets::Series { name: s.name.clone(), points: s.points.clone(), hue: hue(s.role), modelled: s.is_modelled };
     // Counts of an hour are bars; a measure sampled through the window is an area.
     let kind = match (spec.kind, spec.x_axis) {
         (ChartKind::Line, _) => widgets::ChartKind::Line,
@@ -176,7 +172,8 @@ fn seconds_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
         .map(|i| {
             let x = i as f64 * step;
             let ends = i == first || i == last;
-            (x, if ends { text::seconds(x) } else { text::number(x) })
+            let words = if x == 0.0 { format!("0{}s", text::NBSP) } else { text::seconds(x) };
+            (x, if ends { words } else { text::number(x) })
         })
         .collect()
 }

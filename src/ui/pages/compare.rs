@@ -11,10 +11,10 @@ use crate::text;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face, Icon};
 use crate::ui::look;
-use crate::ui::theme::{Theme, height, space};
+use crate::ui::theme::{Theme, height, radius, space};
 use crate::ui::widgets::{
-    Column, Condition, Kind, LayerHue, Table, Width, button, cell_text, columns, dropdown, flush_card, hint, loading_card, page_state, paint, table,
-    top_bar,
+    Column, Condition, Kind, LayerHue, Table, Width, button, cell_text, columns, flush_card, hint, loading_card, menu, menu_item, page_state, paint,
+    table, top_bar,
 };
 
 /// Changes smaller than this share get no verdict.
@@ -92,16 +92,45 @@ fn pickers(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
 }
 
 fn picker(ui: &mut Ui, label: &str, chosen: &std::path::Path, entries: &[Entry], width: f32) -> Option<std::path::PathBuf> {
-    let mut words: Vec<String> = entries.iter().map(|e| format!("{label} {}", text::date_time(e.summary.taken_at))).collect();
+    let mut words: Vec<String> = entries.iter().map(|e| text::date_time(e.summary.taken_at)).collect();
     let mut paths: Vec<&std::path::Path> = entries.iter().map(|e| e.path.as_path()).collect();
     // An audit opened by file is not among the store's own.
     if !paths.contains(&chosen) {
-        words.push(format!("{label} {}", chosen.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())));
+        words.push(chosen.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()));
         paths.push(chosen);
     }
-    let mut index = paths.iter().position(|p| *p == chosen).unwrap_or(0);
-    let options: Vec<&str> = words.iter().map(String::as_str).collect();
-    dropdown(ui, "", &options, &mut index, width).then(|| paths[index].to_path_buf())
+    let index = paths.iter().position(|p| *p == chosen).unwrap_or(0);
+    let response = picker_box(ui, label, &words[index], width);
+    let mut picked = None;
+    menu(&response, |ui| {
+        for (i, words) in words.iter().enumerate() {
+            let icon = if i == index { icons::CHECK } else { icons::CLOCK };
+            if menu_item(ui, icon, words, "").clicked() && i != index {
+                picked = Some(paths[i].to_path_buf());
+            }
+        }
+    });
+    picked
+}
+
+/// A box of 32 with a clock, its role in weak text and the chosen date.
+fn picker_box(ui: &mut Ui, label: &str, words: &str, width: f32) -> egui::Response {
+    let theme = Theme::get(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height::BUTTON), Sense::click());
+    response.widget_info(|| {
+        let mut info = WidgetInfo::labeled(Role::ComboBox, true, label);
+        info.current_text_value = Some(words.to_owned());
+        info
+    });
+    let edge = if response.hovered() { theme.line_strong } else { theme.line };
+    paint::boxed(ui.painter(), rect, radius::CONTROL, theme.bg_field, edge);
+    paint::focus_ring(ui, &response, rect, radius::CONTROL);
+    let y = rect.center().y;
+    paint::icon(ui.painter(), pos2(rect.left() + 19.0, y), icons::CLOCK, Face::Regular, 16.0, theme.text_muted);
+    let x = paint::text_left(ui.painter(), pos2(rect.left() + 35.0, y), label, Type::BODY, theme.text_weak, 60.0) + space::S;
+    paint::text_left(ui.painter(), pos2(x, y), words, Type::BODY, theme.text, rect.right() - 36.0 - x);
+    paint::icon(ui.painter(), pos2(rect.right() - 18.0, y), icons::CARET_DOWN, Face::Regular, 14.0, theme.text_muted);
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
 fn verdict(ui: &mut Ui, room: Rect, c: &Comparison) {
@@ -156,7 +185,9 @@ fn score_pair(ui: &Ui, rect: Rect, layer: LayerHue, before: Option<u32>, after: 
     let painter = ui.painter();
     let words = |s: Option<u32>| s.map_or_else(|| "not read".to_owned(), |s| s.to_string());
     let response = ui.interact(rect, ui.scope_id().with(("score", layer.word())), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{} score {} before, {} after, of 100", layer.word(), words(before), words(after))));
+    response.widget_info(|| {
+        WidgetInfo::labeled(Role::Label, true, format!("{} score {} before, {} after, of 100", layer.word(), words(before), words(after)))
+    });
     let left = rect.left() + 16.0;
     let above = rect.top() + 22.0;
     let below = rect.top() + 49.0;
@@ -184,7 +215,10 @@ enum Line<'a> {
 fn lines<'a>(theme: &Theme, c: &'a Comparison) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     let one = |r: &'a Ranked| (r, cost(r));
-    let two = |(b, a): &'a (Ranked, Ranked)| (a, format!("{} → {}", share(b), share(a)));
+    let two = |(b, a): &'a (Ranked, Ranked)| {
+        let (before, after) = (share(b), share(a));
+        (a, if before == after { format!("{after}, unchanged") } else { format!("{before} → {after}") })
+    };
     let still: Vec<_> = c.better.iter().chain(&c.still_open).map(two).collect();
     let better = c.better.len();
     let still_words = if better > 0 { format!("{}, of these {better} better", still.len()) } else { still.len().to_string() };
@@ -337,20 +371,26 @@ fn metrics(ui: &mut Ui, c: &Comparison, tall: f32) {
         let mut child = ui.new_child(UiBuilder::new().id_salt("metrics").max_rect(list).layout(Layout::top_down(Align::Min)));
         child.add_space(6.0);
         let shown = Table { id: "metric changes", columns: &columns, row_height: height::TABLE_ROW, rows: c.metrics.len(), sort: None };
-        table(&mut child, shown, &mut None, |row| metric_line(&c.metrics[row]).replace('\t', ", "), |ui, row, column| {
-            let m = &c.metrics[row];
-            match column {
-                0 => {
-                    let hue = look::hue(m.layer);
-                    ui.spacing_mut().item_spacing.x = space::S;
-                    ui.label(hue.icon().text(14.0, hue.color(theme)));
-                    cell_text(ui, metric_words(m.id).0, Type::BODY, theme.text);
+        table(
+            &mut child,
+            shown,
+            &mut None,
+            |row| metric_line(&c.metrics[row]).replace('\t', ", "),
+            |ui, row, column| {
+                let m = &c.metrics[row];
+                match column {
+                    0 => {
+                        let hue = look::hue(m.layer);
+                        ui.spacing_mut().item_spacing.x = space::S;
+                        ui.label(hue.icon().text(14.0, hue.color(theme)));
+                        cell_text(ui, metric_words(m.id).0, Type::BODY, theme.text);
+                    }
+                    1 => drop(cell_text(ui, &value(m, m.before), Type::BODY, theme.text_muted)),
+                    2 => drop(cell_text(ui, &value(m, m.after), Type::STRONG, theme.text)),
+                    _ => change_cell(ui, m),
                 }
-                1 => drop(cell_text(ui, &value(m, m.before), Type::BODY, theme.text_muted)),
-                2 => drop(cell_text(ui, &value(m, m.after), Type::STRONG, theme.text)),
-                _ => change_cell(ui, m),
-            }
-        });
+            },
+        );
         let words = if c.metrics.is_empty() { "No figure was measured in both audits." } else { NOTE };
         let at = pos2(room.left() + space::CARD_X, list.bottom() + 20.0);
         paint::text_left(ui.painter(), at, words, Type::LABEL, theme.text_weak, room.width() - 32.0);

@@ -94,24 +94,43 @@ pub fn treemap(ui: &mut Ui, tiles: &[Tile], height: f32) -> Response {
     response
 }
 
-/// Rectangles by area, cutting the longer side at half of what is left.
+/// Rectangles by area, as square as they can be: rows along the shorter side, each filled until one more tile would
+/// make its worst tile longer (Bruls, Huizing, van Wijk: Squarified treemaps).
 fn squarified(tiles: &[&Tile], rect: Rect) -> Vec<Rect> {
-    if tiles.len() <= 1 {
-        return tiles.iter().map(|_| rect).collect();
-    }
     let sum: f64 = tiles.iter().map(|tile| tile.value).sum();
-    let mut first = 0.0;
-    let mut cut = 0;
-    while cut < tiles.len() - 1 && (cut == 0 || first + tiles[cut].value / 2.0 < sum / 2.0) {
-        first += tiles[cut].value;
-        cut += 1;
+    let scale = f64::from(rect.area()) / sum.max(f64::MIN_POSITIVE);
+    let areas: Vec<f32> = tiles.iter().map(|tile| (tile.value * scale) as f32).collect();
+    let mut rects = Vec::with_capacity(tiles.len());
+    let (mut room, mut at) = (rect, 0);
+    while at < areas.len() {
+        let side = room.width().min(room.height());
+        let mut end = at + 1;
+        while end < areas.len() && worst(&areas[at..=end], side) <= worst(&areas[at..end], side) {
+            end += 1;
+        }
+        let row: f32 = areas[at..end].iter().sum();
+        let is_wide = room.width() >= room.height();
+        let depth = row / side.max(1.0);
+        let (taken, rest) = if is_wide { room.split_left_right_at_x(room.left() + depth) } else { room.split_top_bottom_at_y(room.top() + depth) };
+        let mut from = 0.0;
+        for area in &areas[at..end] {
+            let long = area / depth.max(f32::EPSILON);
+            rects.push(if is_wide {
+                Rect::from_min_size(taken.min + vec2(0.0, from), vec2(depth, long))
+            } else {
+                Rect::from_min_size(taken.min + vec2(from, 0.0), vec2(long, depth))
+            });
+            from += long;
+        }
+        (room, at) = (rest, end);
     }
-    let share = (first / sum) as f32;
-    let (one, other) =
-        if rect.width() >= rect.height() { rect.split_left_right_at_fraction(share) } else { rect.split_top_bottom_at_fraction(share) };
-    let mut rects = squarified(&tiles[..cut], one);
-    rects.extend(squarified(&tiles[cut..], other));
     rects
+}
+
+/// The longest of the tiles in a row of these areas along `side`, as length by width.
+fn worst(areas: &[f32], side: f32) -> f32 {
+    let depth = areas.iter().sum::<f32>() / side.max(1.0);
+    areas.iter().map(|area| (area / depth / depth).max(depth * depth / area)).fold(0.0, f32::max)
 }
 
 fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
@@ -122,7 +141,8 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
     paint::boxed(ui.painter(), at, 2, fill, edge);
     let painter = ui.painter().with_clip_rect(at.shrink(2.0));
     let left = at.left() + 8.0;
-    let mut room = at.width() - 16.0;
+    let room = at.width() - 16.0;
+    let mut first = room;
     if room < 48.0 || at.height() < 24.0 {
         return;
     }
@@ -132,7 +152,7 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
         let (icon, face) = level.icon();
         let color = level.colors(theme).fg;
         paint::icon(&painter, pos2(x - 12.0, right.y), icon, face, 14.0, color);
-        room -= 48.0;
+        first -= 48.0;
     }
     let lines = [
         (tile.name.as_str(), Type::Mono, theme.text),
@@ -142,6 +162,7 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
     for (index, (text, style, color)) in lines.into_iter().enumerate() {
         let y = at.top() + 14.0 + 16.0 * index as f32;
         if y + 8.0 <= at.bottom() {
+            let room = if index == 0 { first } else { room };
             paint::text_left(&painter, pos2(left, y), text, style, color, room);
         }
     }

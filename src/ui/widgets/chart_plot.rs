@@ -55,9 +55,7 @@ fn configured<'a>(ui: &Ui, data: &'a ChartData, y_ticks: &[f64], size: Vec2) -> 
         .iter()
         .map(|y| paint::line(ui.painter(), &(data.y_tick)(*y, top), Type::Axis, Color32::PLACEHOLDER, f32::INFINITY).size().x)
         .fold(0.0, f32::max);
-    let hints = |axis: AxisHints<'a>| {
-        axis.tick_label_font(Type::Axis.font()).tick_label_color(theme.text_weak).label_spacing(Rangef::new(0.0, 1.0))
-    };
+    let hints = |axis: AxisHints<'a>| axis.tick_label_font(Type::Axis.font()).tick_label_color(theme.text_weak).label_spacing(Rangef::new(0.0, 1.0));
     let y_axis = hints(AxisHints::new_y()).min_thickness((widest + 8.0).ceil()).formatter(move |mark, _| (data.y_tick)(mark.value, top));
     let gap = hints(AxisHints::new_x()).min_thickness(UNDER).formatter(|_, _| String::new());
     let x_axis = hints(AxisHints::new_x()).min_thickness(WORDS).formatter(|mark, _| words_at(data, mark.value));

@@ -30,7 +30,8 @@ pub fn show(ui: &mut Ui, ranked: &Ranked) {
             figures(ui, &rows);
             if let Some(pair) = pair {
                 ui.add_space(space::L);
-                chart(ui, ranked, pair);
+                let size = vec2(ui.available_width().min(320.0), 172.0);
+                ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::Min), |ui| chart(ui, ranked, pair));
             }
         }
     }
@@ -176,7 +177,9 @@ fn spans(ui: &Ui, columns: &[String], rows: &[Vec<Cell>], is_number: &dyn Fn(usi
     const GAP: f32 = 16.0;
     let wide = |words: &str| paint::line(ui.painter(), words, Type::Label(Weight::Medium), egui::Color32::PLACEHOLDER, 480.0).size().x.ceil();
     let mut widths: Vec<f32> = (0..columns.len())
-        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|cell| wide(&text::one_line(&text::cut(cell.shown(), 200)))).fold(wide(&columns[c]), f32::max))
+        .map(|c| {
+            rows.iter().filter_map(|r| r.get(c)).map(|cell| wide(&text::one_line(&text::cut(cell.shown(), 200)))).fold(wide(&columns[c]), f32::max)
+        })
         .collect();
     let spare = ui.available_width() - widths.iter().sum::<f32>() - GAP * columns.len().saturating_sub(1) as f32;
     let texts: Vec<usize> = (0..columns.len()).filter(|c| !is_number(*c)).collect();

@@ -1,8 +1,6 @@
 //! The list: search, filters, group and sort, and rows that hang symptoms under their causes.
 
-use eframe::egui::{
-    self, Align, CursorIcon, EventFilter, Layout, Rect, Response, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use eframe::egui::{self, Align, CursorIcon, EventFilter, Layout, Rect, Response, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::rows::{self, Row, Rows};
 use crate::app::{Action, GroupBy, Model, SortBy};
@@ -41,11 +39,9 @@ fn controls(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let theme = Theme::get(ui);
     ui.add_space(space::M);
     let inner = ui.available_width() - space::M * 2.0;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 0.0;
-        ui.add_space(space::M);
-        search(ui, model, inner, actions);
-    });
+    let (_, at) = ui.allocate_space(vec2(ui.available_width(), height::BUTTON));
+    let mut field = ui.new_child(UiBuilder::new().id_salt("search").max_rect(at.shrink2(vec2(space::M, 0.0))));
+    search(&mut field, model, inner, actions);
     ui.add_space(space::S);
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), height::BUTTON_SMALL));
     let inside = rect.shrink2(vec2(space::M, 0.0));

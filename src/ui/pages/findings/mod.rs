@@ -30,7 +30,8 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         return;
     };
     let plan = &audit.plan;
-    let caption = format!("{} in {}, {} not checked", plan.findings.len(), text::plural(plan.checks_total() as u64, "check", "checks"), plan.unknown.len());
+    let caption =
+        format!("{} in {}, {} not checked", plan.findings.len(), text::plural(plan.checks_total() as u64, "check", "checks"), plan.unknown.len());
     top_bar(ui, "Findings", &caption, |ui| tabs(ui, model, audit, actions));
     let page = ui.available_rect_before_wrap();
     let is_healthy = model.findings.tab == FindingsTab::Open && plan.findings.is_empty();
@@ -108,7 +109,8 @@ fn nothing(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         if model.audit.is_pending() {
             let since = ui.input(|input| input.time);
             loading_card(ui, "Findings", since);
-        } else if page_state(ui, Condition::Empty, "No audit yet", "What an audit finds is listed here, ranked by what it costs.", Some("All stores")) {
+        } else if page_state(ui, Condition::Empty, "No audit yet", "What an audit finds is listed here, ranked by what it costs.", Some("All stores"))
+        {
             actions.push(Action::Go(crate::app::Page::Stores));
         }
     });

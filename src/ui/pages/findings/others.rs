@@ -151,7 +151,8 @@ pub fn passed_detail(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Ve
     let lines = passed_lines(&audit.plan);
     let Some(key) = first_key(&lines, model.findings.selected.as_deref()) else { return };
     let passed = audit.plan.passed.iter().find(|c| c.id == key).map(|c| (*c, Outcome::Passed, c.passed.to_owned()));
-    let other = || audit.plan.not_applicable.iter().find(|(c, _)| c.id == key).map(|(c, r)| (*c, Outcome::DoesNotApply, format!("Does not apply: {r}.")));
+    let other =
+        || audit.plan.not_applicable.iter().find(|(c, _)| c.id == key).map(|(c, r)| (*c, Outcome::DoesNotApply, format!("Does not apply: {r}.")));
     let Some((check, outcome, sentence)) = passed.or_else(other) else { return };
     ScrollArea::vertical().id_salt(("passed", key)).auto_shrink(false).show(ui, |ui| {
         page(ui, |ui| {
@@ -194,7 +195,8 @@ pub fn gap_detail(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<A
     let Some((gap, checks)) = causes.iter().enumerate().find_map(|(i, cause)| (gap_key(i) == key).then_some(cause)) else { return };
     ScrollArea::vertical().id_salt(("gap", key)).auto_shrink(false).show(ui, |ui| {
         page(ui, |ui| {
-            let consequence = format!("Without it {} of {} are not run.", checks.len(), text::plural(audit.plan.checks_total() as u64, "check", "checks"));
+            let consequence =
+                format!("Without it {} of {} are not run.", checks.len(), text::plural(audit.plan.checks_total() as u64, "check", "checks"));
             let card = GapCard {
                 title: &gap.detail,
                 consequence: &consequence,
@@ -247,7 +249,9 @@ fn what_would_help(gap: &Gap) -> String {
             format!("The counters have run for {}; {} are needed.", text::seconds(*have_s), text::seconds(*need_s))
         }
         Cause::TooFew { have, need, what } => format!("{} {what} were seen, {} are needed.", text::count(*have), text::count(*need)),
-        Cause::TimedOut { limit_ms } => format!("It took longer than {}. A higher limit in the store's settings allows it.", text::millis(f64::from(*limit_ms))),
+        Cause::TimedOut { limit_ms } => {
+            format!("It took longer than {}. A higher limit in the store's settings allows it.", text::millis(f64::from(*limit_ms)))
+        }
         Cause::Unreadable => "The answer was not understood. The other checks are not touched.".into(),
         Cause::CheckPanicked => "This is a defect of Medusa Advisor. The other checks are not touched.".into(),
     }
@@ -273,7 +277,14 @@ pub fn healthy(ui: &mut Ui, audit: &Audit, actions: &mut Vec<Action>) {
             response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Passed, {}", check.passed)));
             let y = rect.center().y;
             paint::icon(ui.painter(), pos2(rect.left() + 23.0, y), icons::CHECK_CIRCLE, Face::Fill, 16.0, theme.good.fg);
-            paint::icon(ui.painter(), pos2(rect.left() + 47.0, y), look::hue(check.layer).icon(), Face::Regular, 14.0, look::hue(check.layer).color(theme));
+            paint::icon(
+                ui.painter(),
+                pos2(rect.left() + 47.0, y),
+                look::hue(check.layer).icon(),
+                Face::Regular,
+                14.0,
+                look::hue(check.layer).color(theme),
+            );
             paint::text_left(ui.painter(), pos2(rect.left() + 64.0, y), check.passed, Type::BODY, theme.text, rect.width() - 80.0);
             paint::rule(ui.painter(), rect.x_range(), rect.bottom() - 1.0, theme.line_subtle);
         }

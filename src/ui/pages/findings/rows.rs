@@ -12,10 +12,16 @@ const LISTED_MAX: usize = 20;
 
 /// One row of the list.
 pub enum Row<'a> {
-    Head { title: String, count: usize },
+    Head {
+        title: String,
+        count: usize,
+    },
     Finding(&'a Ranked),
     /// More findings of one check: its id and how many.
-    More { check: &'static str, count: usize },
+    More {
+        check: &'static str,
+        count: usize,
+    },
 }
 
 /// The list as it is drawn, top to bottom.

@@ -41,16 +41,22 @@ fn api(audit: &Audit) -> Result<&[Target], Gap> {
 fn figures(audit: &Audit) -> [Figure; 5] {
     [
         Figure::of("Slowest endpoint, P95", slowest(audit)),
-        Figure::of("Its median", measures::api_p95(&audit.snapshot).map(|l| {
-            let (figure, unit) = split_unit(&text::millis(l.p50_ms));
-            Figure::new("Its median", figure, unit, format!("{}, {}", l.endpoint, text::plural(l.samples, "probe", "probes")))
-        })),
+        Figure::of(
+            "Its median",
+            measures::api_p95(&audit.snapshot).map(|l| {
+                let (figure, unit) = split_unit(&text::millis(l.p50_ms));
+                Figure::new("Its median", figure, unit, format!("{}, {}", l.endpoint, text::plural(l.samples, "probe", "probes")))
+            }),
+        ),
         Figure::of("Over the target", over_target(audit)),
         Figure::of("Failed answers", api(audit).map(failures)),
-        Figure::of("Medusa", audit.snapshot.medusa().map(|m| {
-            let present = m.modules.iter().filter(|m| m.is_present).count();
-            Figure::new("Medusa", m.version.clone(), "", format!("{present} modules, {} tables", m.tables))
-        })),
+        Figure::of(
+            "Medusa",
+            audit.snapshot.medusa().map(|m| {
+                let present = m.modules.iter().filter(|m| m.is_present).count();
+                Figure::new("Medusa", m.version.clone(), "", format!("{present} modules, {} tables", m.tables))
+            }),
+        ),
     ]
 }
 
@@ -70,7 +76,8 @@ fn over_target(audit: &Audit) -> Result<Figure, Gap> {
     }
     let over = rows.iter().filter(|r| r.p95_ms > target).count();
     let context = format!("P95 above {}", text::millis(target));
-    Ok(Figure::new("Over the target", over.to_string(), format!("of {}", text::plural(rows.len() as u64, "endpoint", "endpoints")), context).off_target(over > 0))
+    Ok(Figure::new("Over the target", over.to_string(), format!("of {}", text::plural(rows.len() as u64, "endpoint", "endpoints")), context)
+        .off_target(over > 0))
 }
 
 fn failures(targets: &[Target]) -> Figure {
@@ -101,9 +108,9 @@ fn endpoints(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
         caption: &format!("timed by the audit, target {}", text::millis(target_ms)),
         columns: vec![
             Column::left("Endpoint", Width::Share(1.0)).sortable(),
-            Column::right("P95", Width::Points(76.0)).sortable(),
-            Column::right("Median", Width::Points(76.0)).sortable(),
-            Column::right("First byte", Width::Points(76.0)).sortable(),
+            Column::right("P95", Width::Points(88.0)).sortable(),
+            Column::right("Median", Width::Points(88.0)).sortable(),
+            Column::right("First byte", Width::Points(88.0)).sortable(),
             Column::right("Probes", Width::Points(64.0)).sortable(),
             Column::right("Status", Width::Points(56.0)).sortable(),
             Column::right("Bytes", Width::Points(76.0)).sortable(),
@@ -144,7 +151,7 @@ fn endpoint_row(audit: &Audit, t: &Target, target_ms: f64) -> (f64, Row) {
     ];
     let endpoint = format!("GET {path}");
     let own = mark(audit, |r| r.check.layer == Layer::App && r.finding.subject.name == endpoint);
-    (p95.unwrap_or(-1.0), Row::new(cells, own.or_else(|| path_mark(audit, path))))
+    (p95.unwrap_or(-1.0), Row::new(cells, own.or_else(|| path_mark(audit, path, Layer::App))))
 }
 
 /// Modules of the installation beside the sizes that decide what is worth doing.
@@ -190,7 +197,12 @@ fn row_counts(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &mu
     };
     let row = |c: &crate::evidence::medusa::RowCount| {
         let basis = if c.is_estimate { "estimated by the planner" } else { "counted" };
-        let cells = vec![Cell::Mono(c.table.clone()), Cell::Weak(c.what.replace('_', " ")), Cell::Strong { value: c.rows as f64, shown: text::count(c.rows) }, Cell::Weak(basis.into())];
+        let cells = vec![
+            Cell::Mono(c.table.clone()),
+            Cell::Weak(c.what.replace('_', " ")),
+            Cell::Strong { value: c.rows as f64, shown: text::count(c.rows) },
+            Cell::Weak(basis.into()),
+        ];
         Row::new(cells, super::sheet::touching(audit, &format!("table:{}", c.table)))
     };
     let sheet = Sheet {

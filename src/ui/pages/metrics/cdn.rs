@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use eframe::egui::Ui;
 
 use super::cdn_tables::{headers, media, rules};
-use super::sheet::{Cell, Row, Sheet, show, touching};
+use super::sheet::{Cell, Mark, Row, Sheet, mark, show};
 use super::{Figure, GAP, chart_height, gap_state, stats};
 use crate::app::{Action, Audit, Model};
 use crate::charts;
@@ -78,7 +78,7 @@ fn bytes_ratio(a: &Analytics) -> Figure {
 fn cacheable(a: &Analytics) -> Figure {
     let of = sum(a, |s| s.requests, measures::is_cacheable_status);
     let all = sum(a, |s| s.requests, |_| true);
-    let left_out = format!("{} personal or dynamic, left out", text::count_short(all.saturating_sub(of)));
+    let left_out = format!("{} dynamic, left out", text::count_short(all.saturating_sub(of)));
     Figure::new("Cacheable requests", text::count_short(of), format!("of {}", text::count_short(all)), left_out)
 }
 
@@ -148,7 +148,7 @@ fn paths(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, tall: f32, ac
             Cell::number(p.bytes as f64, text::bytes_disk(p.bytes)),
             Cell::Weak(cause(status)),
         ];
-        Row::new(cells, path_mark(audit, p.path))
+        Row::new(cells, path_mark(audit, p.path, Layer::Cdn))
     };
     let more = match a.by_path.cut {
         Some(0) => String::new(),
@@ -176,12 +176,15 @@ fn paths(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, tall: f32, ac
     show(ui, sheet, model, tall, actions);
 }
 
-/// The finding on this path; patterns such as `/products/*` cover what begins like them.
-pub fn path_mark(audit: &Audit, path: &str) -> Option<super::sheet::Mark> {
+/// The finding on this path, of `layer` first; patterns such as `/products/*` cover what begins like them.
+pub fn path_mark(audit: &Audit, path: &str, layer: Layer) -> Option<Mark> {
     let covers = |touch: &str| {
-        touch.strip_prefix("path:").is_some_and(|p| p == path || p.strip_suffix('*').is_some_and(|prefix| prefix.len() > 1 && path.starts_with(prefix)))
+        touch
+            .strip_prefix("path:")
+            .is_some_and(|p| p == path || p.strip_suffix('*').is_some_and(|prefix| prefix.len() > 1 && path.starts_with(prefix)))
     };
-    touching(audit, &format!("path:{path}")).or_else(|| super::sheet::mark(audit, |r| r.finding.touches.iter().any(|t| covers(t))))
+    let on_path = |r: &crate::plan::Ranked| r.finding.touches.iter().any(|t| covers(t));
+    mark(audit, |r| r.check.layer == layer && on_path(r)).or_else(|| mark(audit, on_path))
 }
 
 /// What a cache status says of the reason.

@@ -133,7 +133,8 @@ fn page_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall:
         Err(gap) => return gap_state(ui, audit, &gap, actions),
     };
     let row = |r: &crate::evidence::cdn::PageRule| {
-        let does: Vec<String> = r.actions.iter().map(|(id, v)| if v.is_empty() { id.clone() } else { format!("{id} {}", v.trim_matches('"')) }).collect();
+        let does: Vec<String> =
+            r.actions.iter().map(|(id, v)| if v.is_empty() { id.clone() } else { format!("{id} {}", v.trim_matches('"')) }).collect();
         let cells = vec![Cell::Mono(r.target.clone()), Cell::Weak(if r.is_active { "on".into() } else { "off".into() }), Cell::Text(does.join(", "))];
         Row::new(cells, mark(audit, |f| f.finding.subject.kind == "rule" && f.finding.subject.name == r.target))
     };
@@ -202,7 +203,7 @@ fn target_row(audit: &Audit, t: &Target) -> Row {
         if cookies.is_empty() { Cell::None("–") } else { Cell::Weak(cookies.join(", ")) },
         first.map_or(Cell::None("–"), |a| Cell::number(a.first_byte_ms, text::millis(a.first_byte_ms))),
     ];
-    Row::new(cells, path_mark(audit, path))
+    Row::new(cells, path_mark(audit, path, Layer::Cdn))
 }
 
 fn target_columns() -> Vec<Column<'static>> {

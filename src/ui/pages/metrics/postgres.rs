@@ -79,7 +79,11 @@ fn figures(audit: &Audit, pg: &Postgres) -> [Figure; 5] {
 
 fn no_window(s: &Statements) -> Gap {
     let detail = "There is no second sample, so nothing is known of the window.";
-    Gap::new(crate::evidence::Section::PgStatements, crate::evidence::Cause::Unreadable, if s.rows.rows.is_empty() { "No statement was seen." } else { detail })
+    Gap::new(
+        crate::evidence::Section::PgStatements,
+        crate::evidence::Cause::Unreadable,
+        if s.rows.rows.is_empty() { "No statement was seen." } else { detail },
+    )
 }
 
 fn database_time(s: &Statements, window_s: f64) -> Result<Figure, Gap> {
@@ -103,12 +107,12 @@ fn connections(a: &Activity) -> Figure {
 fn cache_hit(window: Option<crate::evidence::postgres::DatabaseCounters>, total: crate::evidence::postgres::DatabaseCounters) -> Figure {
     let reads = |c: &crate::evidence::postgres::DatabaseCounters| c.blocks_hit + c.blocks_read;
     // A window without reads says nothing; the time since the reset does.
-    let (c, period) = window.filter(|c| reads(c) > 0).map_or((total, "since the reset"), |c| (c, "in the window"));
+    let (c, period) = window.filter(|c| reads(c) > 0).map_or((total, " since the reset"), |c| (c, ""));
     if reads(&c) == 0 {
         return Figure::missing("Cache hit", "no block was read");
     }
     let (figure, unit) = split_unit(&text::percent(c.blocks_hit as f64 / reads(&c) as f64));
-    Figure::new("Cache hit", format!("{figure}\u{a0}{unit}"), "", format!("of {} block reads {period}", text::count_short(reads(&c))))
+    Figure::new("Cache hit", format!("{figure}\u{a0}{unit}"), "", format!("of {} block reads{period}", text::count_short(reads(&c))))
 }
 
 fn temp(c: Sampled<crate::evidence::postgres::DatabaseCounters>) -> Figure {
@@ -221,7 +225,15 @@ fn indexes(ui: &mut Ui, model: &Model, audit: &Audit, rows: &[Index], actions: &
     let since = model.metrics.since_reset || !has_window;
     let row = |i: &&Index| {
         let scans = if since { Some(i.scans.total) } else { i.scans.window };
-        let state = if !i.is_valid { "invalid" } else if i.is_primary { "primary key" } else if i.is_unique { "unique" } else { "–" };
+        let state = if !i.is_valid {
+            "invalid"
+        } else if i.is_primary {
+            "primary key"
+        } else if i.is_unique {
+            "unique"
+        } else {
+            "–"
+        };
         let cells = vec![
             Cell::Mono(i.name.clone()),
             Cell::Weak(format!("{}.{}", i.schema, i.table)),

@@ -94,8 +94,9 @@ fn figures(audit: &Audit, instances: &[Instance]) -> [Figure; 5] {
 fn product_rate(audit: &Audit) -> Result<Figure, Gap> {
     let target = audit.snapshot.meta.targets.redis_hit_rate_min;
     let rate = measures::redis_hit_rate(&audit.snapshot)?;
-    let context = format!("target {}, {}, {}", text::percent(target), text::plural(rate.of, "lookup", "lookups"), rate.period);
-    Ok(Figure::new("Hit rate, product data", text::percent(rate.rate()), "", context).off_target(rate.rate() < target))
+    let unit = format!("of {}", text::plural(rate.of, "lookup", "lookups"));
+    let context = format!("target {}, {}", text::percent(target), rate.period);
+    Ok(Figure::new("Hit rate, product data", text::percent(rate.rate()), unit, context).off_target(rate.rate() < target))
 }
 
 fn used_memory(servers: &[&Server]) -> Figure {
@@ -181,24 +182,31 @@ fn time_to_live(ui: &mut Ui, audit: &Audit, tall: f32) {
     let instances = audit.snapshot.redis().map_or(&[][..], |r| &r.instances);
     let patterns: Vec<&Pattern> = instances.iter().filter_map(|i| i.keys().ok()).flat_map(|k| &k.patterns).collect();
     let total: u64 = patterns.iter().map(|p| p.keys_estimate).sum();
-    titled_card(ui, "Time to live", "% of keys, by the median of their pattern", Some(tall), |_| {}, |ui| {
-        if total == 0 {
-            let gap = instances.iter().find_map(|i| i.keys().err());
-            let color = crate::ui::theme::Theme::get(ui).text_weak;
-            ui.label(crate::ui::fonts::label(gap.map_or_else(|| "Not measured: no keys were seen.".into(), |g| g.detail)).color(color));
-            return;
-        }
-        let shares = shares(&patterns, total as f64);
-        let rows = ttl_rows(&shares);
-        let height = ((ui.available_height() - 28.0) / rows.len() as f32).clamp(18.0, 34.0);
-        horizontal_bars(ui, &rows, 76.0, height);
-        ui.add_space(4.0);
-        ui.horizontal(|ui| {
-            let theme = crate::ui::theme::Theme::get(ui);
-            swatch(ui, theme.medium.fg, &format!("cache keys without TTL, {}", text::percent(shares.cache_none)));
-            swatch(ui, theme.series_rest, "queues and locks, by design");
-        });
-    });
+    titled_card(
+        ui,
+        "Time to live",
+        "% of keys, by the median of their pattern",
+        Some(tall),
+        |_| {},
+        |ui| {
+            if total == 0 {
+                let gap = instances.iter().find_map(|i| i.keys().err());
+                let color = crate::ui::theme::Theme::get(ui).text_weak;
+                ui.label(crate::ui::fonts::label(gap.map_or_else(|| "Not measured: no keys were seen.".into(), |g| g.detail)).color(color));
+                return;
+            }
+            let shares = shares(&patterns, total as f64);
+            let rows = ttl_rows(&shares);
+            let height = ((ui.available_height() - 28.0) / rows.len() as f32).clamp(18.0, 34.0);
+            horizontal_bars(ui, &rows, 76.0, height);
+            ui.add_space(4.0);
+            ui.horizontal(|ui| {
+                let theme = crate::ui::theme::Theme::get(ui);
+                swatch(ui, theme.medium.fg, &format!("cache keys without TTL, {}", text::percent(shares.cache_none)));
+                swatch(ui, theme.series_rest, "queues and locks, by design");
+            });
+        },
+    );
 }
 
 struct Shares {

@@ -258,7 +258,8 @@ fn configuration(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: 
         c.values.iter().map(|(name, value)| {
             let found = mark(audit, |r| {
                 let f = &r.finding;
-                f.subject.name == *name || f.subject.kind == "instance" && f.subject.name == i.name && r.check.id.contains(name.trim_end_matches("-policy"))
+                f.subject.name == *name
+                    || f.subject.kind == "instance" && f.subject.name == i.name && r.check.id.contains(name.trim_end_matches("-policy"))
             });
             let value = if value.is_empty() { Cell::None("empty") } else { Cell::Text(value.clone()) };
             Row::new(vec![Cell::Mono(name.clone()), value, Cell::Weak(short_name(&i.name).to_owned())], found)

@@ -10,9 +10,7 @@ use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
 use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
-use crate::ui::widgets::{
-    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, table, title_row,
-};
+use crate::ui::widgets::{Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, table, title_row};
 
 /// One cell: what it shows and what it sorts by.
 #[derive(Clone)]
@@ -21,11 +19,22 @@ pub enum Cell {
     Weak(String),
     Mono(String),
     /// A figure; `is_off` when it misses its target.
-    Number { value: f64, shown: String, is_off: bool },
+    Number {
+        value: f64,
+        shown: String,
+        is_off: bool,
+    },
     /// The figure that the table is about.
-    Strong { value: f64, shown: String },
+    Strong {
+        value: f64,
+        shown: String,
+    },
     /// A bar of 0…1 with its words and a tick at the target.
-    Share { share: f64, shown: String, target: Option<f64> },
+    Share {
+        share: f64,
+        shown: String,
+        target: Option<f64>,
+    },
     /// Not measured, or none.
     None(&'static str),
 }
@@ -175,7 +184,10 @@ fn heading(ui: &mut Ui, sheet: &Sheet<'_>, columns: &[Column<'_>], order: &[usiz
 fn filter(ui: &mut Ui, hint: &str, model: &Model, actions: &mut Vec<Action>) {
     let mut words = model.metrics.filter.clone();
     let width = if ui.available_width() > 420.0 { 184.0 } else { 136.0 };
-    let response = Field::new(hint, &mut words).hide_label().hint(hint).leading(icons::MAGNIFYING_GLASS).small().width(width).show(ui).response;
+    let (at, _) = ui.allocate_exact_size(vec2(width, 28.0), Sense::hover());
+    let mut inside = ui.new_child(UiBuilder::new().id_salt("filter").max_rect(at).layout(Layout::top_down(Align::Min)));
+    let field = Field::new(hint, &mut words).hide_label().hint(hint).leading(icons::MAGNIFYING_GLASS).small().width(width);
+    let response = field.show(&mut inside).response;
     if response.changed() {
         actions.push(Action::FilterMetrics(words));
     }
