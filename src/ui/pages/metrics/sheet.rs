@@ -248,12 +248,12 @@ fn copy_row(ui: &Ui, row: &Row, actions: &mut Vec<Action>) {
 fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue) {
     let theme = Theme::get(ui);
     match cell {
-        Cell::Text(s) => cell_text(ui, s, Type::BODY, theme.text),
-        Cell::Weak(s) => cell_text(ui, s, Type::BODY, theme.text_muted),
-        Cell::Mono(s) => cell_text(ui, s, Type::Mono, theme.text_muted),
-        Cell::Number { shown, is_off, .. } => cell_text(ui, shown, Type::BODY, if *is_off { theme.high.fg } else { theme.text }),
-        Cell::Strong { shown, .. } => cell_text(ui, shown, Type::STRONG, theme.text),
-        Cell::None(s) => cell_text(ui, s, Type::BODY, theme.text_weak),
+        Cell::Text(s) => drop(cell_text(ui, s, Type::BODY, theme.text)),
+        Cell::Weak(s) => drop(cell_text(ui, s, Type::BODY, theme.text_muted)),
+        Cell::Mono(s) => drop(cell_text(ui, s, Type::Mono, theme.text_muted)),
+        Cell::Number { shown, is_off, .. } => drop(cell_text(ui, shown, Type::BODY, if *is_off { theme.high.fg } else { theme.text })),
+        Cell::Strong { shown, .. } => drop(cell_text(ui, shown, Type::STRONG, theme.text)),
+        Cell::None(s) => drop(cell_text(ui, s, Type::BODY, theme.text_weak)),
         Cell::Share { share, shown, target } => {
             let left = ui.max_rect().left();
             let y = ui.max_rect().center().y;
@@ -262,9 +262,8 @@ fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue) {
                 let x = left + 80.0 * *target as f32;
                 ui.painter().rect_filled(Rect::from_min_max(pos2(x, y - 6.0), pos2(x + 1.0, y + 6.0)), 0.0, theme.text);
             }
-            return;
         }
-    };
+    }
 }
 
 /// The finding's shape and rank, which open it.
