@@ -27,13 +27,19 @@ enum Line<'a> {
 
 /// Passed checks by layer, then those that do not apply.
 fn passed_lines(plan: &Plan) -> Vec<Line<'_>> {
+    // A check is named by what it fails on; beside a tick that name would say the opposite, so the passed sentence leads.
     let mut lines = Vec::new();
     for layer in Layer::ALL {
         let checks: Vec<&'static Check> = plan.passed.iter().copied().filter(|c| c.layer == layer).collect();
         if !checks.is_empty() {
             lines.push(Line::Head(layer.name(), checks.len()));
         }
-        let item = |c: &'static Check| Line::Item { key: c.id.into(), outcome: Outcome::Passed, title: c.title, sentence: c.passed.to_owned() };
+        let item = |c: &'static Check| Line::Item {
+            key: c.id.into(),
+            outcome: Outcome::Passed,
+            title: c.passed,
+            sentence: format!("Looked for: {}", c.title),
+        };
         lines.extend(checks.into_iter().map(item));
     }
     if !plan.not_applicable.is_empty() {
@@ -163,9 +169,9 @@ pub fn passed_detail(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Ve
                 ui.label(fonts::mono(check.id).color(theme.text_weak));
             });
             ui.add_space(space::S);
-            ui.label(fonts::title(check.title).color(theme.text));
+            ui.label(fonts::title(sentence).color(theme.text));
             ui.add_space(space::S);
-            ui.label(fonts::lead(sentence).color(theme.text));
+            ui.label(fonts::lead(format!("Looked for: {}", check.title)).color(theme.text_muted));
             ui.add_space(space::L);
             definition(ui, "Why", check.why, false);
             definition(ui, "Method", check.method, false);

@@ -129,7 +129,7 @@ pub fn slow_log(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &
             Column::left("Command", Width::Share(1.0)).sortable(),
             Column::left("Instance", Width::Share(0.6)).sortable(),
             Column::right("Took", Width::Points(64.0)).sortable(),
-            Column::right("At", Width::Points(140.0)).sortable(),
+            Column::right("At", Width::Points(156.0)).sortable(),
         ],
         rows: entries.iter().map(row).collect(),
         hue: look::hue(Layer::Redis),
