@@ -228,7 +228,7 @@ fn detail(ui: &mut Ui) {
         ),
         _ => {
             let hue = Hue::Layer(LayerHue::Postgres);
-            before_after(ui, (0.87, "0.87", "now"), (0.03, "0.03 modelled", "with the index"), hue, 160.0);
+            before_after(ui, (0.87, "0.87", "now"), (0.03, "0.03 modelled", "with the index"), hue, |y, _| format!("{y:.1}"), 160.0);
         }
     });
     code_block(ui, "Fix", SQL, Language::Sql);
@@ -322,6 +322,7 @@ fn chart_data() -> ChartData {
         target: Some((1.0, "target 1.0".to_owned())),
         x_ticks: (0..=6).map(|tick| (f64::from(tick * 5), format!("{}", tick * 5))).collect(),
         y_words: |y| format!("{y:.1}"),
+        y_tick: |y, _| format!("{y:.1}"),
         x_words: |x| format!("{x} s"),
     }
 }

@@ -1,5 +1,6 @@
 //! The window: draws the model, pushes actions. The only place that knows egui; this file the only one in it that knows the runtime.
 
+pub mod draw;
 pub mod fonts;
 pub mod icons;
 pub mod look;

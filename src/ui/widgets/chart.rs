@@ -1,14 +1,10 @@
-//! Charts from plain data: lines, stacks and bars over one axis.
-//!
-//! Painted directly: dashes, gaps, labels at the axis and the tooltip follow
-//! the design to the pixel, and nothing pans or zooms.
+//! Charts from plain data: lines, stacks and bars over one axis, drawn by
+//! `egui_plot` without its drag, zoom, scroll, background and legend.
 
-use egui::{Color32, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{Color32, Rect, Response, Role, Ui, WidgetInfo};
 
-use super::chart_hover;
 use super::marks::{LayerHue, Level, swatch};
-use super::paint;
-use crate::ui::fonts::Type;
+use super::{chart_hover, chart_plot, paint};
 use crate::ui::theme::Theme;
 
 /// What a series is coloured as.
@@ -74,8 +70,10 @@ pub struct ChartData {
     pub target: Option<(f64, String)>,
     /// Words under the x axis, at their x.
     pub x_ticks: Vec<(f64, String)>,
-    /// Words of a y value, with its unit in the tooltip's manner.
+    /// Words of a y value with its unit, for the tooltip.
     pub y_words: fn(f64) -> String,
+    /// Words of a tick at the y axis; the second number is the top tick, which may carry the unit.
+    pub y_tick: fn(f64, f64) -> String,
     /// Words of an x in the tooltip.
     pub x_words: fn(f64) -> String,
 }
@@ -108,23 +106,10 @@ impl Frame {
 
 /// Draws the chart `height` tall and as wide as there is room.
 pub fn chart(ui: &mut Ui, data: &ChartData, height: f32) -> ChartResponse {
-    let theme = Theme::get(ui);
-    let size = vec2(ui.available_width(), height);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let (response, frame) = chart_plot::show(ui, data, height);
     let name = format!("{}, {}. {}", data.title, data.caption, data.conclusion);
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &name));
-    if !ui.is_rect_visible(rect) {
-        return ChartResponse { response, clicked_x: None };
-    }
-    let frame = axes(ui, data, rect);
-    let painter = ui.painter().with_clip_rect(frame.plot.expand(2.0));
-    match data.kind {
-        ChartKind::Line => lines(&painter, theme, data, &frame),
-        ChartKind::Stacked => areas(&painter, theme, data, &frame),
-        ChartKind::Bars => bars(ui, data, &frame),
-    }
-    target(ui, data, &frame);
-    paint::focus_ring(ui, &response, rect.expand(2.0), 2);
+    paint::focus_ring(ui, &response, frame.plot.expand(2.0), 2);
     let hovered = chart_hover::show(ui, data, &frame, &response);
     let clicked_x = if response.clicked() { hovered } else { None };
     ChartResponse { response, clicked_x }
@@ -178,41 +163,17 @@ fn even_step(y_max: f64) -> Option<f64> {
     })
 }
 
-fn axes(ui: &Ui, data: &ChartData, rect: Rect) -> Frame {
-    let theme = Theme::get(ui);
-    let painter = ui.painter();
+/// The top of the axis and the ticks from 0 to it.
+pub(super) fn ticks(data: &ChartData) -> (f64, Vec<f64>) {
     let highest = data.y_max.unwrap_or_else(|| highest(data)).max(f64::MIN_POSITIVE);
     let step = data.y_max.and_then(even_step).unwrap_or_else(|| step(highest));
     let count = (highest / step - 1e-9).ceil().max(1.0) as usize;
     let y_max = data.y_max.unwrap_or(step * count as f64);
-    let ticks: Vec<f64> = (0..=count).map(|tick| tick as f64 * step).filter(|y| *y <= y_max * 1.001).collect();
-    let texts: Vec<_> = ticks
-        .iter()
-        .map(|y| {
-            let words = (data.y_words)(*y);
-            paint::line(painter, &words, Type::Axis, theme.text_weak, f32::INFINITY)
-        })
-        .collect();
-    let widest = texts.iter().map(|text| text.size().x).fold(0.0, f32::max);
-    let plot = Rect::from_min_max(pos2((rect.left() + widest + 8.0).round(), rect.top() + 7.0), pos2(rect.right() - 12.0, rect.bottom() - 20.0));
-    let frame = Frame { plot, x: x_range(data), y_max };
-    for (y, text) in ticks.iter().zip(texts) {
-        let at = frame.y_of(*y).round();
-        let color = if *y == 0.0 { theme.axis } else { theme.grid };
-        paint::rule(painter, plot.x_range(), at, color);
-        paint::right(painter, plot.left() - 8.0, at, text);
-    }
-    for (x, words) in &data.x_ticks {
-        let text = paint::line(painter, words, Type::Axis, theme.text_weak, f32::INFINITY);
-        let start = frame.x_of(*x) - text.size().x / 2.0;
-        let start = start.clamp(rect.left(), rect.right() - text.size().x);
-        paint::left(painter, start, plot.bottom() + 12.0, text);
-    }
-    frame
+    (y_max, (0..=count).map(|tick| tick as f64 * step).filter(|y| *y <= y_max * 1.001).collect())
 }
 
 /// The first and last x; bars have half a step of room at both ends.
-fn x_range(data: &ChartData) -> (f64, f64) {
+pub(super) fn x_range(data: &ChartData) -> (f64, f64) {
     let xs = || data.series.iter().flat_map(|series| series.points.iter().map(|point| point.0));
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
     if !low.is_finite() {
@@ -222,132 +183,15 @@ fn x_range(data: &ChartData) -> (f64, f64) {
         ChartKind::Bars => bar_step(data) / 2.0,
         _ => 0.0,
     };
+    let half = if high - low + half > 0.0 { half } else { 0.5 };
     (low - half, high + half)
 }
 
-fn bar_step(data: &ChartData) -> f64 {
+pub(super) fn bar_step(data: &ChartData) -> f64 {
     let first = data.series.first().map_or(&[][..], |series| series.points.as_slice());
     let steps = first.windows(2).map(|pair| pair[1].0 - pair[0].0);
     let smallest = steps.filter(|step| *step > 0.0).fold(f64::INFINITY, f64::min);
     if smallest.is_finite() { smallest } else { 1.0 }
-}
-
-fn lines(painter: &Painter, theme: &Theme, data: &ChartData, frame: &Frame) {
-    for series in &data.series {
-        let color = series.hue.color(theme);
-        let values = series.points.iter().map(|(x, y)| (*x, *y));
-        for run in runs(values, frame) {
-            if data.series.len() == 1 {
-                let floor: Vec<Pos2> = run.iter().map(|point| pos2(point.x, frame.plot.bottom())).collect();
-                band(painter, &run, &floor, color.gamma_multiply(0.14));
-            }
-            stroke(painter, run, color, series.modelled);
-        }
-    }
-}
-
-fn areas(painter: &Painter, theme: &Theme, data: &ChartData, frame: &Frame) {
-    let tops = stacked(data);
-    for (index, series) in data.series.iter().enumerate() {
-        let color = series.hue.color(theme);
-        let xs = series.points.iter().map(|point| point.0);
-        let values = xs.clone().zip(tops[index].iter().copied());
-        // Where the upper edge is present, the lower one is too.
-        let below: Vec<f64> = match index {
-            0 => vec![0.0; tops[0].len()],
-            _ => tops[index - 1].iter().map(|top| top.unwrap_or(0.0)).collect(),
-        };
-        let floors: Vec<Option<f64>> = tops[index].iter().zip(&below).map(|(top, below)| top.map(|_| *below)).collect();
-        let upper = runs(values, frame);
-        let lower = runs(xs.zip(floors), frame);
-        for (upper, lower) in upper.into_iter().zip(lower) {
-            band(painter, &upper, &lower, color.gamma_multiply(0.22));
-            stroke(painter, upper, color, series.modelled);
-        }
-    }
-}
-
-/// The stretches without a gap, on screen.
-fn runs(values: impl Iterator<Item = (f64, Option<f64>)>, frame: &Frame) -> Vec<Vec<Pos2>> {
-    let mut runs = vec![Vec::new()];
-    for (x, y) in values {
-        match y.filter(|y| y.is_finite()) {
-            Some(y) => {
-                let at = pos2(frame.x_of(x), frame.y_of(y));
-                if let Some(run) = runs.last_mut() {
-                    run.push(at);
-                }
-            }
-            None => runs.push(Vec::new()),
-        }
-    }
-    runs.retain(|run| !run.is_empty());
-    runs
-}
-
-fn stroke(painter: &Painter, run: Vec<Pos2>, color: Color32, modelled: bool) {
-    let stroke = Stroke::new(1.5, color);
-    match (run.as_slice(), modelled) {
-        // A sample between two gaps would be a line of no length.
-        ([alone], _) => {
-            painter.circle_filled(*alone, 2.0, color);
-        }
-        (_, true) => {
-            painter.extend(Shape::dashed_line(&run, stroke, paint::DASH.0, paint::DASH.1));
-        }
-        (_, false) => {
-            painter.line(run, stroke);
-        }
-    }
-}
-
-/// The area between two edges with the same number of points.
-fn band(painter: &Painter, upper: &[Pos2], lower: &[Pos2], color: Color32) {
-    let mut mesh = Mesh::default();
-    for (index, (above, below)) in upper.iter().zip(lower).enumerate() {
-        mesh.colored_vertex(*above, color);
-        mesh.colored_vertex(*below, color);
-        if index > 0 {
-            let last = 2 * index as u32;
-            mesh.add_triangle(last - 2, last - 1, last);
-            mesh.add_triangle(last - 1, last, last + 1);
-        }
-    }
-    painter.add(Shape::mesh(mesh));
-}
-
-fn bars(ui: &Ui, data: &ChartData, frame: &Frame) {
-    let theme = Theme::get(ui);
-    let tops = stacked(data);
-    let slot = frame.x_of(frame.x.0 + bar_step(data)) - frame.plot.left();
-    let width = (slot * 0.6).clamp(1.0, 56.0).max(slot.min(6.0) - 1.0);
-    for (index, series) in data.series.iter().enumerate() {
-        let color = series.hue.color(theme);
-        for (at, (x, value)) in series.points.iter().enumerate() {
-            let (Some(value), Some(top)) = (value, tops[index].get(at).copied().flatten()) else {
-                continue;
-            };
-            let center = frame.x_of(*x);
-            let x = (center - width / 2.0).round()..=(center + width / 2.0).round();
-            let bar = Rect::from_x_y_ranges(x, frame.y_of(top)..=frame.y_of(top - value));
-            if series.modelled {
-                paint::dashed_rect(ui.painter(), bar, color);
-            } else {
-                ui.painter().rect_filled(bar, 0.0, color);
-            }
-        }
-    }
-}
-
-/// A dashed line, labelled above its right end.
-fn target(ui: &Ui, data: &ChartData, frame: &Frame) {
-    let Some((value, label)) = &data.target else { return };
-    let theme = Theme::get(ui);
-    let y = frame.y_of(*value).round() + 0.5;
-    let (from, to) = (pos2(frame.plot.left(), y), pos2(frame.plot.right(), y));
-    paint::dashed_line(ui.painter(), from, to, theme.text_muted);
-    let at = pos2(to.x - 2.0, y - 9.0);
-    paint::text_right(ui.painter(), at, label, Type::Axis, theme.text_muted);
 }
 
 #[cfg(test)]

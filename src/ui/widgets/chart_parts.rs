@@ -3,7 +3,8 @@
 
 use egui::{Color32, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use super::chart::Hue;
+use super::chart::{self, ChartData, ChartKind, Hue, Series};
+use super::chart_plot;
 use super::marks::{LayerHue, Level};
 use super::paint;
 use crate::ui::fonts::{Type, Weight};
@@ -23,9 +24,14 @@ pub struct BarRow {
 
 /// Bars in one scale, `row_height` apart (26 or 34); `label_width` in points.
 pub fn horizontal_bars(ui: &mut Ui, rows: &[BarRow], label_width: f32, row_height: f32) {
+    horizontal_bars_to(ui, rows, None, label_width, row_height);
+}
+
+/// The same with a dashed line at `target`, which is in the scale too.
+pub fn horizontal_bars_to(ui: &mut Ui, rows: &[BarRow], target: Option<f64>, label_width: f32, row_height: f32) {
     let theme = Theme::get(ui);
     let total = |row: &BarRow| row.parts.iter().map(|part| part.0).sum::<f64>();
-    let longest = rows.iter().map(total).fold(f64::MIN_POSITIVE, f64::max);
+    let longest = rows.iter().map(total).fold(target.unwrap_or(0.0).max(f64::MIN_POSITIVE), f64::max);
     let bar_height = if row_height > 28.0 { 14.0 } else { 10.0 };
     for row in rows {
         let size = vec2(ui.available_width(), row_height);
@@ -46,6 +52,10 @@ pub fn horizontal_bars(ui: &mut Ui, rows: &[BarRow], label_width: f32, row_heigh
             let bar = Rect::from_min_size(pos2(x, y - bar_height / 2.0), vec2(width, bar_height));
             ui.painter().rect_filled(bar, 0.0, hue.color(theme));
             x += width;
+        }
+        if let Some(target) = target {
+            let x = rect.left() + label_width + room * (target / longest) as f32;
+            paint::dashed_line(ui.painter(), pos2(x, rect.top()), pos2(x, rect.bottom()), theme.text_muted);
         }
     }
 }
@@ -84,24 +94,43 @@ pub fn treemap(ui: &mut Ui, tiles: &[Tile], height: f32) -> Response {
     response
 }
 
-/// Rectangles by area, cutting the longer side at half of what is left.
+/// Rectangles by area, as square as they can be: rows along the shorter side, each filled until one more tile would
+/// make its worst tile longer (Bruls, Huizing, van Wijk: Squarified treemaps).
 fn squarified(tiles: &[&Tile], rect: Rect) -> Vec<Rect> {
-    if tiles.len() <= 1 {
-        return tiles.iter().map(|_| rect).collect();
-    }
     let sum: f64 = tiles.iter().map(|tile| tile.value).sum();
-    let mut first = 0.0;
-    let mut cut = 0;
-    while cut < tiles.len() - 1 && (cut == 0 || first + tiles[cut].value / 2.0 < sum / 2.0) {
-        first += tiles[cut].value;
-        cut += 1;
+    let scale = f64::from(rect.area()) / sum.max(f64::MIN_POSITIVE);
+    let areas: Vec<f32> = tiles.iter().map(|tile| (tile.value * scale) as f32).collect();
+    let mut rects = Vec::with_capacity(tiles.len());
+    let (mut room, mut at) = (rect, 0);
+    while at < areas.len() {
+        let side = room.width().min(room.height());
+        let mut end = at + 1;
+        while end < areas.len() && worst(&areas[at..=end], side) <= worst(&areas[at..end], side) {
+            end += 1;
+        }
+        let row: f32 = areas[at..end].iter().sum();
+        let is_wide = room.width() >= room.height();
+        let depth = row / side.max(1.0);
+        let (taken, rest) = if is_wide { room.split_left_right_at_x(room.left() + depth) } else { room.split_top_bottom_at_y(room.top() + depth) };
+        let mut from = 0.0;
+        for area in &areas[at..end] {
+            let long = area / depth.max(f32::EPSILON);
+            rects.push(if is_wide {
+                Rect::from_min_size(taken.min + vec2(0.0, from), vec2(depth, long))
+            } else {
+                Rect::from_min_size(taken.min + vec2(from, 0.0), vec2(long, depth))
+            });
+            from += long;
+        }
+        (room, at) = (rest, end);
     }
-    let share = (first / sum) as f32;
-    let (one, other) =
-        if rect.width() >= rect.height() { rect.split_left_right_at_fraction(share) } else { rect.split_top_bottom_at_fraction(share) };
-    let mut rects = squarified(&tiles[..cut], one);
-    rects.extend(squarified(&tiles[cut..], other));
     rects
+}
+
+/// The longest of the tiles in a row of these areas along `side`, as length by width.
+fn worst(areas: &[f32], side: f32) -> f32 {
+    let depth = areas.iter().sum::<f32>() / side.max(1.0);
+    areas.iter().map(|area| (area / depth / depth).max(depth * depth / area)).fold(0.0, f32::max)
 }
 
 fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
@@ -112,7 +141,8 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
     paint::boxed(ui.painter(), at, 2, fill, edge);
     let painter = ui.painter().with_clip_rect(at.shrink(2.0));
     let left = at.left() + 8.0;
-    let mut room = at.width() - 16.0;
+    let room = at.width() - 16.0;
+    let mut first = room;
     if room < 48.0 || at.height() < 24.0 {
         return;
     }
@@ -122,7 +152,7 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
         let (icon, face) = level.icon();
         let color = level.colors(theme).fg;
         paint::icon(&painter, pos2(x - 12.0, right.y), icon, face, 14.0, color);
-        room -= 48.0;
+        first -= 48.0;
     }
     let lines = [
         (tile.name.as_str(), Type::Mono, theme.text),
@@ -132,6 +162,7 @@ fn tile_box(ui: &Ui, tile: &Tile, at: Rect, depth: f32) {
     for (index, (text, style, color)) in lines.into_iter().enumerate() {
         let y = at.top() + 14.0 + 16.0 * index as f32;
         if y + 8.0 <= at.bottom() {
+            let room = if index == 0 { first } else { room };
             paint::text_left(&painter, pos2(left, y), text, style, color, room);
         }
     }
@@ -163,29 +194,37 @@ pub fn sparkline(ui: &mut Ui, scores: &[u8], name: &str) -> Response {
     response
 }
 
-/// A finding's two bars, `now` measured and `then` modelled: (value, words, name).
-pub fn before_after(ui: &mut Ui, now: (f64, &str, &str), then: (f64, &str, &str), hue: Hue, height: f32) -> Response {
+/// A finding's two bars, `now` measured and `then` modelled, over one axis: (value, words, name).
+pub fn before_after(ui: &mut Ui, now: (f64, &str, &str), then: (f64, &str, &str), hue: Hue, y_tick: fn(f64, f64) -> String, height: f32) -> Response {
     let theme = Theme::get(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let largest = now.0.max(then.0).max(f64::MIN_POSITIVE);
+    // Half a tick of room keeps the words above the taller bar inside the plot.
+    let step = chart::step(largest);
+    let y_max = (largest * 1.12 / step).ceil() * step;
+    let bar = Series { name: now.2.to_owned(), points: vec![(0.0, Some(now.0)), (1.0, None)], hue, modelled: false };
+    let data = ChartData {
+        title: format!("{} and {}", now.2, then.2),
+        caption: String::new(),
+        conclusion: String::new(),
+        kind: ChartKind::Bars,
+        series: vec![bar],
+        y_max: Some(y_max),
+        target: None,
+        x_ticks: vec![(0.0, now.2.to_owned()), (1.0, then.2.to_owned())],
+        y_words: |_| String::new(),
+        x_words: |_| String::new(),
+        y_tick,
+    };
+    let (response, frame) = chart_plot::show(ui, &data, height);
     let name = format!("{} {}, {} {} modelled", now.2, now.1, then.2, then.1);
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &name));
-    let plot = Rect::from_min_max(rect.min + vec2(0.0, 18.0), rect.max - vec2(0.0, 20.0));
-    paint::rule(ui.painter(), plot.x_range(), plot.bottom(), theme.axis);
-    let largest = now.0.max(then.0).max(f64::MIN_POSITIVE);
-    for (index, (value, words, name)) in [now, then].into_iter().enumerate() {
-        let center = plot.left() + plot.width() * (0.25 + 0.5 * index as f32);
-        let tall = (plot.height() * (value / largest) as f32).max(1.0);
-        let min = pos2((center - 28.0).round(), plot.bottom() - tall);
-        let bar = Rect::from_min_max(min, pos2((center + 28.0).round(), plot.bottom()));
-        let color = hue.color(theme);
-        if index == 0 {
-            ui.painter().rect_filled(bar, 0.0, color);
-        } else {
-            paint::dashed_rect(ui.painter(), bar, color);
-        }
-        centered(ui, center, bar.top() - 9.0, words, theme.text);
-        centered(ui, center, plot.bottom() + 11.0, name, theme.text_weak);
-    }
+    let dashed = Rect::from_x_y_ranges(
+        frame.x_of(1.0 - chart_plot::BAR_SHARE / 2.0).round()..=frame.x_of(1.0 + chart_plot::BAR_SHARE / 2.0).round(),
+        frame.y_of(then.0).min(frame.plot.bottom() - 4.0)..=frame.plot.bottom(),
+    );
+    paint::dashed_rect(ui.painter(), dashed, hue.color(theme));
+    centered(ui, frame.x_of(0.0), frame.y_of(now.0) - 9.0, now.1, theme.text);
+    centered(ui, frame.x_of(1.0), dashed.top() - 9.0, then.1, theme.text);
     response
 }
 

@@ -21,10 +21,8 @@ fn a_given_top_is_a_tick() {
 
 #[test]
 fn missing_time_is_a_gap() {
-    let plot = Rect::from_min_size(Pos2::ZERO, vec2(100.0, 100.0));
-    let frame = Frame { plot, x: (0.0, 3.0), y_max: 10.0 };
-    let values = [(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0)), (3.0, Some(3.0))];
-    let lengths: Vec<usize> = runs(values.into_iter(), &frame).iter().map(Vec::len).collect();
+    let values = [(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0)), (3.0, Some(3.0)), (4.0, Some(f64::NAN))];
+    let lengths: Vec<usize> = chart_plot::runs(values.into_iter()).iter().map(Vec::len).collect();
     assert_eq!(lengths, [1, 2]);
 }
 
@@ -42,6 +40,7 @@ fn a_stack_is_unknown_where_a_part_is() {
         target: None,
         x_ticks: Vec::new(),
         y_words: |y| y.to_string(),
+        y_tick: |y, _| y.to_string(),
         x_words: |x| x.to_string(),
     };
     assert_eq!(stacked(&data)[1], [Some(3.0), None]);

@@ -5,6 +5,7 @@ pub mod card;
 pub mod chart;
 mod chart_hover;
 pub mod chart_parts;
+mod chart_plot;
 pub mod choice;
 pub mod code;
 pub mod field;

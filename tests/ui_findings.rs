@@ -1,0 +1,218 @@
+//! The page of findings by what keyboard and screen readers get, through AccessKit.
+
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Toggled;
+use eframe::egui::{Key, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use medusa_advisor::app::{Action, Dialog, Event, FindingsTab, GroupBy, Model, Page};
+use medusa_advisor::checks::Judged;
+use medusa_advisor::finding::{Outcome, Subject};
+use medusa_advisor::plan;
+use medusa_advisor::ui::theme::{self, ThemeChoice};
+use medusa_advisor::ui::{fonts, pages};
+use sample::Kind;
+
+#[path = "common/sample.rs"]
+mod sample;
+
+struct State {
+    model: Model,
+    pushed: Vec<Action>,
+}
+
+impl State {
+    fn selected(&self) -> Option<&str> {
+        self.model.findings.selected.as_deref()
+    }
+}
+
+fn harness(mut model: Model) -> Harness<'static, State> {
+    model.page = Page::Findings;
+    let mut harness = Harness::builder()
+        .with_size([1064.0, 800.0])
+        .with_context_setup(|ctx| {
+            fonts::install(ctx);
+            theme::apply(ctx, ThemeChoice::Dark);
+        })
+        .build_ui_state(
+            |ui, state: &mut State| {
+                let mut actions = Vec::new();
+                pages::findings::show(ui, &state.model, &mut actions);
+                for action in actions {
+                    state.pushed.push(action.clone());
+                    state.model.act(action, sample::TAKEN_AT);
+                }
+            },
+            State { model, pushed: Vec::new() },
+        );
+    harness.run_steps(3);
+    harness
+}
+
+fn sample_harness() -> Harness<'static, State> {
+    harness(sample::model(Kind::Sample))
+}
+
+fn keys(harness: &Harness<'_, State>) -> Vec<String> {
+    harness.state().model.listed_findings().iter().map(|r| r.key.clone()).collect()
+}
+
+fn has_heading(harness: &Harness<'_, State>, start: &str) -> bool {
+    harness.query_all_by(|node| node.role() == Role::Heading && node.label().is_some_and(|l| l.starts_with(start))).count() > 0
+}
+
+#[test]
+fn a_finding_is_selected_by_its_name() {
+    let mut harness = sample_harness();
+    let second = harness.state().model.listed_findings()[1].key.clone();
+    let row = harness.get_by(|node| node.role() == Role::ListBoxOption && node.label().is_some_and(|l| l.starts_with("2, Critical, Redis")));
+    row.click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().selected(), Some(second.as_str()));
+    let row = harness.get_by(|node| node.role() == Role::ListBoxOption && node.label().is_some_and(|l| l.starts_with("2, Critical, Redis")));
+    assert_eq!(row.accesskit_node().toggled(), Some(Toggled::True));
+}
+
+#[test]
+fn j_and_k_walk_the_list_and_stop_at_its_ends() {
+    let mut harness = sample_harness();
+    let keys = keys(&harness);
+    for (key, wanted) in [(Key::J, 1), (Key::J, 2), (Key::ArrowDown, 3), (Key::K, 2), (Key::ArrowUp, 1), (Key::K, 0), (Key::K, 0)] {
+        harness.key_press(key);
+        harness.run_steps(2);
+        assert_eq!(harness.state().selected(), Some(keys[wanted].as_str()), "after {key:?}");
+    }
+}
+
+#[test]
+fn j_follows_the_groups() {
+    let mut harness = sample_harness();
+    harness.state_mut().model.act(Action::GroupFindings(GroupBy::Layer), sample::TAKEN_AT);
+    harness.run_steps(2);
+    harness.key_press(Key::J);
+    harness.run_steps(2);
+    let model = &harness.state().model;
+    let layer = |key: &str| model.listed_findings().iter().find(|r| r.key == key).map(|r| r.check.layer.name());
+    assert_eq!(model.findings.selected.as_deref().and_then(layer), Some("CDN"), "the first group is the CDN's");
+    assert!(has_heading(&harness, "Postgres, "));
+}
+
+#[test]
+fn letters_go_to_the_search_while_it_has_the_focus() {
+    let mut harness = sample_harness();
+    harness.key_press(Key::Slash);
+    harness.run_steps(3);
+    assert!(harness.get_by_label("Search findings").is_focused());
+    harness.get_by_label("Search findings").type_text("KEYS");
+    harness.key_press(Key::J);
+    harness.run_steps(3);
+    assert_eq!(harness.state().selected(), None, "J is a letter here");
+    assert_eq!(harness.state().model.findings.search, "KEYS");
+    let listed = harness.state().model.listed_findings().len();
+    assert!((1..14).contains(&listed), "{listed}");
+    harness.get_by_value(&format!("{listed} of {listed} shown"));
+}
+
+#[test]
+fn a_search_without_a_match_offers_to_clear_it() {
+    let mut harness = sample_harness();
+    harness.state_mut().model.act(Action::SearchFindings("no such words".into()), sample::TAKEN_AT);
+    harness.run_steps(2);
+    harness.get_by_label("Clear").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().model.listed_findings().len(), 14);
+}
+
+#[test]
+fn dismissing_asks_for_a_reason() {
+    let mut harness = sample_harness();
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(2);
+    let first = keys(&harness)[0].clone();
+    assert!(harness.state().pushed.contains(&Action::AskDismiss(first.clone())));
+    assert!(matches!(&harness.state().model.dialog, Some(Dialog::Dismiss { key, .. }) if *key == first));
+    harness.key_press(Key::J);
+    harness.run_steps(2);
+    assert_eq!(harness.state().selected(), None, "the page is deaf while a dialog is open");
+}
+
+#[test]
+fn a_dismissed_finding_can_be_restored() {
+    let mut model = sample::model(Kind::Sample);
+    let snapshot = sample::snapshot();
+    let key = model.listed_findings()[0].key.clone();
+    let until = sample::TAKEN_AT.date().saturating_add(time::Duration::days(30));
+    let dismissal = plan::Dismissal { key: key.clone(), reason: "Known".into(), by: "An engineer".into(), until };
+    let plan = plan::from_outcomes(&snapshot, sample::findings::judged(), &[dismissal]);
+    model.receive(Event::AuditOpened(Ok(Arc::new(sample::audit(plan)))));
+    let mut harness = harness(model);
+    harness.get_by_label("Dismissed 1").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.findings.tab, FindingsTab::Dismissed);
+    harness.get_by_label("Restore").click();
+    harness.run_steps(2);
+    assert!(harness.state().pushed.contains(&Action::Restore(key)));
+}
+
+#[test]
+fn the_tabs_are_four_lists() {
+    let mut harness = sample_harness();
+    harness.get_by_label_contains("Passed ").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.findings.tab, FindingsTab::Passed);
+    assert!(has_heading(&harness, "Redis, "), "passed checks stand under their layer");
+    harness.get_by_label_contains("Not checked 3").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.findings.tab, FindingsTab::NotChecked);
+    let grant = harness.query_all(egui_kittest::kittest::by().value("grant pg_read_all_stats to medusa_advisor;")).count();
+    assert!(grant > 0, "the exact grant stands in its card");
+    harness.get_by_label("Table bloat");
+}
+
+#[test]
+fn many_findings_of_one_check_are_counted_after_twenty() {
+    let mut model = sample::model(Kind::Sample);
+    let snapshot = sample::snapshot();
+    let judged = sample::findings::judged().into_iter().take(1).map(|j| {
+        let Outcome::Failed(found) = &j.outcome else { panic!("the first sample check fails") };
+        let many = (0..432).map(|i| {
+            let mut finding = found[0].clone();
+            finding.subject = Subject::new("table", format!("public.table_{i:03}"));
+            finding
+        });
+        Judged { check: j.check, outcome: Outcome::Failed(many.collect()) }
+    });
+    let plan = plan::from_outcomes(&snapshot, judged.collect(), &[]);
+    model.receive(Event::AuditOpened(Ok(Arc::new(sample::audit(plan)))));
+    let mut harness = harness(model);
+    harness.get_by_value("20 of 432 shown");
+    // Tall enough for twenty rows and the one that counts the rest.
+    harness.set_size(eframe::egui::vec2(1064.0, 1400.0));
+    harness.run_steps(3);
+    harness.get_by_label("and 412 more").click();
+    harness.run_steps(3);
+    harness.get_by_value("432 of 432 shown");
+}
+
+#[test]
+fn nothing_to_do_is_a_result() {
+    let mut harness = harness(sample::model(Kind::Healthy));
+    harness.get_by_label_contains("Nothing to do. ");
+    harness.get_by_label("See what was not checked").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().model.findings.tab, FindingsTab::NotChecked);
+}
+
+#[test]
+fn c_copies_the_fix_and_m_opens_the_metric() {
+    let mut harness = sample_harness();
+    let fix = harness.state().model.listed_findings()[0].finding.remedies[0].text.clone();
+    harness.key_press(Key::C);
+    harness.run_steps(2);
+    assert!(harness.state().pushed.contains(&Action::Copy { text: fix, what: "Fix".into() }));
+    harness.key_press(Key::M);
+    harness.run_steps(2);
+    assert!(matches!(harness.state().model.page, Page::Metrics(medusa_advisor::evidence::Layer::Postgres)));
+}
