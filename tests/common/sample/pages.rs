@@ -1,0 +1,159 @@
+//! The sample model turned to a page, with what that page needs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use medusa_advisor::app::message::WizardAction;
+use medusa_advisor::app::wizard::WizardStep;
+use medusa_advisor::app::{Action, Activity, LaneState, Model, Page, Phase, Remote, Running};
+use medusa_advisor::connect::steps::{Capability, CapabilityState, StepState, TestReport, TestStep};
+use medusa_advisor::evidence::Layer;
+use medusa_advisor::history::compare;
+use time::{Duration, OffsetDateTime};
+
+use super::{STORE, TAKEN_AT, findings, snapshot};
+
+/// Names of the pages, as on the command line of `examples/look.rs`.
+pub const NAMES: [&str; 15] = [
+    "stores",
+    "overview",
+    "findings",
+    "metrics-postgres",
+    "metrics-redis",
+    "metrics-cdn",
+    "metrics-app",
+    "audits",
+    "compare",
+    "export",
+    "audit",
+    "connect",
+    "settings",
+    "checks",
+    "first-run",
+];
+
+/// Turns the model to the page called `name`; `false` when there is no such page.
+pub fn open(model: &mut Model, name: &str) -> bool {
+    let page = match name {
+        "stores" | "first-run" => Page::Stores,
+        "overview" => Page::Overview,
+        "findings" => Page::Findings,
+        "metrics-postgres" => Page::Metrics(Layer::Postgres),
+        "metrics-redis" => Page::Metrics(Layer::Redis),
+        "metrics-cdn" => Page::Metrics(Layer::Cdn),
+        "metrics-app" => Page::Metrics(Layer::App),
+        "audits" => Page::Audits,
+        "compare" => Page::Compare,
+        "export" => Page::Export,
+        "audit" => Page::Audit,
+        "connect" => Page::Connect,
+        "settings" => Page::Settings,
+        "checks" => Page::Checks,
+        _ => return false,
+    };
+    match page {
+        Page::Compare => compare_two(model),
+        Page::Audit => model.running = Some(running()),
+        Page::Connect => connect(model),
+        _ => {}
+    }
+    model.page = page;
+    true
+}
+
+fn compare_two(model: &mut Model) {
+    let mut judged = findings::judged();
+    // Before: without the first finding, and with one that has gone since.
+    judged.remove(0);
+    let before = snapshot();
+    let before_plan = medusa_advisor::plan::from_outcomes(&before, judged, &[]);
+    let mut after = snapshot();
+    after.meta.taken_at = TAKEN_AT + Duration::days(3);
+    let mut judged = findings::judged();
+    judged.remove(7);
+    let after_plan = medusa_advisor::plan::from_outcomes(&after, judged, &[]);
+    model.compare = Remote::Ready(Arc::new(compare::compare((&before, &before_plan), (&after, &after_plan))));
+    let path = |age: u32| PathBuf::from(format!("/audits/{STORE}/{age}.snapshot"));
+    model.compare_pair = Some((path(1), path(0)));
+}
+
+fn running() -> Running {
+    let started_at = OffsetDateTime::now_utc() - Duration::seconds(27);
+    let lane = |layer: Layer, now: &str, done, of, calls, busy_ms| LaneState {
+        layer,
+        is_configured: true,
+        now: now.to_owned(),
+        done,
+        of,
+        calls,
+        busy_ms,
+        is_done: layer == Layer::Cdn,
+        failed: None,
+    };
+    let activity =
+        |seconds: i64, layer, text: &str, is_gap| Activity { at: started_at + Duration::seconds(seconds), layer, text: text.to_owned(), is_gap };
+    let live = |value: fn(f64) -> f64| (0..20).map(f64::from).map(|s| (s, value(s))).collect::<Vec<_>>();
+    Running {
+        run: 1,
+        store: STORE.to_owned(),
+        started_at,
+        phase: Phase::Observe,
+        window_s: 30.0,
+        lanes: vec![
+            lane(Layer::Cdn, "Done", 6, 6, 11, None),
+            lane(Layer::Redis, "Sampling keys, 10,000 of 33,510", 5, 7, 1_204, Some(38.0)),
+            lane(Layer::Postgres, "Watching statements", 14, 17, 48, Some(212.0)),
+            lane(Layer::App, "Timing GET /store/products", 3, 5, 58, None),
+        ],
+        activity: vec![
+            activity(26, Layer::Redis, "KEYS catalog:* took 84 ms", false),
+            activity(9, Layer::Postgres, "pg_stats is not readable by this role", true),
+            activity(4, Layer::Cdn, "Analytics of 24 h read", false),
+        ],
+        live: vec![
+            ("pg.database_time", live(|s| 0.8 + 0.1 * (s * 0.7).sin())),
+            ("redis.hit_rate", live(|s| 0.58 + 0.05 * (s * 0.4).cos())),
+            ("app.latency", live(|s| 720.0 + 300.0 * (s * 1.3).sin().abs())),
+        ],
+        window_opened_at: Some(started_at + Duration::seconds(7)),
+        phase_began: vec![
+            (Phase::Connect, started_at),
+            (Phase::Read, started_at + Duration::seconds(1)),
+            (Phase::Observe, started_at + Duration::seconds(7)),
+        ],
+        is_cancelling: false,
+    }
+}
+
+fn connect(model: &mut Model) {
+    let now = OffsetDateTime::now_utc();
+    model.act(Action::EditStore(STORE.to_owned()), now);
+    model.act(Action::Wizard(WizardAction::Step(WizardStep::Postgres)), now);
+    let report = report();
+    if let Some(wizard) = &mut model.wizard {
+        wizard.tests[WizardStep::Postgres as usize] =
+            Some(medusa_advisor::app::wizard::Test { run: 1, steps: report.steps.clone(), report: Some(report) });
+    }
+}
+
+fn report() -> TestReport {
+    let step = |name: &str, detail: &str, ms| TestStep { name: name.to_owned(), detail: detail.to_owned(), ms: Some(ms), state: StepState::Done };
+    let capability = |name: &str, detail: &str, state| Capability { name: name.to_owned(), detail: detail.to_owned(), state };
+    let granted = || CapabilityState::Granted;
+    TestReport {
+        steps: vec![
+            step("Name resolved", "10.20.4.17", 2.0),
+            step("Port open", "5432", 3.0),
+            step("TLS", "TLSv1.3, certificate valid until 4 Feb 2027", 21.0),
+            step("Signed in", "medusa_advisor", 18.0),
+            step("Server", "Postgres 16.4, primary", 9.0),
+            step("Medusa", "2.21.2, 131 tables", 8.0),
+        ],
+        capabilities: vec![
+            capability("Statements", "pg_stat_statements 1.10", granted()),
+            capability("Settings and sessions", "pg_monitor", granted()),
+            capability("Column statistics", "pg_stats", CapabilityState::Missing { grant: "grant pg_read_all_stats to medusa_advisor;".to_owned() }),
+            capability("Rows of your tables", "never read", CapabilityState::Never),
+        ],
+    }
+}
