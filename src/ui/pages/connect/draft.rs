@@ -53,7 +53,11 @@ impl Input<'_> {
         let was_pasted = changed && ui.input(|i| i.events.iter().any(|e| matches!(e, Event::Paste(_))));
         if !self.is_secret {
             let keeps = shown.response.has_focus() && !was_pasted && (changed || has_draft);
-            ui.data_mut(|d| if keeps { d.insert_temp(key, text.clone()) } else { d.remove::<String>(key) });
+            if keeps {
+                ui.data_mut(|d| d.insert_temp(key, text.clone()));
+            } else if has_draft {
+                ui.data_mut(|d| d.remove::<String>(key));
+            }
         }
         Entered { text: changed.then_some(text), trailing_clicked: shown.trailing_clicked }
     }
