@@ -1,5 +1,6 @@
 //! What window and command line share of starting an audit.
 
+use crate::checks::scans;
 use crate::collect::{Candidate, Request};
 use crate::connect::profile::{Profile, Secrets};
 use crate::evidence::{Snapshot, Targets};
@@ -11,8 +12,11 @@ pub fn request(profile: Profile, secrets: Secrets, targets: Targets) -> Request 
 }
 
 /// Which indexes to ask the planner about.
-fn candidates(_snapshot: &Snapshot) -> Vec<Candidate> {
-    Vec::new()
+fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
+    let of_checks = scans::candidates(snapshot).into_iter();
+    of_checks
+        .map(|c| Candidate { statement_id: c.statement_id, schema: c.schema, table: c.table, columns: c.columns, create_sql: c.create_sql })
+        .collect()
 }
 
 /// Secrets from the environment: libpq's `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `CLOUDFLARE_API_TOKEN`.

@@ -2,11 +2,22 @@
 
 pub mod app;
 pub mod cdn;
+pub mod commerce;
+#[cfg(test)]
+pub mod fixtures;
+pub mod http;
+pub mod index;
 pub mod measures;
+pub mod medusa;
+pub mod new_index;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
+pub mod scans;
 pub mod sql;
+mod sql_ast;
+mod sql_expr;
+mod sql_tolerant;
 pub mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -279,6 +279,17 @@ impl RedisProfile {
     }
 }
 
+/// A stable id for a new store: its name in lower case, made unique among `taken`.
+pub fn new_id(name: &str, taken: &[String]) -> String {
+    let mut base: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    while base.contains("--") {
+        base = base.replace("--", "-");
+    }
+    let base = base.trim_matches('-').chars().take(40).collect::<String>();
+    let base = if base.is_empty() { "store".to_owned() } else { base };
+    (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}-{n}") }).find(|id| !taken.contains(id)).expect("some number is free")
+}
+
 fn host_of(url: &Url) -> Option<String> {
     url.host_str().filter(|h| !h.is_empty()).map(|h| percent_decode(h.trim_start_matches('[').trim_end_matches(']')))
 }
@@ -332,5 +343,12 @@ mod tests {
         assert!(matches!(parse_postgres("postgres://u@h"), Err(AddressError::Missing { what: "database", .. })));
         assert!(parse_shop("shop.example.com").is_ok());
         assert!(parse_shop("ftp://x").is_err());
+    }
+
+    #[test]
+    fn ids_are_stable_words() {
+        assert_eq!(new_id("Harbor & Pine", &[]), "harbor-pine");
+        assert_eq!(new_id("Harbor & Pine", &["harbor-pine".into()]), "harbor-pine-2");
+        assert_eq!(new_id("日本", &[]), "store");
     }
 }

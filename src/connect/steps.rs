@@ -39,7 +39,7 @@ pub struct Capability {
 }
 
 /// A finished test.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestReport {
     pub steps: Vec<TestStep>,
     pub capabilities: Vec<Capability>,

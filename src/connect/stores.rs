@@ -94,17 +94,6 @@ pub fn delete(places: &Places, id: &str) -> io::Result<()> {
     gone(fs::remove_dir_all(places.audits(id)))
 }
 
-/// A stable id for a new store: its name in lower case, made unique among `taken`.
-pub fn new_id(name: &str, taken: &[String]) -> String {
-    let mut base: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    while base.contains("--") {
-        base = base.replace("--", "-");
-    }
-    let base = base.trim_matches('-').chars().take(40).collect::<String>();
-    let base = if base.is_empty() { "store".to_owned() } else { base };
-    (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}-{n}") }).find(|id| !taken.contains(id)).expect("some number is free")
-}
-
 /// Writes a file so that it is either the old one or the new one, never half of either: a full disk or a crash loses nothing.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -148,13 +137,6 @@ mod tests {
         delete(&places, "a").unwrap();
         delete(&places, "a").unwrap();
         assert_eq!(list(&places).unwrap().profiles, []);
-    }
-
-    #[test]
-    fn ids_are_stable_words() {
-        assert_eq!(new_id("Harbor & Pine", &[]), "harbor-pine");
-        assert_eq!(new_id("Harbor & Pine", &["harbor-pine".into()]), "harbor-pine-2");
-        assert_eq!(new_id("日本", &[]), "store");
     }
 
     #[test]

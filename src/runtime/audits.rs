@@ -11,7 +11,7 @@ use crate::app::message::{Activity, RunNote};
 use crate::app::{Audit, DEMO, Event, Settings, StoreEntry};
 use crate::audit;
 use crate::collect::run::{Note, Run};
-use crate::connect::profile::{KeepSecrets, Profile, Secrets};
+use crate::connect::profile::{self, KeepSecrets, Profile, Secrets};
 use crate::connect::{stores, vault};
 use crate::demo;
 use crate::evidence::Snapshot;
@@ -172,7 +172,7 @@ fn dismissals(shared: &Shared, store: &str) -> Vec<Dismissal> {
 
 /// Judges a snapshot for a store: its dismissals, the audit before it.
 fn judged(shared: &Shared, snapshot: Snapshot, store: Option<String>, path: Option<PathBuf>) -> Audit {
-    let id = store.clone().unwrap_or_else(|| stores::new_id(&snapshot.meta.store, &[]));
+    let id = store.clone().unwrap_or_else(|| profile::new_id(&snapshot.meta.store, &[]));
     let plan = plan::build(&snapshot, &dismissals(shared, &id), |_| true);
     let previous = previous_scores(shared, &id, snapshot.meta.taken_at);
     Audit { store, snapshot, plan, path, previous }

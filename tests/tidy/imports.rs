@@ -17,12 +17,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("charts", &["evidence", "finding", "plan", "text"]),
     ("connect", &["secret"]),
     ("collect", &["connect", "evidence", "secret"]),
-    ("history", &["evidence", "plan", "finding"]),
+    ("history", &["evidence", "plan", "finding", "text"]),
     ("report", &["charts", "checks", "evidence", "finding", "plan", "text"]),
-    ("app", &["connect::profile"]),
-    ("runtime", &["app", "collect", "connect", "history"]),
-    ("ui", &["app"]),
-    ("cli", &["collect", "connect", "history"]),
+    ("app", &["connect::profile", "connect::steps", "history"]),
+    ("runtime", &["app", "audit", "collect", "connect", "demo", "history"]),
+    ("ui", &["app", "connect::profile", "connect::steps", "history"]),
+    ("audit", &["checks", "collect", "connect", "evidence", "secret"]),
+    ("demo", &["connect", "evidence"]),
+    ("cli", &["audit", "collect", "connect", "demo", "history"]),
 ];
 
 /// Modules that may use every pure module besides what the table lists.

@@ -1,0 +1,144 @@
+//! Charts and tables of the edge.
+
+use std::collections::BTreeMap;
+
+use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAxis, against_min, enough, sentence, span};
+use crate::checks::measures::{is_cacheable_status, is_edge_hit};
+use crate::evidence::cdn::Analytics;
+use crate::evidence::{Gap, Snapshot};
+use crate::text;
+
+/// Requests of one hour by status.
+type Hours<'a> = BTreeMap<i64, BTreeMap<&'a str, u64>>;
+
+fn analytics(snapshot: &Snapshot) -> Result<&Analytics, String> {
+    snapshot.cloudflare().and_then(|c| c.analytics()).map_err(|g| sentence(&g))
+}
+
+fn hours(analytics: &Analytics) -> Hours<'_> {
+    let mut hours: Hours<'_> = BTreeMap::new();
+    for count in &analytics.by_hour {
+        *hours.entry(count.hour.unix_timestamp()).or_default().entry(count.status.as_str()).or_insert(0) += count.requests;
+    }
+    hours
+}
+
+fn requests(statuses: &BTreeMap<&str, u64>, counts: impl Fn(&str) -> bool) -> u64 {
+    statuses.iter().filter(|(status, _)| counts(status)).map(|(_, n)| n).sum()
+}
+
+/// Hit ratio of cacheable requests by hour. An hour without a cacheable request is a gap.
+pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
+    let points: Vec<(f64, Option<f64>)> = hours(analytics(snapshot)?)
+        .iter()
+        .map(|(hour, statuses)| {
+            let of = requests(statuses, is_cacheable_status);
+            let hits = requests(statuses, is_edge_hit);
+            (*hour as f64, (of > 0).then(|| hits as f64 / of as f64))
+        })
+        .collect();
+    enough(&points)?;
+    let target = snapshot.meta.targets.cdn_hit_ratio_min;
+    let against = against_min(&points, target);
+    let mut chart = ChartSpec {
+        id: "cdn.hit_ratio".into(),
+        title: "CDN hit ratio".into(),
+        caption: "of cacheable requests, by hour, UTC".into(),
+        conclusion: String::new(),
+        kind: ChartKind::Line,
+        unit: Unit::Ratio,
+        series: vec![Series::new("hit ratio", SeriesRole::Cdn, points)],
+        target: Some(target),
+        categories: Vec::new(),
+        x_axis: XAxis::Hours,
+    };
+    chart.conclusion = format!("Hit ratio by hour: {}, {against}.", span(Unit::Ratio, chart.range()));
+    Ok(chart)
+}
+
+/// Requests by cache status, stacked by hour.
+pub fn requests_by_status(snapshot: &Snapshot) -> Drawn {
+    let hours = hours(analytics(snapshot)?);
+    let part = |name: &str, role, counts: fn(&str) -> bool| {
+        Series::new(name, role, hours.iter().map(|(hour, s)| (*hour as f64, Some(requests(s, counts) as f64))).collect())
+    };
+    let series = vec![
+        part("hit", SeriesRole::Hit, is_edge_hit),
+        part("revalidated", SeriesRole::Revalidated, |s| s == "revalidated"),
+        part("expired", SeriesRole::Expired, |s| s == "expired"),
+        part("miss", SeriesRole::Miss, |s| s == "miss"),
+        part("dynamic, bypass and other", SeriesRole::Rest, |s| !is_cacheable_status(s)),
+    ];
+    enough(&series[0].points)?;
+    let total: u64 = hours.values().map(|s| requests(s, |_| true)).sum();
+    let hits: u64 = hours.values().map(|s| requests(s, is_edge_hit)).sum();
+    let share = if total == 0 { 0.0 } else { hits as f64 / total as f64 };
+    Ok(ChartSpec {
+        id: "cdn.status".into(),
+        title: "Requests by cache status".into(),
+        caption: "requests each hour, UTC".into(),
+        conclusion: format!("Requests by cache status: {} of {} were answered at the edge.", text::percent(share), text::count_short(total)),
+        kind: ChartKind::Stacked,
+        unit: Unit::Count,
+        series,
+        target: None,
+        categories: Vec::new(),
+        x_axis: XAxis::Hours,
+    })
+}
+
+/// One path of the table "Paths by origin requests".
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathRow {
+    pub host: String,
+    pub path: String,
+    pub requests: u64,
+    pub to_origin: u64,
+    pub bytes: u64,
+}
+
+/// Paths by requests that reached the origin, most first.
+///
+/// # Errors
+/// The gap of the analytics.
+pub fn paths(snapshot: &Snapshot) -> Result<Vec<PathRow>, Gap> {
+    let mut rows: BTreeMap<(&str, &str), PathRow> = BTreeMap::new();
+    for count in &snapshot.cloudflare()?.analytics()?.by_path.rows {
+        let row = rows.entry((&count.host, &count.path)).or_insert_with(|| PathRow {
+            host: count.host.clone(),
+            path: count.path.clone(),
+            requests: 0,
+            to_origin: 0,
+            bytes: 0,
+        });
+        row.requests += count.requests;
+        row.bytes += count.bytes;
+        if !is_edge_hit(&count.status) && count.status != "none" {
+            row.to_origin += count.requests;
+        }
+    }
+    let mut rows: Vec<PathRow> = rows.into_values().collect();
+    rows.sort_by_key(|r| std::cmp::Reverse(r.to_origin));
+    Ok(rows)
+}
+
+/// The paths that cost the origin most, as bars.
+pub fn worst_paths(snapshot: &Snapshot) -> Drawn {
+    let mut rows = paths(snapshot).map_err(|g| sentence(&g))?;
+    rows.retain(|r| r.to_origin > 0);
+    rows.truncate(BARS_MAX);
+    let [first, _, _, ..] = rows.as_slice() else { return Err("Fewer than three paths reached the origin.".to_owned()) };
+    let conclusion = format!("Paths by origin requests: {} causes most, {}.", first.path, text::count(first.to_origin));
+    Ok(ChartSpec {
+        id: "cdn.paths".into(),
+        title: "Paths by origin requests".into(),
+        caption: "requests that reached the origin".into(),
+        conclusion,
+        kind: ChartKind::HorizontalBars,
+        unit: Unit::Count,
+        series: vec![Series::of_categories("origin requests", SeriesRole::Cdn, rows.iter().map(|r| Some(r.to_origin as f64)))],
+        target: None,
+        categories: rows.iter().map(|r| r.path.clone()).collect(),
+        x_axis: XAxis::Categories,
+    })
+}

@@ -1,0 +1,105 @@
+//! The indexes that the guide names for every store, by Medusa version, and which of them are missing here.
+
+use super::index::{Cover, Wanted, covering_index, is_soft_delete_partial};
+use super::sql::TableUse;
+use super::workload::{Load, Workload, read_loads, workload};
+use crate::evidence::postgres::{Index, Table};
+use crate::evidence::{Gap, Snapshot};
+
+/// A table of this many rows is read through an index or the shop feels it.
+const ROWS_MIN: u64 = 10_000;
+/// Orders from which a list sorted by date without an index takes tens of milliseconds (222 ms at 500,000, measured).
+const ORDERS_MIN: u64 = 50_000;
+
+/// A lookup that every store makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    pub majors: &'static [u8],
+    pub table: &'static str,
+    pub column: &'static str,
+    /// "variants of a product".
+    pub purpose: &'static str,
+    /// Stock Medusa lacks it: reported from `ORDERS_MIN` rows, or from `ROWS_MIN` where statements need it.
+    pub is_missing_in_stock: bool,
+}
+
+pub const ROLES: [Role; 7] = [
+    Role { majors: &[1, 2], table: "product_variant", column: "product_id", purpose: "the variants of a product", is_missing_in_stock: false },
+    Role { majors: &[2], table: "cart_line_item", column: "cart_id", purpose: "the items of a cart", is_missing_in_stock: false },
+    Role { majors: &[2], table: "order_item", column: "order_id", purpose: "the items of an order", is_missing_in_stock: false },
+    Role { majors: &[1], table: "line_item", column: "cart_id", purpose: "the items of a cart", is_missing_in_stock: false },
+    Role { majors: &[1], table: "line_item", column: "order_id", purpose: "the items of an order", is_missing_in_stock: false },
+    Role { majors: &[1, 2], table: "customer", column: "email", purpose: "a customer by e-mail", is_missing_in_stock: false },
+    Role { majors: &[1, 2], table: "order", column: "created_at", purpose: "orders by date", is_missing_in_stock: true },
+];
+
+/// A role without its index.
+pub struct MissingRole<'s> {
+    pub role: Role,
+    pub table: &'s Table,
+    /// Statements that look up by it, costliest first; empty where none did or none could be read.
+    pub loads: Vec<Load<'s>>,
+    /// Every statement that uses it leaves soft-deleted rows out (stock v2 always does).
+    pub is_soft_delete_filtered: bool,
+}
+
+/// The roles of this version whose table is big enough to matter and has no index for them.
+///
+/// # Errors
+/// The gap of the Medusa version, the tables or the indexes.
+pub fn missing_roles(snapshot: &Snapshot) -> Result<Vec<MissingRole<'_>>, Gap> {
+    let pg = snapshot.pg()?;
+    let (medusa, tables, indexes) = (pg.medusa()?, pg.tables()?, pg.indexes()?);
+    let work = workload(snapshot).ok();
+    let mut missing = Vec::new();
+    for role in ROLES.iter().filter(|r| r.majors.contains(&medusa.major)) {
+        let Some(table) = tables.rows.iter().find(|t| t.schema == medusa.schema && t.name == role.table) else { continue };
+        let rows = table.rows().unwrap_or(0);
+        if rows < ROWS_MIN || is_indexed(&indexes.rows, table, role) {
+            continue;
+        }
+        let (loads, all_filtered) = uses(work.as_ref(), role);
+        if role.is_missing_in_stock && rows < ORDERS_MIN && loads.is_empty() {
+            continue;
+        }
+        let is_soft_delete_filtered = medusa.major == 2 && all_filtered;
+        missing.push(MissingRole { role: *role, table, loads, is_soft_delete_filtered });
+    }
+    Ok(missing)
+}
+
+/// Under any name, whole or on live rows.
+fn is_indexed(indexes: &[Index], table: &Table, role: &Role) -> bool {
+    let columns = [role.column.to_owned()];
+    let wanted = Wanted { schema: &table.schema, table: &table.name, columns: &columns, is_null: &[], is_not_null: &[] };
+    match covering_index(indexes, &wanted) {
+        Cover::Serves(_) => true,
+        Cover::OtherRows(_) => indexes
+            .iter()
+            .filter(|i| i.table == table.name && i.schema == table.schema && i.is_valid && i.is_ready)
+            .any(|i| is_soft_delete_partial(i) && i.keys.first().is_some_and(|k| k.text == role.column)),
+        Cover::None => false,
+    }
+}
+
+/// The statements that filter, range or sort by the role's column, and whether all of them leave soft-deleted rows out.
+fn uses<'s>(work: Option<&Workload<'s>>, role: &Role) -> (Vec<Load<'s>>, bool) {
+    let mut loads = Vec::new();
+    let mut all_filtered = true;
+    for read in work.map(read_loads).into_iter().flatten() {
+        let mut uses = read.shape.tables.iter().filter(|u| u.table == role.table && is_used(u, role.column)).peekable();
+        if uses.peek().is_some() {
+            all_filtered &= uses.all(TableUse::is_soft_delete_filtered);
+            loads.push(read.load);
+        }
+    }
+    (loads, all_filtered)
+}
+
+fn is_used(used: &TableUse, column: &str) -> bool {
+    let is = |c: &String| c == column;
+    used.equal.iter().any(is)
+        || used.range.iter().any(is)
+        || used.joins.iter().any(|j| j.column == column)
+        || (used.has_limit && used.order_by.first().is_some_and(|k| k.column == column))
+}

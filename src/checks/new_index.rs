@@ -1,0 +1,210 @@
+//! An index to be made: its name, its SQL, its migration.
+
+use time::macros::format_description;
+
+use crate::evidence::Snapshot;
+use crate::evidence::postgres::{Index, quote};
+use crate::finding::{Remedy, RemedyKind};
+use crate::text;
+
+/// Postgres cuts longer names, and two long names may then meet.
+const NAME_BYTES_MAX: usize = 63;
+/// Bytes a second of a concurrent build, both passes together, on ordinary cloud disks; measured faster, promised slower.
+const BUILD_BYTES_A_SECOND: f64 = 50e6;
+
+/// An index to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIndex {
+    pub schema: String,
+    pub table: String,
+    pub name: String,
+    /// Column names unquoted, or expressions in their normal form.
+    pub columns: Vec<String>,
+    pub predicate: Option<String>,
+}
+
+impl NewIndex {
+    /// With a name that no index of the schema has yet.
+    pub fn new(schema: &str, table: &str, columns: &[String], predicate: Option<&str>, existing: &[Index]) -> Self {
+        let plain = |s: &str| -> String { s.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect() };
+        let words: Vec<String> = columns.iter().map(|c| plain(c).trim_matches('_').to_owned()).collect();
+        let whole = format!("idx_{}_{}", plain(table), words.join("_"));
+        let mut name = fitting(&whole);
+        let mut number = 2;
+        while existing.iter().any(|i| i.schema == schema && i.name == name) {
+            name = fitting(&format!("{whole}_{number}"));
+            number += 1;
+        }
+        Self { schema: schema.to_owned(), table: table.to_owned(), name, columns: columns.to_vec(), predicate: predicate.map(ToOwned::to_owned) }
+    }
+
+    /// `image(product_id)`, `order(created_at)`: for steps and subjects.
+    pub fn short(&self) -> String {
+        format!("{}({})", self.table, self.columns.join(", "))
+    }
+
+    /// `public.image(product_id)`.
+    pub fn subject(&self) -> String {
+        format!("{}.{}", self.schema, self.short())
+    }
+
+    /// `on public.image (product_id) where deleted_at is null`.
+    fn on(&self) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|c| if is_expression(c) { c.clone() } else { quote(c) }).collect();
+        let predicate = self.predicate.as_ref().map(|p| format!(" where {p}")).unwrap_or_default();
+        format!("on {}.{} ({}){predicate}", quote(&self.schema), quote(&self.table), columns.join(", "))
+    }
+
+    /// For HypoPG, which takes no name.
+    pub fn hypothetical_sql(&self) -> String {
+        format!("create index {}", self.on())
+    }
+
+    /// One statement, runnable as it stands outside a transaction.
+    pub fn create_sql(&self) -> String {
+        format!("create index concurrently {} {};", quote(&self.name), self.on())
+    }
+
+    pub fn drop_sql(&self) -> String {
+        format!("drop index concurrently {}.{};", quote(&self.schema), quote(&self.name))
+    }
+
+    /// The SQL and, for a known Medusa, the migration that keeps it.
+    pub fn remedies(&self, snapshot: &Snapshot, table_bytes: u64) -> Vec<Remedy> {
+        let mut remedies = vec![Remedy {
+            kind: RemedyKind::Sql,
+            label: "Create the index".to_owned(),
+            text: self.create_sql(),
+            lock: Some(self.lock(table_bytes)),
+            risk: format!(
+                "Reads the table twice while it builds, and every write to {} keeps one more index. A build that is cancelled leaves an invalid index: drop it and build again.",
+                self.table
+            ),
+            undo: Some(self.drop_sql()),
+        }];
+        let stamp = snapshot
+            .meta
+            .taken_at
+            .format(format_description!("[year][month][day][hour][minute][second]"))
+            .unwrap_or_else(|_| "20260101000000".to_owned());
+        match snapshot.medusa().map(|m| m.major) {
+            Ok(2) => remedies.push(self.migration("Keep it in a module's migrations", self.mikro_orm(&stamp), table_bytes)),
+            Ok(1) => remedies.push(self.migration(
+                "Keep it in the project's migrations",
+                self.type_orm(snapshot.meta.taken_at.unix_timestamp()),
+                table_bytes,
+            )),
+            _ => {}
+        }
+        remedies
+    }
+
+    fn migration(&self, label: &str, text: String, table_bytes: u64) -> Remedy {
+        Remedy {
+            kind: RemedyKind::MedusaMigration,
+            label: label.to_owned(),
+            text,
+            lock: Some(self.lock(table_bytes)),
+            risk: "None beyond the index itself: where the index exists already, the migration changes nothing.".to_owned(),
+            undo: Some("Run its down().".to_owned()),
+        }
+    }
+
+    fn lock(&self, table_bytes: u64) -> String {
+        let seconds = (table_bytes as f64 / BUILD_BYTES_A_SECOND).max(1.0);
+        format!(
+            "SHARE UPDATE EXCLUSIVE on {}: reads and writes go on. About {} for {}; it also waits for transactions that are open when it starts.",
+            self.table,
+            text::seconds(seconds),
+            text::bytes_disk(table_bytes)
+        )
+    }
+
+    /// MikroORM 6: `isTransactional` is what lets a concurrent build run at all.
+    fn mikro_orm(&self, stamp: &str) -> String {
+        let (name, on) = (quote(&self.name), self.on());
+        let qualified = format!("{}.{}", quote(&self.schema), name);
+        format!(
+            "// src/modules/<module>/migrations/Migration{stamp}.ts, run by: npx medusa db:migrate\n\
+             // Older releases import from \"@mikro-orm/migrations\".\n\
+             import {{ Migration }} from \"@medusajs/framework/mikro-orm/migrations\"\n\n\
+             export class Migration{stamp} extends Migration {{\n\
+             \x20 // An index cannot be built concurrently inside a transaction.\n\
+             \x20 override isTransactional(): boolean {{\n    return false\n  }}\n\n\
+             \x20 override async up(): Promise<void> {{\n    this.addSql(`create index concurrently if not exists {name} {on};`)\n  }}\n\n\
+             \x20 override async down(): Promise<void> {{\n    this.addSql(`drop index concurrently if exists {qualified};`)\n  }}\n}}\n"
+        )
+    }
+
+    /// TypeORM 0.3: Medusa v1 runs its migrations in one transaction and refuses those that set `transaction`, so this one cannot build
+    /// concurrently; run behind the SQL it only records the index.
+    fn type_orm(&self, unix_s: i64) -> String {
+        let (name, on) = (quote(&self.name), self.on());
+        let qualified = format!("{}.{}", quote(&self.schema), name);
+        let class: String = self.name.split('_').filter(|w| !w.is_empty()).map(capital).collect();
+        format!(
+            "// src/migrations/{stamp}-{file}.ts, run by: npx medusa migrations run\n\
+             // Run the SQL first: Medusa v1 migrates inside one transaction, where an index cannot be built concurrently.\n\
+             // This migration then finds the index and changes nothing; on a new database it creates it.\n\
+             import {{ MigrationInterface, QueryRunner }} from \"typeorm\"\n\n\
+             export class {class}{stamp} implements MigrationInterface {{\n\
+             \x20 async up(queryRunner: QueryRunner): Promise<void> {{\n    await queryRunner.query(`create index if not exists {name} {on}`)\n  }}\n\n\
+             \x20 async down(queryRunner: QueryRunner): Promise<void> {{\n    await queryRunner.query(`drop index if exists {qualified}`)\n  }}\n}}\n",
+            stamp = unix_s * 1_000,
+            file = self.name.replace('_', "-"),
+        )
+    }
+}
+
+fn is_expression(column: &str) -> bool {
+    column.ends_with(')') && ["lower(", "upper(", "date(", "trim("].iter().any(|f| column.starts_with(f))
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// The name cut to what Postgres keeps, told apart by a hash of the whole.
+fn fitting(name: &str) -> String {
+    if name.len() <= NAME_BYTES_MAX {
+        return name.to_owned();
+    }
+    // FNV-1a: the same name in every run and on every machine.
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    format!("{}_{hash:08x}", &name[..NAME_BYTES_MAX - 9])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixtures::{self, index};
+
+    #[test]
+    fn texts_are_quoted_and_names_fit() {
+        let columns = vec!["created_at".to_owned()];
+        let taken = index("order", "idx_order_created_at", &["status"], None);
+        let new = NewIndex::new("public", "order", &columns, Some("deleted_at is null"), &[taken]);
+        assert_eq!(new.create_sql(), "create index concurrently idx_order_created_at_2 on public.\"order\" (created_at) where deleted_at is null;");
+        assert_eq!(new.drop_sql(), "drop index concurrently public.idx_order_created_at_2;");
+        let long = NewIndex::new("public", &"t".repeat(60), &["Mixed".to_owned(), "lower(email)".to_owned()], None, &[]);
+        assert_eq!(long.name.len(), 63);
+        assert!(long.create_sql().ends_with("(\"Mixed\", lower(email));"));
+    }
+
+    #[test]
+    fn migrations_follow_the_version() {
+        let new = NewIndex::new("public", "image", &["product_id".to_owned()], None, &[]);
+        let mut snapshot = fixtures::store(|_| {});
+        let two = new.remedies(&snapshot, 100_000_000);
+        assert!(two[1].text.contains("class Migration20261123093000 extends Migration") && two[1].text.contains("isTransactional"));
+        assert!(two[0].lock.as_ref().unwrap().contains("2\u{a0}s"));
+        let Ok(pg) = &mut snapshot.postgres else { unreachable!("the fixture has Postgres") };
+        let Ok(medusa) = &mut pg.medusa else { unreachable!("the fixture is a Medusa store") };
+        medusa.major = 1;
+        let one = new.remedies(&snapshot, 0);
+        assert!(
+            one[1].text.contains("class IdxImageProductId1795426200000 implements MigrationInterface") && !one[1].text.contains("concurrently if")
+        );
+    }
+}

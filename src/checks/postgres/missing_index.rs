@@ -1,0 +1,344 @@
+//! Statements that scan a table because no index leads with the columns they look for.
+
+use crate::checks::commerce;
+use crate::checks::new_index::NewIndex;
+use crate::checks::scans::{Scan, Scene, Verdict, scans, scene};
+use crate::checks::{Check, FINDINGS_MAX, always};
+use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
+use crate::text;
+
+/// Below this share of the database time an index is not worth the writes it costs.
+const SHARE_MIN: f64 = 0.005;
+/// Calls from which the figures of a period are steady.
+const CALLS_STEADY: u64 = 20;
+
+pub use crate::checks::scans::{Candidate, candidates};
+
+pub static CHECK: Check = Check {
+    id: "pg-missing-index",
+    layer: Layer::Postgres,
+    title: "Statements scan a table for lack of an index",
+    passed: "No costly statement scans a table for lack of an index.",
+    why: "Without an index the database reads the whole table to find a few rows, on every call. The table grows with the shop, so the same page gets \
+          slower every month, and the scans take the processor from everything else.",
+    remedy: "Create an index that leads with the columns the statements look for. Built concurrently it does not stop the shop.",
+    method: "Reads the statements of pg_stat_statements that make up the database time, takes the columns each filters, joins and sorts by, and looks for a \
+             valid index that leads with one of them; a partial index on deleted_at is null counts. Reported for tables of 10 MB or 10,000 rows, when a call \
+             touches half of the table's blocks and returns less than a tenth of its rows, from 10 calls and 0.5 % of the database time. Where HypoPG is installed, \
+             the planner must find the index worth half the cost.",
+    effort: Effort::Minutes,
+    references: &[
+        "https://www.postgresql.org/docs/current/indexes-intro.html",
+        "https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+    ],
+    needs: &[Section::PgTables, Section::PgIndexes, Section::PgStatements],
+    uses: &[Section::PgColumns, Section::PgColumnStats, Section::PgMedusa, Section::PgProofs],
+    symptom_of: &[],
+    applies_to: always,
+    evaluate,
+};
+
+fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    let scene = scene(snapshot)?;
+    // What the guide names for this version is reported there, under its name.
+    let named = commerce::missing_roles(snapshot)
+        .map(|m| m.into_iter().map(|r| (r.table.name.clone(), r.role.column)).collect::<Vec<_>>())
+        .unwrap_or_else(|_| Vec::new());
+    let mut findings = Vec::new();
+    for scan in scans(&scene) {
+        let share = scene.workload.share_of(scan.total_ms());
+        let is_named = named.iter().any(|(table, column)| *table == scan.table.name && scan.columns[0] == *column);
+        if share < SHARE_MIN || scan.verdict == Verdict::Refuted || is_named || findings.len() == FINDINGS_MAX {
+            continue;
+        }
+        findings.push(finding(snapshot, &scene, &scan, share));
+    }
+    Ok(findings)
+}
+
+fn finding(snapshot: &Snapshot, scene: &Scene, scan: &Scan, share: f64) -> Finding {
+    let new = scan.new_index(scene.indexes);
+    let (confidence, because) = confidence(scene, scan);
+    let mean_ms = scan.total_ms() / scan.calls().max(1) as f64;
+    let saving = scan.saving();
+    let mut touches: Vec<String> = scan.loads.iter().map(|l| l.touch()).collect();
+    touches.push(format!("table:{}.{}", new.schema, new.table));
+    touches.push(format!("columns:{}", new.subject()));
+    Finding {
+        subject: Subject::new("columns", new.subject()),
+        observed: observed(scene, scan, share, mean_ms),
+        step: format!("Index {}", new.short()),
+        evidence: evidence(scene, scan, mean_ms, saving),
+        severity: Severity::from_share(share),
+        confidence,
+        confidence_because: because,
+        effort: Effort::Minutes,
+        cost: Cost { resource: Resource::DatabaseTime, share },
+        gain: Some(gain(scene, scan, share * saving, saving)),
+        averts: None,
+        remedies: new.remedies(snapshot, scan.table.table_bytes),
+        verify: verify(scan, &new, mean_ms * (1.0 - saving)),
+        touches,
+    }
+}
+
+fn observed(scene: &Scene, scan: &Scan, share: f64, mean_ms: f64) -> String {
+    let rows = scan.table.rows().unwrap_or(0);
+    let what = if scan.is_for_order { "sort" } else { "read" };
+    format!(
+        "{} {} {what} {} each to return {}: {} a call, {} of the database time.",
+        text::plural(scan.calls(), "call", "calls"),
+        scene.workload.words,
+        text::plural(rows, "row", "rows"),
+        text::number(scan.rows_a_call()),
+        text::millis(mean_ms),
+        text::percent(share)
+    )
+}
+
+fn evidence(scene: &Scene, scan: &Scan, mean_ms: f64, saving: f64) -> Vec<Evidence> {
+    let rows = scan.loads.iter().map(|l| {
+        vec![
+            Cell::text(text::cut(&text::one_line(&l.statement.text), 160)),
+            Cell::number(l.counters.calls as f64, text::count(l.counters.calls)),
+            Cell::number(l.counters.mean_ms(), text::millis(l.counters.mean_ms())),
+            Cell::number(l.blocks_a_call(), text::number(l.blocks_a_call())),
+            Cell::number(scene.workload.share(l), text::percent(scene.workload.share(l))),
+        ]
+    });
+    let mut evidence = vec![
+        Evidence::table("Statements", &["Statement", "Calls", "Mean", "Blocks a call", "Share of time"], rows.collect()),
+        Evidence::figure("Table size", scan.table.table_bytes as f64, "bytes", text::bytes_disk(scan.table.table_bytes)),
+    ];
+    let basis = if let Verdict::Proved(proof) = scan.verdict {
+        let mut rows =
+            vec![vec![Cell::text("now"), Cell::text(&proof.node_before), Cell::number(proof.cost_before, text::number(proof.cost_before))]];
+        if let (Some(node), Some(cost)) = (&proof.node_after, proof.cost_after) {
+            rows.push(vec![Cell::text("with the index"), Cell::text(node), Cell::number(cost, text::number(cost))]);
+        }
+        evidence.push(Evidence::table("What the planner says", &["", "Plan", "Cost"], rows));
+        Basis::Proved
+    } else {
+        Basis::Modelled
+    };
+    evidence.push(Evidence::BeforeAfter {
+        label: "Time a call".to_owned(),
+        unit: "ms".to_owned(),
+        before: mean_ms,
+        after: mean_ms * (1.0 - saving),
+        basis,
+    });
+    evidence
+}
+
+fn confidence(scene: &Scene, scan: &Scan) -> (Confidence, String) {
+    let because = scene.workload.because();
+    match scan.verdict {
+        Verdict::Proved(_) => (Confidence::High, "proved by a hypothetical index".to_owned()),
+        _ if scan.calls() < CALLS_STEADY => (Confidence::Low, format!("modelled from {} only", text::plural(scan.calls(), "call", "calls"))),
+        _ => (Confidence::Medium, format!("modelled from the blocks read, {because}")),
+    }
+}
+
+fn gain(scene: &Scene, scan: &Scan, share: f64, saving: f64) -> Gain {
+    let basis = if matches!(scan.verdict, Verdict::Proved(_)) { Basis::Proved } else { Basis::Modelled };
+    let mut gain = Gain::new(basis, format!("{} database time", text::minus_percent(share)));
+    gain.database_time_share = Some(share);
+    gain.database_ms_per_s = scene.workload.ms_per_s(scan.total_ms() * saving);
+    gain
+}
+
+fn verify(scan: &Scan, new: &NewIndex, after_ms: f64) -> String {
+    format!(
+        "Audit again: the mean of {} should be near {} or below, the plan should name {}, and its scans should count up from 0.",
+        if scan.loads.len() == 1 { "the statement" } else { "these statements" },
+        text::millis(after_ms.max(0.05)),
+        new.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixtures::*;
+    use crate::evidence::Listed;
+    use crate::evidence::postgres::{Column, ColumnStats, Proof, Statement};
+
+    const LOOKUP: &str = r#"select "i0".* from "image" as "i0" where "i0"."product_id" = $1 and "i0"."deleted_at" is null"#;
+
+    /// 105 MB of images, every lookup reads all 12,800 blocks; 3 % to 97 % with other work.
+    fn neglected(edit: impl FnOnce(&mut crate::evidence::postgres::Postgres)) -> Snapshot {
+        store(|pg| {
+            tables(pg, vec![table("image", 180_000, 104_857_600)]);
+            indexes(pg, vec![index("image", "image_pkey", &["id"], None)]);
+            statements(pg, vec![scanning("1", LOOKUP, 606, 25_452.0, 12_800), statement("2", "select * from region where id = $1", 10_000, 787.0)]);
+            edit(pg);
+        })
+    }
+
+    fn with(statement: Statement, edit: impl FnOnce(&mut crate::evidence::postgres::Postgres)) -> Snapshot {
+        neglected(|pg| {
+            statements(pg, vec![statement]);
+            edit(pg);
+        })
+    }
+
+    #[test]
+    fn the_hot_scan_is_named_with_its_index() {
+        let found = findings(&CHECK, &neglected(|_| {}));
+        let finding = &found[0];
+        assert_eq!(found.len(), 1);
+        assert_eq!(finding.subject.name, "public.image(product_id)");
+        assert_eq!(finding.step, "Index image(product_id)");
+        assert_eq!(finding.severity, Severity::High);
+        assert_eq!(finding.remedies[0].text, "create index concurrently idx_image_product_id on public.image (product_id) where deleted_at is null;");
+        assert!(
+            finding.observed.starts_with("606\u{a0}calls since 16 Nov 2026 read 180,000\u{a0}rows each to return 1: 42\u{a0}ms a call, 97\u{a0}%"),
+            "{}",
+            finding.observed
+        );
+        assert_eq!(finding.confidence, Confidence::Medium);
+        assert!(finding.touches.contains(&"statement:1".to_owned()));
+    }
+
+    #[test]
+    fn existing_indexes_keep_it_quiet() {
+        for (columns, predicate) in [(["product_id"], None), (["product_id"], Some("(deleted_at IS NULL)"))] {
+            assert_passes(&CHECK, &neglected(|pg| indexes(pg, vec![index("image", "a", &columns, predicate)])));
+        }
+        // The predicate of the index is not the statement's, but the index is there.
+        let blind = scanning("1", "select * from image where product_id = $1", 606, 25_452.0, 12_800);
+        assert_passes(&CHECK, &with(blind, |pg| indexes(pg, vec![index("image", "a", &["product_id"], Some("(deleted_at IS NULL)"))])));
+        let mut invalid = index("image", "a", &["product_id"], None);
+        invalid.is_valid = false;
+        assert_eq!(findings(&CHECK, &neglected(|pg| indexes(pg, vec![invalid]))).len(), 1);
+    }
+
+    #[test]
+    fn statements_without_the_predicate_get_a_whole_index() {
+        let blind = scanning("3", "select * from image where product_id = $1", 100, 4_000.0, 12_800);
+        let found = findings(&CHECK, &with(blind, |_| {}));
+        assert!(found[0].remedies[0].text.ends_with("(product_id);"));
+    }
+
+    #[test]
+    fn small_tables_are_left_alone() {
+        for (rows, bytes, fails) in [(9_999, 9_999_999, false), (10_000, 9_999_999, true), (9_999, 10_000_000, true)] {
+            let snapshot = neglected(|pg| tables(pg, vec![table("image", rows, bytes)]));
+            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{rows} rows, {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_statement_must_read_half_of_the_table_and_return_little() {
+        for (blocks, fails) in [(6_400, true), (6_399, false)] {
+            let snapshot = with(scanning("1", LOOKUP, 606, 25_452.0, blocks), |_| {});
+            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{blocks} blocks");
+        }
+        for (rows, fails) in [(18_000, true), (18_001, false)] {
+            let mut s = scanning("1", LOOKUP, 606, 25_452.0, 12_800);
+            s.counters.total.rows = 606 * rows;
+            assert_eq!(matches!(CHECK.run(&with(s, |_| {})), crate::finding::Outcome::Failed(_)), fails, "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_few_calls_and_a_trifle_are_no_finding() {
+        assert_passes(&CHECK, &with(scanning("1", LOOKUP, 9, 25_452.0, 12_800), |_| {}));
+        assert_eq!(findings(&CHECK, &with(scanning("1", LOOKUP, 10, 25_452.0, 12_800), |_| {})).len(), 1);
+        for (other_ms, fails) in [(199_000.0, true), (199_300.0, false)] {
+            let rows = vec![scanning("1", LOOKUP, 606, 1_000.0, 12_800), statement("2", "select * from region where id = $1", 10_000, other_ms)];
+            let snapshot = neglected(|pg| statements(pg, rows));
+            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{other_ms}");
+        }
+    }
+
+    #[test]
+    fn types_that_do_not_tell_rows_apart_are_not_advised() {
+        for (data_type, fails) in [("text", true), ("boolean", false), ("jsonb", false), ("image_status_enum", false), ("text[]", false)] {
+            let column =
+                Column { schema: "public".into(), table: "image".into(), name: "product_id".into(), data_type: data_type.into(), is_nullable: true };
+            let snapshot = neglected(|pg| pg.columns = Ok(Listed::whole(vec![column])));
+            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{data_type}");
+        }
+    }
+
+    #[test]
+    fn columns_with_few_values_are_not_advised() {
+        let stats = |distinct| ColumnStats {
+            schema: "public".into(),
+            table: "image".into(),
+            column: "product_id".into(),
+            null_fraction: 0.0,
+            average_width: 31,
+            distinct,
+            correlation: None,
+        };
+        for (distinct, fails) in [(9.0, false), (10.0, true), (-0.1, true)] {
+            let snapshot = neglected(|pg| pg.column_stats = Ok(Listed::whole(vec![stats(distinct)])));
+            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{distinct} values");
+        }
+    }
+
+    #[test]
+    fn joined_tables_are_looked_up_from_the_narrowed_one() {
+        let join = r#"select * from "product" as "p0" left join "image" as "p4" on "p0"."id" = "p4"."product_id" where "p0"."id" in ($1, …)"#;
+        assert_eq!(findings(&CHECK, &with(scanning("1", join, 606, 25_452.0, 12_800), |_| {}))[0].subject.name, "public.image(product_id)");
+        let all = r#"select * from "product" as "p0" left join "image" as "p4" on "p0"."id" = "p4"."product_id""#;
+        assert_passes(&CHECK, &with(scanning("1", all, 606, 25_452.0, 12_800), |_| {}));
+    }
+
+    #[test]
+    fn orders_with_a_limit_are_served_by_an_index_too() {
+        let sorted = "select * from image where deleted_at is null order by rank desc limit $1";
+        assert_eq!(findings(&CHECK, &with(scanning("1", sorted, 606, 25_452.0, 12_800), |_| {}))[0].subject.name, "public.image(rank)");
+        assert_passes(&CHECK, &with(scanning("1", sorted, 606, 25_452.0, 12_800), |pg| indexes(pg, vec![index("image", "a", &["rank"], None)])));
+        assert_passes(&CHECK, &with(scanning("1", "select * from image order by rank desc", 606, 25_452.0, 12_800), |_| {}));
+    }
+
+    fn proof(before: f64, after: Option<f64>, node: &str) -> Proof {
+        Proof {
+            statement_id: "1".into(),
+            schema: "public".into(),
+            table: "image".into(),
+            columns: vec!["product_id".into()],
+            definition: "create index on public.image (product_id)".into(),
+            method: "hypopg".into(),
+            cost_before: before,
+            node_before: node.into(),
+            rows_before: 180_000.0,
+            cost_after: after,
+            node_after: after.map(|_| "Index Scan".into()),
+            bytes: Some(4_000_000),
+        }
+    }
+
+    #[test]
+    fn the_planner_proves_or_withdraws_it() {
+        let proved = findings(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![proof(100.0, Some(50.0), "Seq Scan")])));
+        assert_eq!((proved[0].confidence, proved[0].gain.as_ref().map(|g| g.basis)), (Confidence::High, Some(Basis::Proved)));
+        assert_passes(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![proof(100.0, Some(50.1), "Seq Scan")])));
+        assert_passes(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![proof(100.0, None, "Index Scan")])));
+        assert_eq!(findings(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![proof(100.0, None, "Seq Scan")])))[0].confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn candidates_are_what_the_planner_is_asked() {
+        let asked = candidates(&neglected(|_| {}));
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].create_sql, "create index on public.image (product_id) where deleted_at is null");
+        assert_eq!(asked[0].statement_id, "1");
+    }
+
+    #[test]
+    fn few_calls_lower_the_confidence() {
+        let snapshot = with(scanning("1", LOOKUP, 19, 25_452.0, 12_800), |_| {});
+        assert_eq!(findings(&CHECK, &snapshot)[0].confidence, Confidence::Low);
+    }
+
+    #[test]
+    fn its_needs_are_exact() {
+        assert_needs_are_exact(&CHECK, &neglected(|_| {}));
+    }
+}

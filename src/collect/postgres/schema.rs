@@ -1,0 +1,387 @@
+//! Tables, indexes, constraints, columns, their statistics, sequences.
+
+use std::collections::HashMap;
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::reader::{ROWS_MAX, Reader, count, listed, rise, small};
+use crate::connect::postgres::{QueryErrorKind, column_stats_grant};
+use crate::evidence::postgres::{Column, ColumnStats, Constraint, Index, IndexKey, Sequence, Table, TableCounters};
+use crate::evidence::{Cause, Gap, Listed, Sampled, Section, Seen};
+
+/// What one relation takes on disk, bytes.
+#[derive(Default, Clone, Copy)]
+struct Bytes {
+    table: u64,
+    index: u64,
+    toast: u64,
+}
+
+/// Sizes by table and by relation.
+pub struct Sizes {
+    tables: HashMap<i64, Bytes>,
+    relations: HashMap<i64, u64>,
+}
+
+#[derive(FromRow)]
+struct SizeRow {
+    table_oid: i64,
+    oid: i64,
+    kind: String,
+    bytes: i64,
+}
+
+/// Sizes of all relations. Where a lock stands in the way, the pages as the last vacuum counted them.
+pub async fn sizes(reader: &mut Reader<'_>, block_size: u64) -> Seen<Sizes> {
+    let sql = include_str!("sql/sizes.sql");
+    let measured = sql.replace("{bytes}", "pg_catalog.pg_relation_size(c.oid)");
+    let rows: Vec<SizeRow> = match reader.session.rows(&measured).await {
+        Ok(rows) => rows,
+        Err(e) if e.kind == QueryErrorKind::LockTimeout => {
+            let estimated = sql.replace("{bytes}", &format!("c.relpages::int8 * {block_size}"));
+            reader.rows(Section::PgTables, &estimated).await?
+        }
+        Err(e) => return Err(reader.gap(Section::PgTables, &e)),
+    };
+    let mut sizes = Sizes { tables: HashMap::new(), relations: HashMap::new() };
+    for row in rows {
+        let bytes = count(row.bytes);
+        sizes.relations.insert(row.oid, bytes);
+        let of = sizes.tables.entry(row.table_oid).or_default();
+        match row.kind.as_str() {
+            "index" => of.index += bytes,
+            "toast" => of.toast += bytes,
+            _ => of.table += bytes,
+        }
+    }
+    Ok(sizes)
+}
+
+#[derive(FromRow)]
+struct TableRow {
+    oid: i64,
+    schema: String,
+    name: String,
+    extension: Option<String>,
+    kind: String,
+    rows_estimate: f64,
+    dead_rows: i64,
+    live_rows: i64,
+    modified_since_analyze: i64,
+    last_vacuum: Option<OffsetDateTime>,
+    last_autovacuum: Option<OffsetDateTime>,
+    last_analyze: Option<OffsetDateTime>,
+    last_autoanalyze: Option<OffsetDateTime>,
+    options: Vec<String>,
+    xid_age: i64,
+    #[sqlx(flatten)]
+    counters: TableCountersRow,
+}
+
+#[derive(FromRow)]
+struct TableCountersRow {
+    seq_scans: i64,
+    seq_rows_read: i64,
+    index_scans: i64,
+    index_rows_fetched: i64,
+    inserts: i64,
+    updates: i64,
+    deletes: i64,
+    hot_updates: i64,
+}
+
+#[derive(FromRow)]
+struct TableSecondRow {
+    oid: i64,
+    #[sqlx(flatten)]
+    counters: TableCountersRow,
+}
+
+/// Tables with their object ids, for the second reading.
+pub async fn tables(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(Listed<Table>, Vec<i64>)> {
+    let rows: Vec<TableRow> = reader.rows(Section::PgTables, include_str!("sql/tables.sql")).await?;
+    let sizes = sizes.as_ref().map_err(Clone::clone)?;
+    let oids = rows.iter().map(|r| r.oid).collect();
+    Ok((listed(rows, ROWS_MAX, |r| table(r, sizes)), oids))
+}
+
+fn table(r: TableRow, sizes: &Sizes) -> Table {
+    // A partitioned table has no storage of its own.
+    let bytes = sizes.tables.get(&r.oid).copied().unwrap_or(Bytes { table: 0, index: 0, toast: 0 });
+    Table {
+        schema: r.schema,
+        name: r.name,
+        extension: r.extension,
+        kind: r.kind,
+        rows_estimate: r.rows_estimate,
+        table_bytes: bytes.table,
+        index_bytes: bytes.index,
+        toast_bytes: bytes.toast,
+        dead_rows: count(r.dead_rows),
+        live_rows: count(r.live_rows),
+        modified_since_analyze: count(r.modified_since_analyze),
+        last_vacuum: r.last_vacuum,
+        last_autovacuum: r.last_autovacuum,
+        last_analyze: r.last_analyze,
+        last_autoanalyze: r.last_autoanalyze,
+        options: r.options,
+        counters: Sampled::only(table_counters(&r.counters)),
+        xid_age: count(r.xid_age),
+    }
+}
+
+fn table_counters(r: &TableCountersRow) -> TableCounters {
+    TableCounters {
+        seq_scans: count(r.seq_scans),
+        seq_rows_read: count(r.seq_rows_read),
+        index_scans: count(r.index_scans),
+        index_rows_fetched: count(r.index_rows_fetched),
+        inserts: count(r.inserts),
+        updates: count(r.updates),
+        deletes: count(r.deletes),
+        hot_updates: count(r.hot_updates),
+    }
+}
+
+/// Second reading of the tables' counters.
+pub async fn tables_again(reader: &mut Reader<'_>, tables: &mut Listed<Table>, oids: &[i64]) -> Seen<()> {
+    let rows: Vec<TableSecondRow> = reader.rows(Section::PgTables, include_str!("sql/table_counters.sql")).await?;
+    let after: HashMap<i64, TableCounters> = rows.iter().map(|r| (r.oid, table_counters(&r.counters))).collect();
+    for (table, oid) in tables.rows.iter_mut().zip(oids) {
+        if let Some(counters) = after.get(oid) {
+            table.counters = Sampled { total: *counters, window: table_rise(&table.counters.total, counters) };
+        }
+    }
+    Ok(())
+}
+
+fn table_rise(a: &TableCounters, b: &TableCounters) -> Option<TableCounters> {
+    Some(TableCounters {
+        seq_scans: rise(a.seq_scans, b.seq_scans)?,
+        seq_rows_read: rise(a.seq_rows_read, b.seq_rows_read)?,
+        index_scans: rise(a.index_scans, b.index_scans)?,
+        index_rows_fetched: rise(a.index_rows_fetched, b.index_rows_fetched)?,
+        inserts: rise(a.inserts, b.inserts)?,
+        updates: rise(a.updates, b.updates)?,
+        deletes: rise(a.deletes, b.deletes)?,
+        hot_updates: rise(a.hot_updates, b.hot_updates)?,
+    })
+}
+
+#[derive(FromRow)]
+struct IndexRow {
+    oid: i64,
+    schema: String,
+    table: String,
+    name: String,
+    method: String,
+    key_texts: Vec<String>,
+    key_are_expressions: Vec<bool>,
+    key_opclasses: Vec<Option<String>>,
+    key_collations: Vec<Option<String>>,
+    key_options: Vec<i32>,
+    include: Vec<String>,
+    predicate: Option<String>,
+    is_unique: bool,
+    nulls_not_distinct: bool,
+    is_primary: bool,
+    is_valid: bool,
+    is_ready: bool,
+    is_building: bool,
+    is_replica_identity: bool,
+    constraint: Option<String>,
+    extension: Option<String>,
+    definition: String,
+    scans: i64,
+    last_scan: Option<OffsetDateTime>,
+}
+
+#[derive(FromRow)]
+struct IndexSecondRow {
+    oid: i64,
+    scans: i64,
+}
+
+/// Bits of `pg_index.indoption`.
+const DESCENDING: i32 = 1;
+const NULLS_FIRST: i32 = 2;
+
+/// Indexes with their object ids.
+pub async fn indexes(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(Listed<Index>, Vec<i64>)> {
+    let rows: Vec<IndexRow> = reader.rows(Section::PgIndexes, include_str!("sql/indexes.sql")).await?;
+    let sizes = sizes.as_ref().map_err(|g| Gap { section: Section::PgIndexes, ..g.clone() })?;
+    let oids = rows.iter().map(|r| r.oid).collect();
+    Ok((listed(rows, ROWS_MAX, |r| index(r, sizes)), oids))
+}
+
+fn index(r: IndexRow, sizes: &Sizes) -> Index {
+    let keys = index_keys(&r);
+    Index {
+        keys,
+        schema: r.schema,
+        table: r.table,
+        name: r.name,
+        method: r.method,
+        include: r.include,
+        predicate: r.predicate,
+        is_unique: r.is_unique,
+        nulls_not_distinct: r.nulls_not_distinct,
+        is_primary: r.is_primary,
+        is_valid: r.is_valid,
+        is_ready: r.is_ready,
+        is_building: r.is_building,
+        is_replica_identity: r.is_replica_identity,
+        constraint: r.constraint,
+        extension: r.extension,
+        definition: r.definition,
+        // The parent index of a partitioned table has no storage.
+        bytes: sizes.relations.get(&r.oid).copied().unwrap_or(0),
+        scans: Sampled::only(count(r.scans)),
+        last_scan: r.last_scan,
+    }
+}
+
+fn index_keys(r: &IndexRow) -> Vec<IndexKey> {
+    let parts = r.key_texts.iter().zip(&r.key_are_expressions).zip(&r.key_opclasses).zip(&r.key_collations).zip(&r.key_options);
+    parts
+        .map(|((((text, is_expression), opclass), collation), options)| IndexKey {
+            text: text.clone(),
+            is_expression: *is_expression,
+            opclass: opclass.clone(),
+            collation: collation.clone(),
+            is_descending: options & DESCENDING != 0,
+            nulls_first: options & NULLS_FIRST != 0,
+        })
+        .collect()
+}
+
+/// Second reading of the indexes' scans.
+pub async fn indexes_again(reader: &mut Reader<'_>, indexes: &mut Listed<Index>, oids: &[i64]) -> Seen<()> {
+    let rows: Vec<IndexSecondRow> = reader.rows(Section::PgIndexes, include_str!("sql/index_counters.sql")).await?;
+    let after: HashMap<i64, u64> = rows.iter().map(|r| (r.oid, count(r.scans))).collect();
+    for (index, oid) in indexes.rows.iter_mut().zip(oids) {
+        if let Some(scans) = after.get(oid) {
+            index.scans = Sampled { total: *scans, window: rise(index.scans.total, *scans) };
+        }
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct ConstraintRow {
+    schema: String,
+    table: String,
+    name: String,
+    kind: String,
+    columns: Vec<String>,
+    is_validated: bool,
+    parent_schema: Option<String>,
+    parent_table: Option<String>,
+    parent_columns: Vec<String>,
+    on_delete: Option<String>,
+    on_update: Option<String>,
+}
+
+pub async fn constraints(reader: &mut Reader<'_>) -> Seen<Listed<Constraint>> {
+    let decode = |r: ConstraintRow| Constraint {
+        schema: r.schema,
+        table: r.table,
+        name: r.name,
+        kind: r.kind,
+        columns: r.columns,
+        is_validated: r.is_validated,
+        parent_schema: r.parent_schema,
+        parent_table: r.parent_table,
+        parent_columns: r.parent_columns,
+        on_delete: r.on_delete,
+        on_update: r.on_update,
+    };
+    reader.list(Section::PgConstraints, include_str!("sql/constraints.sql"), decode).await
+}
+
+#[derive(FromRow)]
+struct ColumnRow {
+    schema: String,
+    table: String,
+    name: String,
+    data_type: String,
+    is_nullable: bool,
+}
+
+pub async fn columns(reader: &mut Reader<'_>) -> Seen<Listed<Column>> {
+    let decode = |r: ColumnRow| Column { schema: r.schema, table: r.table, name: r.name, data_type: r.data_type, is_nullable: r.is_nullable };
+    reader.list(Section::PgColumns, include_str!("sql/columns.sql"), decode).await
+}
+
+#[derive(FromRow)]
+struct ColumnStatsRow {
+    schema: String,
+    table: String,
+    column: String,
+    null_fraction: f64,
+    average_width: i32,
+    distinct: f64,
+    correlation: Option<f64>,
+}
+
+#[derive(FromRow)]
+struct ColumnStatsSourcesRow {
+    has_function: bool,
+    has_hidden_tables: bool,
+}
+
+/// Column statistics: from the view, or through `advisor.column_stats()` where the role may not read the tables themselves.
+pub async fn column_stats(reader: &mut Reader<'_>) -> Seen<Listed<ColumnStats>> {
+    let section = Section::PgColumnStats;
+    let sources: ColumnStatsSourcesRow = reader.row(section, include_str!("sql/column_stats_sources.sql")).await?;
+    let through_function = sources.has_hidden_tables && sources.has_function;
+    let source = if through_function { "advisor.column_stats()" } else { "pg_catalog.pg_stats" };
+    let sql = include_str!("sql/column_stats.sql").replace("{source}", source);
+    let decode = |r: ColumnStatsRow| ColumnStats {
+        schema: r.schema,
+        table: r.table,
+        column: r.column,
+        null_fraction: r.null_fraction,
+        average_width: small(r.average_width),
+        distinct: r.distinct,
+        correlation: r.correlation,
+    };
+    let mut stats = reader.list(section, &sql, decode).await?;
+    if sources.has_hidden_tables && !through_function {
+        if stats.rows.is_empty() {
+            let cause = Cause::Denied { grant: column_stats_grant(reader.role()) };
+            return Err(Gap::new(
+                section,
+                cause,
+                "pg_stats shows no rows: the role may read no table, and the function advisor.column_stats() is not there.",
+            ));
+        }
+        // Only some tables are readable; how many columns are missing is not known.
+        stats.cut = None;
+    }
+    Ok(stats)
+}
+
+#[derive(FromRow)]
+struct SequenceRow {
+    schema: String,
+    name: String,
+    last_value: Option<i64>,
+    is_readable: bool,
+    max_value: i64,
+    column: Option<String>,
+}
+
+pub async fn sequences(reader: &mut Reader<'_>) -> Seen<Vec<Sequence>> {
+    let rows: Vec<SequenceRow> = reader.rows(Section::PgSequences, include_str!("sql/sequences.sql")).await?;
+    let decode = |r: SequenceRow| Sequence {
+        schema: r.schema,
+        name: r.name,
+        last_value: r.last_value,
+        is_readable: r.is_readable,
+        max_value: r.max_value,
+        column: r.column,
+    };
+    Ok(rows.into_iter().map(decode).collect())
+}

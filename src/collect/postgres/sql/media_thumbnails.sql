@@ -1,0 +1,5 @@
+      select p.thumbnail as url
+      from {schema}.product as p
+      where p.deleted_at is null and p.status = 'published' and p.thumbnail <> ''
+      order by p.id
+      limit 20000

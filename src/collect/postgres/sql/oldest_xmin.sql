@@ -1,0 +1,20 @@
+/* medusa-advisor */
+select h.kind as kind, h.name as name, h.age_xids as age_xids
+from (
+  select 'session'::text as kind, 'pid ' || a.pid::text as name, pg_catalog.age(a.backend_xmin)::int8 as age_xids
+  from pg_catalog.pg_stat_activity as a
+  where a.backend_xmin is not null and a.pid <> pg_catalog.pg_backend_pid() and coalesce(a.backend_type, '') <> 'walsender'
+  union all
+  select 'prepared transaction', p.gid, pg_catalog.age(p.transaction)::int8
+  from pg_catalog.pg_prepared_xacts as p
+  union all
+  select 'replication slot', s.slot_name::text, greatest(pg_catalog.age(s.xmin), pg_catalog.age(s.catalog_xmin))::int8
+  from pg_catalog.pg_replication_slots as s
+  where s.xmin is not null or s.catalog_xmin is not null
+  union all
+  select 'standby', coalesce(r.application_name, ''), pg_catalog.age(r.backend_xmin)::int8
+  from pg_catalog.pg_stat_replication as r
+  where r.backend_xmin is not null
+) as h
+order by h.age_xids desc, h.kind, h.name
+limit 1

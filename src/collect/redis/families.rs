@@ -1,0 +1,150 @@
+//! Sampled keys folded into families: one row a pattern.
+
+use std::collections::BTreeMap;
+
+use super::pattern::{Names, Reduced, reduce};
+use crate::evidence::redis::Pattern;
+
+/// Families kept one by one; further ones are folded by role and type.
+const PATTERNS_MAX: usize = 200;
+/// Stands for families beyond [`PATTERNS_MAX`].
+const OTHER: &str = "<other>";
+
+/// One sampled key. Holds the raw name, so it never leaves the collector.
+pub struct Sampled {
+    pub database: u32,
+    pub key: Vec<u8>,
+    pub kind: String,
+    /// `None`: no expiry.
+    pub ttl_ms: Option<u64>,
+    /// Met by SCAN, so it stands for others; a key looked up by name stands for itself.
+    pub is_drawn: bool,
+    pub bytes: Option<u64>,
+    pub elements: Option<u64>,
+    pub idle_s: Option<u64>,
+}
+
+impl Sampled {
+    pub fn new(database: u32, key: Vec<u8>, kind: String, ttl_ms: Option<u64>, is_drawn: bool) -> Self {
+        Self { database, key, kind, ttl_ms, is_drawn, bytes: None, elements: None, idle_s: None }
+    }
+}
+
+/// How far the scan of one logical database came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scanned {
+    pub database: u32,
+    pub keys: u64,
+    pub sampled: u64,
+    pub is_complete: bool,
+}
+
+/// One row a database, pattern and type, largest first by bytes, then by keys, then by name.
+pub fn fold(sampled: &[Sampled], scanned: &[Scanned]) -> Vec<Pattern> {
+    let names: Vec<String> = sampled.iter().map(|s| String::from_utf8_lossy(&s.key).into_owned()).collect();
+    let known = Names::learn(names.iter().map(String::as_str));
+    let mut families: BTreeMap<(u32, Reduced, String), Vec<&Sampled>> = BTreeMap::new();
+    for (key, name) in sampled.iter().zip(&names) {
+        families.entry((key.database, reduce(name, &known), key.kind.clone())).or_default().push(key);
+    }
+    if families.len() > PATTERNS_MAX {
+        families = fold_the_small(families);
+    }
+    let mut patterns: Vec<Pattern> = families.into_iter().map(|(id, keys)| pattern(id, &keys, scanned)).collect();
+    patterns.sort_by(|a, b| {
+        let size = |p: &Pattern| (p.bytes_estimate, p.keys_estimate);
+        size(b).cmp(&size(a)).then_with(|| (&a.pattern, a.database, &a.kind).cmp(&(&b.pattern, b.database, &b.kind)))
+    });
+    patterns
+}
+
+type Families<'a> = BTreeMap<(u32, Reduced, String), Vec<&'a Sampled>>;
+
+fn fold_the_small(families: Families<'_>) -> Families<'_> {
+    let mut by_size: Vec<_> = families.into_iter().collect();
+    by_size.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
+    let rest = by_size.split_off(PATTERNS_MAX);
+    let mut kept: Families<'_> = by_size.into_iter().collect();
+    for ((database, reduced, kind), keys) in rest {
+        let other = Reduced { pattern: OTHER.to_owned(), role: reduced.role, queue_part: None };
+        kept.entry((database, other, kind)).or_default().extend(keys);
+    }
+    kept
+}
+
+fn pattern((database, reduced, kind): (u32, Reduced, String), keys: &[&Sampled], scanned: &[Scanned]) -> Pattern {
+    let scan = scanned.iter().find(|s| s.database == database);
+    let weight = scan.filter(|s| !s.is_complete && s.sampled > 0).map_or(1.0, |s| s.keys as f64 / s.sampled as f64);
+    let drawn = keys.iter().filter(|k| k.is_drawn).count() as f64;
+    let keys_estimate = (drawn * weight).round() as u64 + keys.iter().filter(|k| !k.is_drawn).count() as u64;
+    let mut ttls: Vec<u64> = keys.iter().filter_map(|k| k.ttl_ms).collect();
+    ttls.sort_unstable();
+    let mut idle: Vec<u64> = keys.iter().filter_map(|k| k.idle_s).collect();
+    idle.sort_unstable();
+    let elements: Vec<u64> = keys.iter().filter_map(|k| k.elements).collect();
+    let measured: Vec<u64> = keys.iter().filter_map(|k| k.bytes).collect();
+    Pattern {
+        database,
+        pattern: reduced.pattern,
+        role: reduced.role,
+        kind,
+        keys: keys.len() as u64,
+        keys_estimate,
+        without_ttl: keys.iter().filter(|k| k.ttl_ms.is_none()).count() as u64,
+        ttl_ms_min: ttls.first().copied(),
+        ttl_ms_median: median(&ttls),
+        ttl_ms_max: ttls.last().copied(),
+        measured: measured.len() as u64,
+        bytes_estimate: mean(&measured).map(|m| (m * keys_estimate as f64).round() as u64),
+        bytes_max: measured.iter().max().copied(),
+        elements_max: elements.iter().max().copied(),
+        elements_total: (!elements.is_empty()).then(|| elements.iter().sum()),
+        idle_s_median: median(&idle),
+        queue_part: reduced.queue_part,
+    }
+}
+
+fn median(sorted: &[u64]) -> Option<u64> {
+    sorted.get(sorted.len() / 2).copied()
+}
+
+fn mean(values: &[u64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().map(|v| *v as f64).sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, ttl_ms: Option<u64>, bytes: u64, is_drawn: bool) -> Sampled {
+        Sampled { bytes: Some(bytes), ..Sampled::new(0, name.as_bytes().to_vec(), "string".into(), ttl_ms, is_drawn) }
+    }
+
+    #[test]
+    fn a_part_of_the_keys_stands_for_all() {
+        let keys: Vec<Sampled> = (0..10).map(|i| key(&format!("cache:product:{i}"), (i % 2 == 0).then_some(1_000 + i), 100, true)).collect();
+        let part = Scanned { database: 0, keys: 1_000, sampled: 10, is_complete: false };
+        let p = &fold(&keys, &[part])[0];
+        assert_eq!((p.pattern.as_str(), p.keys, p.keys_estimate, p.without_ttl), ("cache:product:<n>", 10, 1_000, 5));
+        assert_eq!((p.bytes_estimate, p.ttl_ms_min, p.ttl_ms_median, p.ttl_ms_max), (Some(100_000), Some(1_000), Some(1_004), Some(1_008)));
+        let whole = Scanned { keys: 10, is_complete: true, ..part };
+        assert_eq!(fold(&keys, &[whole])[0].keys_estimate, 10);
+    }
+
+    #[test]
+    fn a_key_looked_up_by_name_stands_for_itself() {
+        let keys = [key("bull:medusa-workflows:meta", None, 80, false)];
+        let part = Scanned { database: 0, keys: 1_000, sampled: 10, is_complete: false };
+        assert_eq!(fold(&keys, &[part])[0].keys_estimate, 1);
+    }
+
+    #[test]
+    fn many_families_are_folded_and_none_is_lost() {
+        let words = ["product", "cart", "order", "price", "stock", "page", "region", "tax", "user", "view"];
+        let keys: Vec<Sampled> =
+            (0..1_000).map(|i| key(&format!("{}:{}:{}", words[i % 10], words[i / 10 % 10], words[i / 100]), Some(1), 1, true)).collect();
+        let rows = fold(&keys, &[]);
+        assert!(rows.len() <= PATTERNS_MAX + 20);
+        assert_eq!(rows.iter().map(|p| p.keys).sum::<u64>(), 1_000);
+    }
+}

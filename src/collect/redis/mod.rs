@@ -1,0 +1,133 @@
+//! Reads the Redis instances: state, settings, logs and a bounded key sample. Never KEYS, MONITOR, GET or any read of a value.
+//!
+//! The counters are read when the window opens and when it closes; the key sample is taken meanwhile, in small steps, and what we
+//! asked ourselves is taken out of every counter.
+
+mod families;
+mod info;
+mod instance;
+mod live;
+mod pattern;
+mod readings;
+mod sample;
+mod session;
+mod words;
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::Collected;
+use super::run::{Lane, Window};
+use crate::connect::profile::{Limits, RedisProfile};
+use crate::connect::redis::{GRANTS, OpenErrorKind, open};
+use crate::evidence::redis::{Instance, Redis};
+use crate::evidence::{Cause, Gap, Layer, LayerCost, Section};
+use crate::secret::Secret;
+use instance::Reader;
+use live::Live;
+use session::Session;
+
+/// How long one answer may take. Everything asked is O(1) or small; a server that needs longer is blocked.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Sections of one instance.
+const SECTIONS: u32 = 7;
+
+/// Reads all instances at once. One that fails leaves the others; it is in the result with a gap in every section.
+pub async fn collect(profiles: &[RedisProfile], passwords: &[Option<Secret<String>>], limits: &Limits, lane: &Lane) -> Collected<Redis> {
+    let start = Instant::now();
+    let count = u32::try_from(profiles.len()).unwrap_or(u32::MAX);
+    lane.reading("connecting", 0, count * SECTIONS);
+    let opened = join_all(profiles.iter().enumerate().map(|(i, p)| first_reading(p, passwords.get(i).and_then(Option::as_ref), limits, lane))).await;
+    let mut readers: Vec<Reader> = opened.into_iter().collect();
+    lane.reading("waiting for the window", count * (SECTIONS - 1), count * SECTIONS);
+    let mut wall = start.elapsed();
+    let mut live = Live::new(readers.len());
+    if readers.iter().any(Reader::is_open)
+        && let Some(mut window) = lane.window_opens().await
+    {
+        observe(&mut readers, &mut window, &mut live, lane).await;
+        let start = Instant::now();
+        join_all(readers.iter_mut().map(|r| second_reading(r, lane))).await;
+        wall += start.elapsed();
+    }
+    finish(readers, live, lane, wall)
+}
+
+async fn first_reading(profile: &RedisProfile, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane) -> Reader {
+    let connect_limit = limits.connect_timeout();
+    let opened = tokio::select! {
+        opened = open(profile, password, connect_limit) => opened,
+        () = lane.cancelled() => return Reader::lost(profile, Gap::new(Section::Redis, Cause::Unreachable, "The run was cancelled before Redis answered.")),
+    };
+    match opened {
+        Ok(mut opened) => {
+            opened.connection.set_response_timeout(ANSWER_TIMEOUT);
+            let session = Session::new(opened, profile, limits.redis_commands_per_s, ANSWER_TIMEOUT);
+            let mut reader = Reader::new(profile, session, limits);
+            reader.read_state(lane).await;
+            reader
+        }
+        Err(e) => {
+            let cause = match e.kind {
+                OpenErrorKind::Unreachable | OpenErrorKind::Loading => Cause::Unreachable,
+                OpenErrorKind::SignIn | OpenErrorKind::Denied => Cause::Denied { grant: GRANTS.to_owned() },
+                OpenErrorKind::TimedOut => Cause::TimedOut { limit_ms: u32::try_from(connect_limit.as_millis()).unwrap_or(u32::MAX) },
+            };
+            lane.gap(format!("{}: {}", profile.address(), e.words));
+            Reader::lost(profile, Gap::new(Section::Redis, cause, e.words))
+        }
+    }
+}
+
+/// The window: counters at its start, a live sample a second, the key sample meanwhile.
+async fn observe(readers: &mut [Reader], window: &mut Window<'_>, live: &mut Live, lane: &Lane) {
+    join_all(readers.iter_mut().map(Reader::open_window)).await;
+    // One reader's commands must not interleave with another task's: each instance works through its own loop, told by the ticks.
+    let (ticks, seen) = watch::channel(Some(0.0));
+    let (figures_in, mut figures) = tokio::sync::mpsc::channel(64);
+    let sampling = join_all(readers.iter_mut().enumerate().map(|(i, r)| r.sample_in_window(i, seen.clone(), figures_in.clone(), lane)));
+    drop(figures_in);
+    let ticking = async {
+        while window.tick().await {
+            ticks.send_replace(Some(window.seconds()));
+        }
+        ticks.send_replace(None);
+    };
+    let listening = async {
+        while let Some(figure) = figures.recv().await {
+            live.add(figure, lane);
+        }
+    };
+    tokio::join!(ticking, sampling, listening);
+}
+
+/// Counters at the end of the window first, then what is left of the key sample.
+async fn second_reading(reader: &mut Reader, lane: &Lane) {
+    reader.close_window().await;
+    reader.finish_sample(lane).await;
+}
+
+fn finish(readers: Vec<Reader>, live: Live, lane: &Lane, wall: Duration) -> Collected<Redis> {
+    let calls = readers.iter().map(Reader::calls).sum();
+    let bytes = readers.iter().map(Reader::bytes).sum();
+    let count = u32::try_from(readers.len()).unwrap_or(u32::MAX);
+    let instances: Vec<Instance> = readers.into_iter().map(Reader::finish).collect();
+    let cost = LayerCost { layer: Layer::Redis, calls, busy_ms: None, wall_ms: wall.as_secs_f64() * 1e3, bytes };
+    lane.cost(calls, None);
+    lane.reading("done", count * SECTIONS, count * SECTIONS);
+    let all_lost = instances.iter().all(|i| i.gaps().len() == SECTIONS as usize);
+    let failed = if all_lost { instances.iter().find_map(|i| i.server.as_ref().err().map(|g| g.detail.clone())) } else { None };
+    lane.done(failed.clone());
+    let timelines = live.timelines(&instances);
+    // With one instance its failure is the layer's; with several each keeps its own name and its own gaps.
+    match (all_lost, instances.as_slice()) {
+        (true, [only]) => {
+            let gap = only.server.as_ref().err().cloned();
+            let gap = gap.map_or_else(|| Gap::not_configured(Section::Redis), |g| Gap { section: Section::Redis, ..g });
+            Collected { seen: Err(gap), cost, timelines }
+        }
+        _ => Collected { seen: Ok(Redis { instances }), cost, timelines },
+    }
+}

@@ -1,0 +1,336 @@
+//! A bounded SCAN sample of all logical databases in use: types, lifetimes and sizes, never a value. Raw key names live only
+//! here and are reduced to patterns before anything leaves.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Value};
+
+use super::families::{self, Sampled, Scanned};
+use super::pattern::{Names, reduce};
+use super::session::{Answer, Session, integer, list, text};
+use crate::connect::profile::Limits;
+use crate::connect::redis::Refusal;
+use crate::evidence::redis::{KeySample, LogicalDatabase};
+use crate::evidence::{Gap, Section};
+
+/// Keys a SCAN asks for at a time: a pipeline of about three times as many commands, each O(1).
+const BATCH: u32 = 40;
+/// Keys of one family whose size and idleness are asked for.
+const MEASURED_PER_FAMILY: u32 = 60;
+/// Collections of at least this many elements are measured whatever the family's quota.
+const LARGE_ELEMENTS: u64 = 1_000;
+/// Commands an audit spends on one key at most, on average: ends a scan of sparse databases.
+const COMMANDS_PER_KEY_MAX: u64 = 4;
+/// A database gets at least this many of the sampled keys, however large its neighbours are.
+const DATABASE_KEYS_MIN: u64 = 200;
+/// Queue keys that decide what an instance is used for: looked up by name when the scan could not reach every key.
+const TELLING_KEYS: [&str; 4] =
+    ["RedisEventBusService:events-queue:meta", "bull:medusa-workflows:meta", "bull:medusa-workflows-jobs:meta", "bull:workflows-cleaner:meta"];
+
+/// A sample being taken, one small step at a time.
+pub struct Sampler {
+    databases: Vec<LogicalDatabase>,
+    /// Keys to sample of each database.
+    shares: Vec<u64>,
+    at: usize,
+    is_selected: bool,
+    cursor: Vec<u8>,
+    limits: Limits,
+    deadline: Option<Instant>,
+    commands: u64,
+    seen: HashSet<Vec<u8>>,
+    quota: HashMap<String, u32>,
+    scanned: Vec<Scanned>,
+    sampled: Vec<Sampled>,
+    ended_by: Option<&'static str>,
+    gap: Option<Gap>,
+    can_measure: bool,
+    can_idle: bool,
+    can_count: bool,
+}
+
+impl Sampler {
+    pub fn new(databases: Vec<LogicalDatabase>, limits: &Limits) -> Self {
+        let total: u64 = databases.iter().map(|d| d.keys).sum();
+        let keys_max = u64::from(limits.redis_keys_max);
+        let share = |d: &LogicalDatabase| {
+            let fair = (u128::from(keys_max) * u128::from(d.keys) / u128::from(total.max(1))) as u64;
+            fair.max(DATABASE_KEYS_MIN.min(keys_max))
+        };
+        Self {
+            shares: databases.iter().map(share).collect(),
+            databases,
+            at: 0,
+            is_selected: false,
+            cursor: b"0".to_vec(),
+            limits: limits.clone(),
+            deadline: None,
+            commands: 0,
+            seen: HashSet::new(),
+            quota: HashMap::new(),
+            scanned: Vec::new(),
+            sampled: Vec::new(),
+            ended_by: None,
+            gap: None,
+            can_measure: true,
+            can_idle: true,
+            can_count: true,
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.gap.is_some() || self.at >= self.databases.len() || self.ended_by.is_some_and(|by| by != "keys")
+    }
+
+    pub fn sampled(&self) -> u64 {
+        self.sampled.len() as u64
+    }
+
+    /// Stops where it is: what was sampled until now is the sample.
+    pub fn stop(&mut self, why: &'static str) {
+        if !self.is_done() {
+            self.close_database(false);
+            self.ended_by = Some(why);
+        }
+    }
+
+    /// Scans one batch. Bounded by the commands-a-second budget; returns when its answers are in.
+    pub async fn step(&mut self, session: &mut Session) {
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + Duration::from_secs(u64::from(self.limits.redis_scan_s_max)));
+        if Instant::now() >= deadline {
+            return self.stop("seconds");
+        }
+        if self.commands >= u64::from(self.limits.redis_keys_max) * COMMANDS_PER_KEY_MAX {
+            return self.stop("commands");
+        }
+        if let Err((what, grant, refusal)) = self.batch(session).await {
+            self.fail(session, what, grant, &refusal);
+        }
+    }
+
+    /// A lost connection keeps what was sampled; a refused command leaves a gap.
+    fn fail(&mut self, session: &Session, what: &str, grant: &str, refusal: &Refusal) {
+        if refusal.is_final() && !self.sampled.is_empty() {
+            self.stop("a lost connection");
+        } else {
+            self.gap = Some(session.gap(Section::RedisKeys, what, grant, refusal));
+        }
+    }
+
+    async fn batch(&mut self, session: &mut Session) -> Result<(), Failed> {
+        let scan = |r| ("SCAN", "~* +scan +select", r);
+        let database = self.databases[self.at].index;
+        let mut commands = Vec::new();
+        if !self.is_selected {
+            commands.push(cmd("SELECT", &[database.to_string().as_bytes()]));
+        }
+        commands.push(cmd("SCAN", &[&self.cursor, b"COUNT", BATCH.to_string().as_bytes()]));
+        self.commands += commands.len() as u64;
+        let mut answers = session.ask_all(commands).await.map_err(scan)?;
+        let page = answers.pop().unwrap_or(Err(Refusal::Dropped)).map_err(scan)?;
+        if let Some(selected) = answers.pop() {
+            selected.map_err(|r| ("SELECT", "+select", r))?;
+            self.is_selected = true;
+        }
+        let (cursor, keys) = page_of(&page).ok_or_else(|| scan(Refusal::Other("SCAN answered in an unknown form".to_owned())))?;
+        let room = self.shares[self.at].saturating_sub(self.seen.len() as u64) as usize;
+        let fresh: Vec<Vec<u8>> = keys.into_iter().filter(|k| !self.seen.contains(k)).take(room).collect();
+        self.seen.extend(fresh.iter().cloned());
+        self.look(session, fresh, true).await?;
+        self.cursor = cursor;
+        let is_end = self.cursor == b"0";
+        if is_end || self.seen.len() as u64 >= self.shares[self.at] {
+            if !is_end {
+                self.look_for_telling_keys(session).await?;
+                self.ended_by = Some("keys");
+            }
+            self.close_database(is_end);
+        }
+        Ok(())
+    }
+
+    async fn look_for_telling_keys(&mut self, session: &mut Session) -> Result<(), Failed> {
+        let unseen = TELLING_KEYS.iter().map(|k| k.as_bytes().to_vec()).filter(|k| !self.seen.contains(k)).collect();
+        self.look(session, unseen, false).await
+    }
+
+    /// Ends this database and moves on to the next one.
+    fn close_database(&mut self, is_complete: bool) {
+        let Some(d) = self.databases.get(self.at) else { return };
+        let sampled = self.seen.len() as u64;
+        // Keys come and go while we scan: a complete scan knows better than INFO did before it.
+        let keys = if is_complete { sampled } else { d.keys.max(sampled) };
+        self.scanned.push(Scanned { database: d.index, keys, sampled, is_complete });
+        self.at += 1;
+        self.is_selected = false;
+        self.cursor = b"0".to_vec();
+        self.seen.clear();
+        self.quota.clear();
+    }
+
+    /// Asks for type, lifetime and, within the quota, size and idleness of `keys`.
+    async fn look(&mut self, session: &mut Session, keys: Vec<Vec<u8>>, is_drawn: bool) -> Result<(), Failed> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let measured: Vec<bool> = keys.iter().map(|k| self.takes_quota(k)).collect();
+        let idle = self.ask_idle(session, &keys, &measured).await?;
+        let commands = keys.iter().flat_map(|k| [cmd("TYPE", &[k]), cmd("PTTL", &[k])]).collect();
+        let answers = self.send(session, commands).await.map_err(|r| ("TYPE", "~* +type +pttl", r))?;
+        let mut found = Vec::new();
+        for (i, pair) in answers.chunks(2).enumerate() {
+            let kind = pair[0].clone().map_err(|r| ("TYPE", "~* +type", r))?;
+            let ttl = pair[1].clone().map_err(|r| ("PTTL", "~* +pttl", r))?;
+            let kind = text(&kind).unwrap_or_default();
+            let ttl = integer(&ttl).unwrap_or(-2);
+            count_lookup(session, kind != "none");
+            count_lookup(session, ttl != -2);
+            // Expired between SCAN and now.
+            if kind != "none" && ttl != -2 {
+                let ttl_ms = u64::try_from(ttl).ok();
+                let mut key = Sampled::new(self.databases[self.at].index, keys[i].clone(), kind, ttl_ms, is_drawn);
+                key.idle_s = idle.get(&i).copied();
+                found.push((key, measured[i]));
+            }
+        }
+        self.ask_sizes(session, found).await
+    }
+
+    fn takes_quota(&mut self, key: &[u8]) -> bool {
+        let family = reduce(&String::from_utf8_lossy(key), &Names::default()).pattern;
+        let used = self.quota.entry(family).or_default();
+        *used += 1;
+        *used <= MEASURED_PER_FAMILY
+    }
+
+    /// Before anything else is asked of the key: counting its elements would make it look used.
+    async fn ask_idle(&mut self, session: &mut Session, keys: &[Vec<u8>], measured: &[bool]) -> Result<BTreeMap<usize, u64>, Failed> {
+        if !self.can_idle {
+            return Ok(BTreeMap::new());
+        }
+        let asked: Vec<usize> = (0..keys.len()).filter(|i| measured[*i]).collect();
+        let commands = asked.iter().map(|i| cmd("OBJECT", &[b"IDLETIME", &keys[*i]])).collect();
+        let answers = self.send(session, commands).await.map_err(|r| ("OBJECT IDLETIME", "~* +object|idletime", r))?;
+        // Under an LFU policy, or without the permission, there is no idle time; the rest of the sample is as good.
+        self.can_idle &= answers.iter().all(Result::is_ok);
+        let mut found = BTreeMap::new();
+        for (i, answer) in asked.into_iter().zip(answers) {
+            if let Ok(value) = answer {
+                let idle = integer(&value).and_then(|s| u64::try_from(s).ok());
+                count_object_lookup(session, idle.is_some());
+                found.extend(idle.map(|s| (i, s)));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ask_sizes(&mut self, session: &mut Session, mut found: Vec<(Sampled, bool)>) -> Result<(), Failed> {
+        if self.can_count {
+            let counted: Vec<(usize, &str)> = found.iter().enumerate().filter_map(|(i, (k, _))| Some((i, count_command(&k.kind)?))).collect();
+            let commands = counted.iter().map(|(i, name)| cmd(name, &[&found[*i].0.key])).collect();
+            let answers = self.send(session, commands).await.map_err(|r| ("HLEN", "~* +hlen +scard +zcard +llen +xlen", r))?;
+            let indices: Vec<usize> = counted.iter().map(|(i, _)| *i).collect();
+            for (i, answer) in indices.into_iter().zip(answers) {
+                match answer {
+                    Ok(value) => {
+                        let n = integer(&value).and_then(|n| u64::try_from(n).ok());
+                        count_lookup(session, n.is_some_and(|n| n > 0));
+                        found[i].0.elements = n;
+                    }
+                    Err(Refusal::NoPermission(_) | Refusal::UnknownCommand) => self.can_count = false,
+                    // The key was replaced by one of another type meanwhile.
+                    Err(_) => {}
+                }
+            }
+        }
+        if self.can_measure {
+            let is_wanted = |k: &Sampled, in_quota: bool| in_quota || k.elements.is_some_and(|n| n >= LARGE_ELEMENTS);
+            let asked: Vec<usize> = (0..found.len()).filter(|i| is_wanted(&found[*i].0, found[*i].1)).collect();
+            let commands = asked.iter().map(|i| cmd("MEMORY", &[b"USAGE", &found[*i].0.key, b"SAMPLES", b"5"])).collect();
+            let answers = self.send(session, commands).await.map_err(|r| ("MEMORY USAGE", "~* +memory|usage", r))?;
+            for (i, answer) in asked.into_iter().zip(answers) {
+                match answer {
+                    Ok(value) => found[i].0.bytes = integer(&value).and_then(|n| u64::try_from(n).ok()),
+                    Err(_) => self.can_measure = false,
+                }
+            }
+        }
+        self.sampled.extend(found.into_iter().map(|(key, _)| key));
+        Ok(())
+    }
+
+    async fn send(&mut self, session: &mut Session, commands: Vec<Cmd>) -> Result<Vec<Answer>, Refusal> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.commands += commands.len() as u64;
+        session.ask_all(commands).await
+    }
+
+    /// The sample as evidence: patterns in place of names.
+    ///
+    /// # Errors
+    /// The gap that a refused command left.
+    pub fn finish(mut self) -> Result<KeySample, Gap> {
+        self.stop("a cancelled run");
+        if let Some(gap) = self.gap {
+            return Err(gap);
+        }
+        // Databases the scan never came to.
+        let rest = self.databases.iter().skip(self.at).map(|d| Scanned { database: d.index, keys: d.keys, sampled: 0, is_complete: false });
+        let scanned: Vec<Scanned> = self.scanned.iter().copied().chain(rest).collect();
+        let is_complete = scanned.iter().all(|s| s.is_complete);
+        Ok(KeySample {
+            keys_total: scanned.iter().map(|s| s.keys).sum(),
+            keys_sampled: self.sampled.len() as u64,
+            is_complete,
+            ended_by: self.ended_by.filter(|_| !is_complete).map(str::to_owned),
+            patterns: families::fold(&self.sampled, &scanned),
+        })
+    }
+}
+
+/// The command, the ACL rules that allow it, and the refusal.
+type Failed = (&'static str, &'static str, Refusal);
+
+fn cmd(name: &str, arguments: &[&[u8]]) -> Cmd {
+    let mut command = redis::cmd(name);
+    for argument in arguments {
+        command.arg(*argument);
+    }
+    command
+}
+
+fn count_command(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "hash" => "HLEN",
+        "set" => "SCARD",
+        "zset" => "ZCARD",
+        "list" => "LLEN",
+        "stream" => "XLEN",
+        _ => return None,
+    })
+}
+
+/// The server counts our lookups among the store's: they are taken out again.
+fn count_lookup(session: &mut Session, is_hit: bool) {
+    if is_hit {
+        session.own.hits += 1;
+    } else {
+        session.own.misses += 1;
+    }
+}
+
+/// OBJECT is a lookup like others since Redis 7; before that it is not counted.
+fn count_object_lookup(session: &mut Session, is_hit: bool) {
+    if session.counts_object_lookups {
+        count_lookup(session, is_hit);
+    }
+}
+
+fn page_of(page: &Value) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+    let [Value::BulkString(cursor), keys] = list(page)? else { return None };
+    let keys = list(keys)?.iter().filter_map(|k| if let Value::BulkString(b) = k { Some(b.clone()) } else { None });
+    Some((cursor.clone(), keys.collect()))
+}

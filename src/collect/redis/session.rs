@@ -1,0 +1,186 @@
+//! Commands to one instance: paced, counted and refused in words. Nothing else in the collector talks to the server.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::{Arg, Cmd, Pipeline, Value};
+use tokio::time::Instant;
+
+use crate::connect::profile::RedisProfile;
+use crate::connect::redis::{GRANTS, Opened, Refusal, refusal_of_error, refusal_of_value};
+use crate::evidence::{Cause, Gap, Section};
+
+/// An answer, or why there is none.
+pub type Answer = Result<Value, Refusal>;
+
+/// What we asked of the server ourselves: taken out of everything judged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Own {
+    /// Calls by the name that INFO COMMANDSTATS uses.
+    pub calls: BTreeMap<String, u64>,
+    /// Lookups of ours that INFO counts among the keyspace hits and misses.
+    pub hits: u64,
+    pub misses: u64,
+}
+
+impl Own {
+    pub fn commands(&self) -> u64 {
+        self.calls.values().sum()
+    }
+}
+
+/// One open session and its books.
+pub struct Session {
+    opened: Opened,
+    user: String,
+    timeout_ms: u32,
+    commands_per_s: u32,
+    /// When the next command may be sent.
+    free_at: Instant,
+    pub own: Own,
+    pub bytes: u64,
+    /// OBJECT counts as a keyspace lookup on this version.
+    pub counts_object_lookups: bool,
+    /// The connection is of no more use.
+    pub is_lost: bool,
+}
+
+impl Session {
+    pub fn new(opened: Opened, profile: &RedisProfile, commands_per_s: u32, timeout: Duration) -> Self {
+        let user = if profile.user.is_empty() { "default".to_owned() } else { profile.user.clone() };
+        Self {
+            opened,
+            user,
+            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            commands_per_s: commands_per_s.max(1),
+            free_at: Instant::now(),
+            own: Own::default(),
+            bytes: 0,
+            counts_object_lookups: false,
+            is_lost: false,
+        }
+    }
+
+    /// Sends one command.
+    pub async fn ask(&mut self, parts: &[&str]) -> Answer {
+        let mut answers = self.ask_all(vec![command(parts)]).await?;
+        answers.pop().unwrap_or(Err(Refusal::Dropped))
+    }
+
+    /// Sends several commands in one pipeline and waits for the budget first; the answers come in order, each on its own.
+    ///
+    /// # Errors
+    /// The connection as a whole failed.
+    pub async fn ask_all(&mut self, commands: Vec<Cmd>) -> Result<Vec<Answer>, Refusal> {
+        if self.is_lost {
+            return Err(Refusal::Dropped);
+        }
+        let count = commands.len();
+        self.wait_for_budget(count).await;
+        let mut pipeline = Pipeline::with_capacity(count);
+        for command in commands {
+            *self.own.calls.entry(stat_name(&command)).or_default() += 1;
+            self.bytes += command.get_packed_command().len() as u64;
+            pipeline.add_command(command);
+        }
+        match self.opened.connection.send_packed_commands(&pipeline, 0, count).await {
+            Ok(values) => {
+                self.bytes += values.iter().map(size).sum::<u64>();
+                Ok(values.into_iter().map(|v| refusal_of_value(&v).map_or(Ok(v), Err)).collect())
+            }
+            Err(e) => {
+                let refusal = refusal_of_error(&e);
+                self.is_lost |= refusal.is_final();
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn wait_for_budget(&mut self, commands: usize) {
+        let now = Instant::now();
+        tokio::time::sleep_until(self.free_at).await;
+        let spent = Duration::from_secs_f64(commands as f64 / f64::from(self.commands_per_s));
+        self.free_at = self.free_at.max(now) + spent;
+    }
+
+    /// The gap that a refusal leaves: `what` is the command as a person writes it, `grant` the ACL rules that allow it.
+    pub fn gap(&self, section: Section, what: &str, grant: &str, refusal: &Refusal) -> Gap {
+        let cause = match refusal {
+            Refusal::NoPermission(_) => Cause::Denied { grant: format!("ACL SETUSER {} {grant}", self.user) },
+            Refusal::UnknownCommand => Cause::Absent { feature: what.to_owned(), remedy: String::new() },
+            Refusal::TimedOut => Cause::TimedOut { limit_ms: self.timeout_ms },
+            Refusal::NotSignedIn | Refusal::WrongPassword => Cause::Denied { grant: GRANTS.to_owned() },
+            Refusal::Loading | Refusal::Dropped => Cause::Unreachable,
+            Refusal::Other(_) => Cause::Unreadable,
+        };
+        let detail = match refusal {
+            Refusal::NoPermission(_) => format!("The user {} may not run {what}.", self.user),
+            Refusal::UnknownCommand => format!("{what} is renamed or switched off on this server."),
+            other => format!("{what}: {}", other.words()),
+        };
+        Gap::new(section, cause, detail)
+    }
+}
+
+/// A command from its words.
+pub fn command(parts: &[&str]) -> Cmd {
+    let mut command = redis::cmd(parts[0]);
+    for part in &parts[1..] {
+        command.arg(*part);
+    }
+    command
+}
+
+/// Commands whose second word is part of the name.
+const CONTAINERS: [&str; 7] = ["config", "slowlog", "latency", "client", "memory", "object", "command"];
+
+/// `config|get`, `scan`: the name INFO COMMANDSTATS counts it under since Redis 7; older servers count `config`.
+fn stat_name(command: &Cmd) -> String {
+    let mut words = command.args_iter().map_while(|a| match a {
+        Arg::Simple(word) => Some(String::from_utf8_lossy(word).to_lowercase()),
+        _ => None,
+    });
+    let first = words.next().expect("a command has a name");
+    match words.next() {
+        Some(second) if CONTAINERS.contains(&first.as_str()) => format!("{first}|{second}"),
+        _ => first,
+    }
+}
+
+/// Bytes of a reply, about.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::BulkString(b) => b.len() as u64 + 5,
+        Value::Array(v) | Value::Set(v) => v.iter().map(size).sum::<u64>() + 4,
+        Value::SimpleString(s) => s.len() as u64 + 3,
+        _ => 4,
+    }
+}
+
+/// A reply as text; `None` for anything else.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(b) => Some(String::from_utf8_lossy(b).into_owned()),
+        Value::SimpleString(s) => Some(s.clone()),
+        Value::Okay => Some("OK".to_owned()),
+        Value::VerbatimString { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// A reply as a whole number; `None` for nil and anything else.
+pub fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(i) => Some(*i),
+        Value::BulkString(b) => std::str::from_utf8(b).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A reply as a list.
+pub fn list(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Some(items),
+        _ => None,
+    }
+}

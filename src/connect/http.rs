@@ -1,0 +1,225 @@
+//! HTTP clients that follow nothing on their own and reach private addresses only where the user named them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+/// How the advisor names itself to every server.
+pub const USER_AGENT: &str = concat!("medusa-advisor/", env!("CARGO_PKG_VERSION"));
+
+/// Which hosts may lie on private addresses: those the user typed. A public server must not send the probe into a private network.
+#[derive(Debug, Clone, Default)]
+pub struct HostGuard {
+    typed: BTreeSet<String>,
+    /// A typed host is on this machine: then the store's other services may be there too.
+    allows_loopback: bool,
+}
+
+impl HostGuard {
+    /// From the addresses the user typed.
+    pub fn new<'a>(typed: impl IntoIterator<Item = &'a Url>) -> Self {
+        let mut guard = Self::default();
+        for url in typed {
+            guard.allows_loopback |= is_loopback_host(url);
+            guard.typed.extend(url.host_str().map(str::to_ascii_lowercase));
+        }
+        guard
+    }
+
+    /// Whether every typed host is on this machine.
+    pub fn is_all_loopback(&self) -> bool {
+        !self.typed.is_empty() && self.typed.iter().all(|h| Url::parse(&format!("http://{h}/")).is_ok_and(|u| is_loopback_host(&u)))
+    }
+
+    /// Whether the address itself may be asked; names are looked at again when they have been resolved.
+    ///
+    /// # Errors
+    /// A sentence that names the host.
+    pub fn permits(&self, url: &Url) -> Result<(), String> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("The address uses {}:, which is not asked.", url.scheme()));
+        }
+        let Some(host) = url.host_str() else { return Err("The address names no host.".to_owned()) };
+        if self.typed.contains(&host.to_ascii_lowercase()) || !is_private_host(url) || (self.allows_loopback && is_loopback_host(url)) {
+            return Ok(());
+        }
+        Err(format!("{host} is a private address that was not entered for this store, so it was not asked."))
+    }
+
+    /// Whether a server at `from` may send the probe to `to`.
+    ///
+    /// # Errors
+    /// A sentence when a public server points into a private network.
+    pub fn permits_redirect(&self, from: &Url, to: &Url) -> Result<(), String> {
+        if is_private_host(to) && !is_private_host(from) && from.host_str() != to.host_str() {
+            let (from, to) = (from.host_str().unwrap_or("It"), to.host_str().unwrap_or("a private address"));
+            return Err(format!("{from} redirects to {to}, a private address; the redirect was not followed."));
+        }
+        self.permits(to)
+    }
+}
+
+/// Private, loopback, link-local and otherwise unroutable addresses.
+pub fn is_private_ip(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast() || is_shared
+        }
+        IpAddr::V6(v6) => {
+            let is_mapped_private = v6.to_ipv4_mapped().is_some_and(|v4| is_private_ip(IpAddr::V4(v4)));
+            v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast() || is_mapped_private
+        }
+    }
+}
+
+fn is_loopback_host(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => is_localhost(name),
+        None => false,
+    }
+}
+
+/// By the address alone, without resolving names.
+pub fn is_private_host(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => is_private_ip(IpAddr::V4(ip)),
+        Some(Host::Ipv6(ip)) => is_private_ip(IpAddr::V6(ip)),
+        Some(Host::Domain(name)) => is_localhost(name),
+        None => false,
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// TLS with this system's certificate authorities.
+///
+/// # Errors
+/// A sentence when the system has none.
+pub fn tls_config() -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| format!("TLS could not be set up: {e}."))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A client without redirects, cookies or decompression, that resolves names under `guard`.
+///
+/// # Errors
+/// A sentence when TLS cannot be set up.
+pub fn client(guard: &HostGuard, timeout: Duration) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .tls_backend_preconfigured(tls_config()?)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .referer(false)
+        .timeout(timeout)
+        .connect_timeout(timeout)
+        .pool_max_idle_per_host(2)
+        .dns_resolver(Arc::new(GuardedResolver { guard: guard.clone(), proxies: proxy_hosts() }));
+    if guard.is_all_loopback() {
+        // A proxy cannot reach this machine's own loopback.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|e| format!("The HTTP client could not be set up: {}.", reason(&e)))
+}
+
+struct GuardedResolver {
+    guard: HostGuard,
+    proxies: BTreeSet<String>,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_ascii_lowercase();
+        let is_trusted = self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.allows_loopback && is_localhost(&host));
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            if !is_trusted && found.iter().any(|a| is_private_ip(a.ip())) {
+                return Err(format!("{host} resolves to a private address that was not entered for this store").into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Proxies are named by the user's environment, so they may be private.
+fn proxy_hosts() -> BTreeSet<String> {
+    let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let values = names.iter().filter_map(|n| std::env::var(n).ok());
+    let urls = values.filter_map(|v| Url::parse(&v).or_else(|_| Url::parse(&format!("http://{v}"))).ok());
+    urls.filter_map(|u| u.host_str().map(str::to_ascii_lowercase)).collect()
+}
+
+/// The innermost cause of a client error, on one line, without address or secret.
+pub fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let text: String = cause.to_string().chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    crate::secret::redact(text.trim().trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn private_addresses_need_typing() {
+        let guard = HostGuard::new([&url("https://shop.example.com")]);
+        assert!(guard.permits(&url("https://cdn.example.net/a.jpg")).is_ok());
+        for private in [
+            "http://10.0.0.7/",
+            "http://127.0.0.1:9000/",
+            "http://localhost:9000/",
+            "http://[::1]/",
+            "http://169.254.169.254/",
+            "http://[::ffff:10.0.0.1]/",
+        ] {
+            assert!(guard.permits(&url(private)).is_err(), "{private}");
+        }
+        assert!(guard.permits(&url("file:///etc/passwd")).is_err());
+        let typed = HostGuard::new([&url("http://10.0.0.7:8000")]);
+        assert!(typed.permits(&url("http://10.0.0.7/")).is_ok());
+        assert!(typed.permits(&url("http://10.0.0.8/")).is_err());
+    }
+
+    #[test]
+    fn a_store_on_this_machine_may_have_its_media_here() {
+        let guard = HostGuard::new([&url("http://localhost:8000")]);
+        assert!(guard.permits(&url("http://127.0.0.1:9000/static/1.jpg")).is_ok());
+        assert!(guard.is_all_loopback());
+        assert!(guard.permits(&url("http://192.168.1.4/")).is_err());
+    }
+
+    #[test]
+    fn a_public_server_cannot_send_us_inside() {
+        let both = HostGuard::new([&url("https://shop.example.com"), &url("http://10.0.0.7:9000")]);
+        assert!(both.permits_redirect(&url("https://shop.example.com/"), &url("http://10.0.0.7:9000/")).is_err());
+        assert!(both.permits_redirect(&url("http://10.0.0.7:9000/"), &url("http://10.0.0.7:9000/us")).is_ok());
+        assert!(both.permits_redirect(&url("https://shop.example.com/"), &url("https://www.shop.example.com/")).is_ok());
+    }
+}

@@ -1,0 +1,282 @@
+//! Opens a read-only session to one Redis instance, step by step, so that a failure names the step it happened in.
+
+mod refusal;
+mod test;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, Value};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::profile::RedisProfile;
+use super::steps::{StepState, TestStep};
+use crate::secret::{Secret, redact};
+
+pub use refusal::{Refusal, refusal_of_error, refusal_of_value};
+pub use test::test;
+
+/// The least privilege an audit needs, ready to paste into `redis-cli`; works from Redis 6 on. No command in it can read a value.
+pub const GRANTS: &str = "ACL SETUSER advisor on >CHANGE_ME resetkeys ~* resetchannels -@all +ping +select +info +dbsize \
++config|get +slowlog|get +latency|latest +client|list +client|setname \
++scan +type +pttl +memory|usage +object|idletime +hlen +scard +zcard +llen +xlen";
+
+/// The name our connections carry, so that they can be left out of everything judged.
+pub const CLIENT_NAME: &str = "medusa-advisor";
+
+/// Names of the steps, in order.
+pub const STEPS: [&str; 5] = ["Name resolved", "Connected", "TLS", "Signed in", "Redis answers"];
+
+/// Why no session came about. The sentence holds no secret and says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct OpenError {
+    pub kind: OpenErrorKind,
+    pub words: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenErrorKind {
+    /// No such name, nobody listens, or the TLS handshake failed.
+    Unreachable,
+    /// Wrong user or password.
+    SignIn,
+    /// Signed in, but the user may not even ask for the server's state.
+    Denied,
+    /// Still reading its data from disk.
+    Loading,
+    TimedOut,
+}
+
+fn failed(kind: OpenErrorKind, words: impl Into<String>) -> OpenError {
+    OpenError { kind, words: words.into() }
+}
+
+/// An open session. Dropping it closes the connection.
+pub struct Opened {
+    pub connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Opens a session. `limit` bounds each step and, later, each answer.
+///
+/// # Errors
+/// One sentence that names the failed step and what to do about it.
+pub async fn open(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> Result<Opened, OpenError> {
+    open_stepwise(profile, password, limit, &mut Steps::default()).await
+}
+
+/// The steps done so far, with their times.
+#[derive(Default)]
+pub(super) struct Steps {
+    pub done: Vec<TestStep>,
+}
+
+impl Steps {
+    fn done(&mut self, since: Instant, detail: impl Into<String>) {
+        let name = STEPS[self.done.len()].to_owned();
+        let ms = Some(since.elapsed().as_secs_f64() * 1e3);
+        self.done.push(TestStep { name, detail: detail.into(), ms, state: StepState::Done });
+    }
+}
+
+pub(super) async fn open_stepwise(
+    profile: &RedisProfile,
+    password: Option<&Secret<String>>,
+    limit: Duration,
+    steps: &mut Steps,
+) -> Result<Opened, OpenError> {
+    let start = Instant::now();
+    let addresses = resolve(profile, limit).await?;
+    steps.done(start, addresses[0].ip().to_string());
+    let start = Instant::now();
+    let (tcp, address) = connect(profile, &addresses, limit).await?;
+    steps.done(start, address.to_string());
+    let start = Instant::now();
+    let mut opened = if profile.is_tls {
+        let (stream, detail) = encrypt(profile, tcp, limit).await?;
+        steps.done(start, detail);
+        drive(stream, limit).await?
+    } else {
+        steps.done(start, "not used");
+        drive(tcp, limit).await?
+    };
+    let start = Instant::now();
+    let who = sign_in(&mut opened, profile, password).await?;
+    steps.done(start, who);
+    let start = Instant::now();
+    answers(&mut opened, profile).await?;
+    steps.done(start, format!("database {}", profile.database));
+    Ok(opened)
+}
+
+async fn resolve(profile: &RedisProfile, limit: Duration) -> Result<Vec<SocketAddr>, OpenError> {
+    let host = &profile.host;
+    let unknown = || failed(OpenErrorKind::Unreachable, format!("The name {host} is not known here. Check the host, or the VPN it needs."));
+    let found = timeout(limit, tokio::net::lookup_host((host.as_str(), profile.port))).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|_| unknown())?.map_err(|_| unknown())?.collect();
+    if addresses.is_empty() { Err(unknown()) } else { Ok(addresses) }
+}
+
+async fn connect(profile: &RedisProfile, addresses: &[SocketAddr], limit: Duration) -> Result<(TcpStream, SocketAddr), OpenError> {
+    let mut last = None;
+    for address in addresses {
+        match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Pipelines are small and their answers are waited for.
+                stream.set_nodelay(true).map_err(|e| failed(OpenErrorKind::Unreachable, e.to_string()))?;
+                return Ok((stream, *address));
+            }
+            Ok(Err(e)) => last = Some(e),
+            Err(_) => {}
+        }
+    }
+    let (host, port) = (&profile.host, profile.port);
+    Err(match last {
+        Some(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            failed(OpenErrorKind::Unreachable, format!("Nothing listens on {host}:{port}. Check the port, and that Redis is running."))
+        }
+        Some(e) => failed(OpenErrorKind::Unreachable, format!("{host}:{port} cannot be reached: {e}. Check the network, the VPN and the firewall.")),
+        None => failed(
+            OpenErrorKind::TimedOut,
+            format!("{host}:{port} did not answer within {} s. A firewall or security group probably drops the connection.", limit.as_secs()),
+        ),
+    })
+}
+
+async fn encrypt(profile: &RedisProfile, tcp: TcpStream, limit: Duration) -> Result<(tokio_rustls::client::TlsStream<TcpStream>, String), OpenError> {
+    let config = tls_config(profile.ca_file.as_deref())?;
+    let name = ServerName::try_from(profile.host.clone())
+        .map_err(|_| failed(OpenErrorKind::Unreachable, format!("{} cannot be a TLS server name.", profile.host)))?;
+    let shaken = timeout(limit, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
+    let stream = shaken.map_err(|_| {
+        failed(OpenErrorKind::TimedOut, "The server did not answer the TLS handshake. If it speaks plain Redis, use redis:// instead of rediss://.")
+    })?;
+    let stream = stream.map_err(|e| failed(OpenErrorKind::Unreachable, tls_words(&e)))?;
+    let version = match stream.get_ref().1.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+        _ => "unknown version",
+    };
+    Ok((stream, version.to_owned()))
+}
+
+fn tls_config(ca_file: Option<&str>) -> Result<ClientConfig, OpenError> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let unreadable = |e: String| failed(OpenErrorKind::Unreachable, format!("The certificate file {path} cannot be read: {e}."));
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(e.to_string()))? {
+                let certificate = certificate.map_err(|e| unreadable(e.to_string()))?;
+                roots.add(certificate).map_err(|e| unreadable(e.to_string()))?;
+            }
+        }
+        // One unusable certificate in the system's store must not take TLS away.
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|e| failed(OpenErrorKind::Unreachable, e.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn tls_words(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    if text.contains("UnknownIssuer") {
+        "The server's certificate is signed by an authority that is not known here. Give its CA file.".to_owned()
+    } else if text.contains("NotValidForName") || text.contains("not valid for name") {
+        "The server's certificate is for another name. Connect by the name in the certificate.".to_owned()
+    } else if text.contains("Expired") || text.contains("expired") {
+        "The server's certificate has expired.".to_owned()
+    } else if text.contains("corrupt") || text.contains("InvalidContentType") || text.contains("eof") {
+        "The server does not speak TLS on this port. Use redis:// instead of rediss://, or the TLS port.".to_owned()
+    } else {
+        format!("The TLS handshake failed: {}.", redact(&text))
+    }
+}
+
+/// Puts the protocol on a stream. Nothing is sent yet: signing in is a step of its own.
+async fn drive<S>(stream: S, limit: Duration) -> Result<Opened, OpenError>
+where
+    S: Unpin + AsyncRead + AsyncWrite + Send + 'static,
+{
+    let plain = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(limit));
+    let (connection, driver) = MultiplexedConnection::new_with_config(&plain, stream, config)
+        .await
+        .map_err(|e| failed(OpenErrorKind::Unreachable, redact(&e.to_string())))?;
+    Ok(Opened { connection, driver: tokio::spawn(driver) })
+}
+
+async fn sign_in(opened: &mut Opened, profile: &RedisProfile, password: Option<&Secret<String>>) -> Result<String, OpenError> {
+    let user = if profile.user.is_empty() { "default" } else { profile.user.as_str() };
+    let Some(password) = password else {
+        return Ok(format!("{user}, without a password"));
+    };
+    let mut auth = redis::cmd("AUTH");
+    if !profile.user.is_empty() {
+        auth.arg(&profile.user);
+    }
+    auth.arg(password.expose());
+    ask(opened, &auth).await.map_err(|refusal| match refusal {
+        Refusal::WrongPassword => failed(OpenErrorKind::SignIn, format!("Redis refused the password of user {user}. Check user and password.")),
+        // The default user without a password refuses AUTH; the address is then simply one with a password too many.
+        Refusal::Other(text) if text.contains("without any password") => {
+            failed(OpenErrorKind::SignIn, "This Redis has no password set for the default user. Leave the password empty.")
+        }
+        other => open_error(other),
+    })?;
+    Ok(user.to_owned())
+}
+
+/// PING, SELECT and our name on the connection.
+async fn answers(opened: &mut Opened, profile: &RedisProfile) -> Result<(), OpenError> {
+    match ask(opened, &redis::cmd("PING")).await {
+        Ok(_) | Err(Refusal::NoPermission(_) | Refusal::UnknownCommand) => {}
+        Err(refusal) => return Err(open_error(refusal)),
+    }
+    if profile.database != 0 {
+        ask(opened, redis::cmd("SELECT").arg(profile.database)).await.map_err(|refusal| match refusal {
+            Refusal::Other(_) => failed(OpenErrorKind::Unreachable, format!("This Redis has no database {}. Give a lower number.", profile.database)),
+            other => open_error(other),
+        })?;
+    }
+    // Only a label: where it is refused, our connection cannot be told apart in CLIENT LIST, and nothing else changes.
+    match ask(opened, redis::cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME)).await {
+        Err(refusal @ (Refusal::TimedOut | Refusal::Dropped)) => Err(open_error(refusal)),
+        _ => Ok(()),
+    }
+}
+
+async fn ask(opened: &mut Opened, command: &Cmd) -> Result<Value, Refusal> {
+    let value = opened.connection.send_packed_command(command).await.map_err(|e| refusal_of_error(&e))?;
+    refusal_of_value(&value).map_or(Ok(value), Err)
+}
+
+fn open_error(refusal: Refusal) -> OpenError {
+    let kind = match refusal {
+        Refusal::NoPermission(_) => OpenErrorKind::Denied,
+        Refusal::WrongPassword | Refusal::NotSignedIn => OpenErrorKind::SignIn,
+        Refusal::Loading => OpenErrorKind::Loading,
+        Refusal::TimedOut => OpenErrorKind::TimedOut,
+        Refusal::UnknownCommand | Refusal::Dropped | Refusal::Other(_) => OpenErrorKind::Unreachable,
+    };
+    failed(kind, refusal.words())
+}
