@@ -1,6 +1,7 @@
 //! Charts and tables of the Redis instances.
 
 use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAxis, line, sentence};
+use crate::checks::measures;
 use crate::evidence::redis::{CommandCounters, Role};
 use crate::evidence::{Gap, Sampled, Snapshot};
 use crate::text;
@@ -156,10 +157,14 @@ pub fn commands_by_cost(snapshot: &Snapshot) -> Drawn {
     })
 }
 
-/// Hit rate through the window with its target.
+/// Hit rate through the window. The target is for product data: where queues and sessions share the instance, it does not apply.
 pub fn hit_rate(snapshot: &Snapshot) -> Drawn {
-    let target = Some(snapshot.meta.targets.redis_hit_rate_min);
-    line(snapshot, "redis.hit_rate", "Redis hit rate", "of lookups, by second", Unit::Ratio, SeriesRole::Redis, target)
+    if measures::redis_hit_rate(snapshot).is_ok() {
+        let target = Some(snapshot.meta.targets.redis_hit_rate_min);
+        return line(snapshot, "redis.hit_rate", "Redis hit rate, product data", "of lookups, by second", Unit::Ratio, SeriesRole::Redis, target);
+    }
+    let caption = "of all lookups, queues and sessions among them, by second";
+    line(snapshot, "redis.hit_rate", "Redis hit rate, all keys", caption, Unit::Ratio, SeriesRole::Redis, None)
 }
 
 /// Commands a second through the window.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Entry, NotChecked, Part, ROWS_MAX, Report, STEPS_FIRST, Step};
+use super::{Entry, NotChecked, Part, ROWS_MAX, Report, STEPS_FIRST, Step, is_prose};
 use crate::charts::{ChartKind, ChartSpec};
 use crate::finding::{Cell, Evidence, Remedy, Severity};
 use crate::text;
@@ -121,7 +121,7 @@ fn steps<'a>(report: &Report, steps: impl Iterator<Item = &'a Step>) -> String {
         let basis = if s.basis.is_empty() { String::new() } else { format!(" ({})", s.basis) };
         vec![s.rank.to_string(), severity(s.severity), title, s.layer.name().into(), format!("{}{basis}", escape(&s.gain)), s.effort.clone()]
     };
-    table(&["#", "Severity", "Step", "Layer", "Gain", "Effort"], steps.map(row).collect())
+    table(&["Rank", "Severity", "Step", "Layer", "Gain", "Effort"], steps.map(row).collect())
 }
 
 fn findings(out: &mut String, report: &Report) {
@@ -236,7 +236,8 @@ fn remedy(out: &mut String, r: &Remedy) {
             let _ = write!(out, "\nUndo:\n\n{}", fence(r.kind.language(), undo));
         }
         Some(undo) => {
-            let _ = writeln!(out, "- Undo: {}", code(undo));
+            let undo = if is_prose(undo) { escape(undo) } else { code(undo) };
+            let _ = writeln!(out, "- Undo: {undo}");
         }
         None => {}
     }
@@ -249,7 +250,7 @@ fn charts(out: &mut String, charts: &[ChartSpec]) {
     }
     out.push_str("## Charts\n\n");
     for chart in charts {
-        let _ = write!(out, "**{}**, {}. {}\n\n", escape(&chart.title), escape(&chart.caption), escape(&chart.conclusion));
+        let _ = write!(out, "### {}\n\n{} ({}).\n\n", escape(&chart.title), escape(chart.conclusion.trim_end_matches('.')), escape(&chart.caption));
         if !matches!(chart.kind, ChartKind::Line | ChartKind::Stacked) {
             let mut columns = vec![""];
             columns.extend(chart.series.iter().map(|s| s.name.as_str()));

@@ -7,8 +7,9 @@ pub mod json;
 pub mod markdown;
 pub mod mask;
 mod method;
-// pub mod pdf;
-// pub mod svg;
+mod paper;
+pub mod pdf;
+pub mod svg;
 mod words;
 
 use std::collections::BTreeSet;
@@ -344,4 +345,9 @@ impl Report {
 
 fn part_of(severity: Severity) -> Part {
     if severity >= Severity::Medium { Part::Findings } else { Part::FindingsLow }
+}
+
+/// Whether an undo reads as a sentence ("Delete the rule.") and not as text to run.
+fn is_prose(text: &str) -> bool {
+    text.trim_end().ends_with('.') && text.starts_with(|c: char| c.is_ascii_uppercase()) && text.contains(' ')
 }

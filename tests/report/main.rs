@@ -207,3 +207,5 @@ fn around(text: &str, word: &str) -> String {
     let at = text.find(word).unwrap_or(0);
     text.chars().skip(text[..at].chars().count().saturating_sub(60)).take(160).collect()
 }
+
+mod pages;
