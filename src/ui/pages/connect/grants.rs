@@ -1,7 +1,7 @@
-//! The texts that make a read-only role, user or token.
-//!
-//! `POSTGRES` and `CLOUDFLARE` stand for the constants of their connectors and are pointed at them when those are in.
+//! The texts that make a read-only role, user or token, from the connectors that need them.
 
-pub const POSTGRES: &str = "";
-pub const REDIS: &str = "";
-pub const CLOUDFLARE: &str = "";
+use crate::connect::{cloudflare, postgres, redis};
+
+pub const POSTGRES: &str = postgres::GRANTS;
+pub const REDIS: &str = redis::GRANTS;
+pub const CLOUDFLARE: &str = cloudflare::GRANTS;

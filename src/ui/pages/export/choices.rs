@@ -3,6 +3,7 @@
 use eframe::egui::{Align, Layout, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use crate::app::{Action, Audit, Model, ReportChoice};
+use crate::report::mask;
 use crate::text;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
@@ -19,7 +20,7 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>
     sections(ui, audit, &mut choice);
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), 25.0));
     paint::rule(ui.painter(), rect.x_range(), rect.center().y, Theme::get(ui).line_subtle);
-    let example = masked_example(model, audit);
+    let example = masked_example(audit);
     row(ui, &mut choice.mask_hosts, "Mask host names", &example);
     if choice != model.export.choice {
         actions.push(Action::EditReport(choice));
@@ -81,18 +82,7 @@ fn locked(ui: &mut Ui, label: &str, detail: &str) {
     hint(response, LOCKED);
 }
 
-/// A host of this store as the report would print it.
-fn masked_example(model: &Model, audit: &Audit) -> String {
-    let profile = audit.store.as_deref().and_then(|id| model.store(id)).map(|s| &s.profile);
-    let host = profile.and_then(|p| p.postgres.as_ref().map(|p| &p.host).or_else(|| p.redis.first().map(|r| &r.host)));
-    host.map_or_else(String::new, |host| masked(host))
-}
-
-/// `db.northwind.internal` → `db.•••.internal`.
-fn masked(host: &str) -> String {
-    let parts: Vec<&str> = host.split('.').collect();
-    match parts.as_slice() {
-        [first, .., last] if parts.len() > 2 => format!("{first}.•••.{last}"),
-        _ => "•••".to_owned(),
-    }
+/// A host of this audit as the report would print it.
+fn masked_example(audit: &Audit) -> String {
+    mask::hosts(&audit.snapshot).first().map_or_else(String::new, |host| mask::masked_form(host))
 }

@@ -45,6 +45,8 @@ fn tile(ui: &mut Ui, view: &ExportView, format: ReportFormat, width: f32) -> boo
     let pages = view.preview.shown().map(|p| p.pages_total as u64);
     let words = match (format, pages) {
         (ReportFormat::Pdf, Some(pages)) => text::plural(pages, "page", "pages"),
+        // Evidence is kept as it was read: masking is for reports.
+        (ReportFormat::Snapshot, _) if view.choice.mask_hosts => "hosts not masked".to_owned(),
         _ => words.to_owned(),
     };
     let (rect, response) = ui.allocate_exact_size(vec2(width, TILE), Sense::click());
