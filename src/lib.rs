@@ -11,6 +11,7 @@ pub mod app;
 pub mod audit;
 pub mod charts;
 pub mod checks;
+pub mod cli;
 pub mod collect;
 pub mod connect;
 pub mod demo;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use medusa_advisor::collect::run::Run;
 use medusa_advisor::collect::{Candidate, Request, collect};
-use medusa_advisor::connect::postgres::GRANTS;
+use medusa_advisor::connect::postgres::{self, GRANTS};
 use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, Profile, Secrets, parse_postgres};
+use medusa_advisor::connect::steps::{CapabilityState, StepState};
 use medusa_advisor::evidence::postgres::Postgres;
 use medusa_advisor::evidence::{Cause, Gap, Section, Snapshot, Targets};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -108,7 +109,7 @@ async fn drop_store(admin: &str, database: &str) {
     execute(admin, &format!("drop database if exists {database} with (force)")).await;
 }
 
-fn postgres(snapshot: &Snapshot) -> &Postgres {
+fn evidence(snapshot: &Snapshot) -> &Postgres {
     snapshot.postgres.as_ref().unwrap()
 }
 
@@ -120,7 +121,7 @@ fn print_figures(title: &str, snapshot: &Snapshot) {
             c.calls, c.wall_ms, c.bytes, snapshot.meta.window_s
         );
     }
-    for gap in postgres(snapshot).gaps() {
+    for gap in evidence(snapshot).gaps() {
         println!("{title}: gap {:?}: {} [{}]", gap.section, gap.detail, gap.cause.remedy().unwrap_or("-"));
     }
 }
@@ -152,7 +153,7 @@ async fn a_version_2_store_is_read_whole() {
     let snapshot = audit(&request(&url)).await;
     load.await.unwrap();
     print_figures("v2", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert_eq!(pg.gaps(), Vec::new());
     let server = pg.server().unwrap();
     assert!(server.is_superuser && !server.is_replica);
@@ -185,7 +186,7 @@ async fn a_version_1_store_is_read_whole() {
     let Some(url) = store(&admin, "advisor_collect_v1", 1).await else { return };
     let snapshot = audit(&request(&url)).await;
     print_figures("v1", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert_eq!(pg.gaps(), Vec::new());
     assert_eq!(pg.medusa().unwrap().major, 1);
     let trigram = pg.indexes().unwrap().rows.iter().find(|i| i.method == "gin" && i.table == "product").unwrap();
@@ -201,7 +202,7 @@ async fn a_role_that_may_only_connect_gets_gaps_that_name_the_grant() {
     let bare = with_user(&url, "advisor_collect_bare", "bare");
     let snapshot = audit(&request(&bare)).await;
     print_figures("bare", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert!(pg.tables().is_ok() && pg.indexes().is_ok() && pg.settings().is_ok());
     assert_eq!(pg.medusa().unwrap().version, "2.x");
     let gaps = pg.gaps();
@@ -211,7 +212,7 @@ async fn a_role_that_may_only_connect_gets_gaps_that_name_the_grant() {
     // The grants as printed close the gaps.
     execute(&url, &format!("{}\n{media}", grant_of(&gaps, Section::PgColumnStats))).await;
     let snapshot = audit(&request(&bare)).await;
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert!(pg.media().is_ok_and(|m| !m.is_empty()));
     assert!(pg.column_stats().is_ok_and(|c| !c.rows.is_empty() && c.is_whole()));
     drop_store(&admin, "advisor_collect_bare").await;
@@ -229,7 +230,7 @@ async fn the_printed_grants_leave_no_gap_and_open_no_personal_column() {
     let role = with_user(&url, "medusa_advisor", "CHANGE-ME");
     let snapshot = audit(&request(&role)).await;
     print_figures("grants", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert_eq!(pg.gaps(), Vec::new());
     assert!(pg.server().unwrap().has_pg_monitor);
     assert_eq!(pg.statements().unwrap().hidden, 0);
@@ -262,15 +263,15 @@ async fn a_candidate_is_judged_by_the_planner() {
     let has_hypopg = sqlx::raw_sql("create extension hypopg").execute(&mut connection).await.is_ok();
     connection.close().await.unwrap();
     let fault = "drop index public.\"IDX_image_product_id\";
+        set session_replication_role = replica;
         insert into public.image (id, url, product_id)
-            select 'x' || n, 'https://cdn.example.com/' || n, (select id from public.product order by id offset n % 20 limit 1)
-            from generate_series(1, 20000) as n;
+            select 'x' || n, 'https://cdn.example.com/' || n, 'p' || n / 5 from generate_series(1, 20000) as n;
         analyze public.image;";
     execute(&url, fault).await;
     execute(&url, "select i.* from public.image as i where i.product_id in ('a', 'b') and i.deleted_at is null").await;
     let snapshot = audit(&Request { candidates: image_candidate, ..request(&url) }).await;
     print_figures("proof", &snapshot);
-    let proofs = postgres(&snapshot).proofs().unwrap();
+    let proofs = evidence(&snapshot).proofs().unwrap();
     println!("{proofs:#?}");
     assert_eq!(proofs.len(), 1);
     assert_eq!(proofs[0].node_before, "Seq Scan on image");
@@ -316,9 +317,35 @@ async fn a_database_without_medusa_is_said_to_be_one() {
     let Some(admin) = env("ADVISOR_TEST_POSTGRES") else { return };
     let snapshot = audit(&request(&with_database(&admin, "postgres"))).await;
     print_figures("no Medusa", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert!(pg.medusa().unwrap_err().detail.contains("not a Medusa database"));
     assert!(pg.settings().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_test_tells_every_step_and_what_is_missing() {
+    let Some(admin) = env("ADVISOR_TEST_POSTGRES") else { return };
+    let Some(url) = store(&admin, "advisor_collect_test", 2).await else { return };
+    let (profile, password) = parse_postgres(&url).unwrap();
+    let report = postgres::test(&profile, password.as_ref(), &Limits::default(), |step| println!("{step:?}")).await;
+    assert!(report.is_connected());
+    assert!(report.steps[5].name.starts_with("Medusa 2"));
+    assert!(report.capabilities.iter().all(|c| !matches!(c.state, CapabilityState::Missing { .. })), "{:?}", report.capabilities);
+
+    execute(&url, "drop role if exists advisor_collect_test; create role advisor_collect_test login password 'bare'").await;
+    let (profile, password) = parse_postgres(&with_user(&url, "advisor_collect_test", "bare")).unwrap();
+    let report = postgres::test(&profile, password.as_ref(), &Limits::default(), |_| ()).await;
+    let missing: Vec<&str> =
+        report.capabilities.iter().filter(|c| matches!(c.state, CapabilityState::Missing { .. })).map(|c| c.name.as_str()).collect();
+    assert_eq!(missing, ["Statement texts", "Sessions of other users", "Settings", "Sequences", "Column statistics"]);
+
+    let mut closed = profile.clone();
+    closed.port = 1;
+    let report = postgres::test(&closed, None, &Limits::default(), |_| ()).await;
+    assert!(matches!(&report.steps[1].state, StepState::Failed(sentence) if sentence.contains("refused")));
+    assert_eq!((report.steps.len(), report.steps[2].state.clone()), (6, StepState::NotRun));
+    drop_store(&admin, "advisor_collect_test").await;
+    execute(&admin, "drop role advisor_collect_test").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -329,7 +356,7 @@ async fn a_transaction_pooler_changes_nothing() {
     }
     let snapshot = audit(&request(&with_database(&bouncer, "advisor_collect_pooled"))).await;
     print_figures("pgbouncer", &snapshot);
-    let pg = postgres(&snapshot);
+    let pg = evidence(&snapshot);
     assert_eq!(pg.gaps(), Vec::new());
     assert_ne!(pg.server().unwrap().is_pooled, Some(false));
     assert!(pg.statements().unwrap().total.window.is_some());
@@ -339,10 +366,11 @@ async fn a_transaction_pooler_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_store_is_measured() {
     let Some(url) = env("ADVISOR_TEST_POSTGRES_SCALE") else { return };
+    let _ = tracing_subscriber::fmt().with_env_filter("medusa_advisor=debug").without_time().with_ansi(false).try_init();
     for _ in 0..2 {
         let snapshot = audit(&request(&url)).await;
         print_figures("scale", &snapshot);
-        let pg = postgres(&snapshot);
+        let pg = evidence(&snapshot);
         assert!(pg.tables().is_ok() && pg.statements().is_ok());
     }
 }

@@ -1,9 +1,11 @@
 //! The figures the guide sets targets for. Checks, gauges, charts and reports take them from here, so that all say the same.
 
+use super::http::{PathKind, path_kind};
 use crate::evidence::cdn::{Analytics, StatusCount};
 use crate::evidence::redis::{Instance, Role};
-use crate::evidence::storefront::{PathClass, Target};
+use crate::evidence::storefront::{PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
+use crate::finding::Finding;
 use crate::text;
 
 /// Lookups below which a Redis hit rate says nothing.
@@ -39,24 +41,30 @@ impl HitRate {
 /// A gap when no instance is used for the cache alone (Redis counts hits for all keys together: queues and sessions of a healthy
 /// shared instance pull it to 53–60 %), when no cache keys exist, or when there were too few lookups.
 pub fn redis_hit_rate(snapshot: &Snapshot) -> Result<HitRate, Gap> {
+    Ok(redis_cache(snapshot)?.1)
+}
+
+/// The instance that [`redis_hit_rate`] is taken from, with the rate.
+pub fn redis_cache(snapshot: &Snapshot) -> Result<(&Instance, HitRate), Gap> {
     let redis = snapshot.redis()?;
     let mut shared: Option<&Instance> = None;
-    let mut best: Option<HitRate> = None;
+    let mut unread: Option<Gap> = None;
+    let mut best: Option<(&Instance, HitRate)> = None;
     for instance in &redis.instances {
-        match cache_use(instance)? {
-            CacheUse::None => {}
-            CacheUse::Shared => shared = Some(instance),
-            CacheUse::Alone => {
-                let rate = keyspace_rate(instance, snapshot.meta.window_s)?;
-                if best.as_ref().is_none_or(|b| b.of < rate.of) {
-                    best = Some(rate);
-                }
-            }
+        match cache_use(instance)
+            .and_then(|u| if u == CacheUse::Alone { Ok((u, Some(keyspace_rate(instance, snapshot.meta.window_s)?))) } else { Ok((u, None)) })
+        {
+            // An instance that could not be read says nothing about those that could.
+            Err(gap) => unread = unread.or(Some(gap)),
+            Ok((CacheUse::Shared, _)) => shared = shared.or(Some(instance)),
+            Ok((_, Some(rate))) if best.as_ref().is_none_or(|(_, b)| b.of < rate.of) => best = Some((instance, rate)),
+            Ok(_) => {}
         }
     }
-    match (best, shared) {
-        (Some(rate), _) if rate.of >= LOOKUPS_MIN => Ok(rate),
-        (Some(rate), _) => {
+    match (best, shared, unread) {
+        (Some(found), ..) if found.1.of >= LOOKUPS_MIN => Ok(found),
+        (_, _, Some(gap)) => Err(gap),
+        (Some((_, rate)), ..) => {
             let detail = format!(
                 "{} in the {}, {} are needed for a hit rate.",
                 text::plural(rate.of, "lookup", "lookups"),
@@ -65,8 +73,8 @@ pub fn redis_hit_rate(snapshot: &Snapshot) -> Result<HitRate, Gap> {
             );
             Err(Gap::new(Section::RedisServer, Cause::TooFew { have: rate.of, need: LOOKUPS_MIN, what: "lookups".into() }, detail))
         }
-        (None, Some(instance)) => Err(shared_gap(instance)),
-        (None, None) => Err(Gap::new(
+        (None, Some(instance), None) => Err(shared_gap(instance)),
+        (None, None, None) => Err(Gap::new(
             Section::RedisKeys,
             Cause::Absent { feature: "cache keys".into(), remedy: String::new() },
             "No cache keys were seen in Redis, so there is no hit rate of product data.",
@@ -85,14 +93,29 @@ pub enum CacheUse {
 /// Whether the instance holds cache keys, alone or among others.
 pub fn cache_use(instance: &Instance) -> Result<CacheUse, Gap> {
     let keys = instance.keys()?;
-    let is_cache = |r: Role| matches!(r, Role::Cache | Role::CacheTags | Role::CustomCache);
     let has_cache = keys.patterns.iter().any(|p| matches!(p.role, Role::Cache | Role::CustomCache));
-    let has_other = keys.patterns.iter().any(|p| !is_cache(p.role));
+    let has_other = keys.patterns.iter().any(|p| !p.role.is_cache());
     Ok(match (has_cache, has_other) {
         (false, _) => CacheUse::None,
         (true, false) => CacheUse::Alone,
         (true, true) => CacheUse::Shared,
     })
+}
+
+/// Judges every instance. One whose evidence is missing leaves the verdict on the others; without any finding it is the verdict.
+pub fn over_instances(snapshot: &Snapshot, judge: impl Fn(&Instance) -> Result<Vec<Finding>, Gap>) -> Result<Vec<Finding>, Gap> {
+    let mut findings = Vec::new();
+    let mut unread: Option<Gap> = None;
+    for instance in &snapshot.redis()?.instances {
+        match judge(instance) {
+            Ok(found) => findings.extend(found),
+            Err(gap) => unread = unread.or(Some(gap)),
+        }
+    }
+    match unread {
+        Some(gap) if findings.is_empty() => Err(gap),
+        _ => Ok(findings),
+    }
 }
 
 fn keyspace_rate(instance: &Instance, window_s: f64) -> Result<HitRate, Gap> {
@@ -133,10 +156,16 @@ fn shared_gap(instance: &Instance) -> Gap {
     )
 }
 
-/// Requests answered by Cloudflare without contacting the origin, of cacheable ones (dynamic, bypass and never-cached requests left out).
+/// Requests answered by Cloudflare without contacting the origin, of those for static and semi-static paths.
+///
+/// The denominator is what the cache looked at (hit, miss, expired, stale, revalidated, updating) and what it was not allowed to look at
+/// though the path is the same for every shopper (dynamic or bypass on catalogue and static paths, as far as the path list tells),
+/// without misses on personal paths.
 pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
     let analytics = snapshot.cloudflare()?.analytics()?;
-    let rate = cdn_rate(analytics, cacheable);
+    let mut rate = cdn_rate(analytics, cacheable);
+    let (added, removed) = path_corrections(analytics);
+    rate.of = (rate.of + added).saturating_sub(removed).max(rate.hits);
     if rate.of < REQUESTS_MIN {
         let detail = format!(
             "{} in {}, {} are needed for a hit ratio.",
@@ -149,7 +178,28 @@ pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
     Ok(rate)
 }
 
-/// The same, of all requests that could have reached the origin.
+/// Requests to add to and to take from what the statuses alone call cacheable.
+fn path_corrections(analytics: &Analytics) -> (u64, u64) {
+    let (mut added, mut removed) = (0, 0);
+    for row in &analytics.by_path.rows {
+        match (path_kind(&row.path), is_cacheable_status(&row.status)) {
+            (PathKind::Static | PathKind::Catalogue, false) => added += row.requests,
+            (PathKind::Personal, true) if !is_edge_hit(&row.status) => removed += row.requests,
+            _ => {}
+        }
+    }
+    (added, removed)
+}
+
+/// Share (0…1) of all requests that reach the origin for paths that `wanted` picks; `None` without analytics or with too few requests.
+pub fn origin_share(snapshot: &Snapshot, wanted: impl Fn(&str) -> bool) -> Option<f64> {
+    let analytics = snapshot.cloudflare().ok()?.analytics().ok()?;
+    let all = cdn_hit_ratio_of_all(analytics).of;
+    let reached: u64 = analytics.by_path.rows.iter().filter(|r| wanted(&r.path) && !is_edge_hit(&r.status)).map(|r| r.requests).sum();
+    (all >= REQUESTS_MIN).then(|| reached as f64 / all as f64)
+}
+
+/// The same as [`cdn_hit_ratio`], of all requests that could have reached the origin.
 pub fn cdn_hit_ratio_of_all(analytics: &Analytics) -> HitRate {
     cdn_rate(analytics, |s| s.status != "none" && s.status != "unknown")
 }
@@ -193,12 +243,24 @@ pub fn api_p95(snapshot: &Snapshot) -> Result<Latency, Gap> {
     match slowest {
         Some(l) if l.samples >= TIMINGS_MIN => Ok(l),
         other => {
+            if let Some(gap) = api_refusal(api) {
+                return Err(gap);
+            }
             let have = other.map_or(0, |l| l.samples);
             let detail =
                 format!("{} of product or cart endpoints, {TIMINGS_MIN} are needed for a P95.", text::plural(have, "timed answer", "timed answers"));
             Err(Gap::new(Section::StoreApi, Cause::TooFew { have, need: TIMINGS_MIN, what: "timed answers".into() }, detail))
         }
     }
+}
+
+/// Medusa 2 answers 400 to store requests without a publishable key.
+fn api_refusal(api: &[Target]) -> Option<Gap> {
+    let list = api.iter().filter(|t| t.class == PathClass::ApiCatalogue);
+    let status = list.filter_map(|t| super::http::answer(t, Variant::First)).map(|a| a.status).find(|s| matches!(s, 400 | 401 | 403))?;
+    let grant = "Add the publishable API key (Medusa Admin → Settings → Publishable API Keys) to the store.".to_owned();
+    let detail = format!("The store API answered {status} to the product list: it wants a publishable API key, so nothing was timed.");
+    Some(Gap::new(Section::StoreApi, Cause::Denied { grant }, detail))
 }
 
 /// P50 and P95 of a target's timings; `None` when it was not timed.

@@ -361,6 +361,8 @@ mod tests {
     fn changes_have_a_target() {
         let t = one(r#"update "image" set "url" = $1 where "product_id" = $2"#);
         assert!(t.is_target && t.equal == ["product_id"]);
+        let t = one("select * from image where product_id = $1 || lpad(($2)::text, $3) and url = rank || $4");
+        assert_eq!(t.equal, ["product_id"]);
         let t = one("delete from image where product_id = $1");
         assert!(t.is_target && t.equal == ["product_id"]);
         let t = one("insert into image (id, url) values ($1, $2)");

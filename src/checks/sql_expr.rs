@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName,
-    Query, SelectItem, UnaryOperator,
+    Query, SelectItem,
 };
 
 #[derive(Clone, Copy)]
@@ -101,13 +101,20 @@ pub(super) fn is_equal(op: &BinaryOperator) -> bool {
     }
 }
 
-/// A value as far as an index is concerned: the same for every row of the table it is compared with.
+/// A value as far as an index is concerned: no column is part of it, so it is the same for every row.
 pub(super) fn is_constant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(_) | Expr::Subquery(_) | Expr::TypedString(_) | Expr::Array(_) => true,
-        Expr::Nested(e) | Expr::Cast { expr: e, .. } | Expr::UnaryOp { op: UnaryOperator::Minus, expr: e } => is_constant(e),
-        _ => false,
+    let mut open = vec![expr];
+    while let Some(expr) = open.pop() {
+        match expr {
+            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) | Expr::Subquery(_) | Expr::Array(_) => {}
+            Expr::Nested(_) | Expr::Cast { .. } | Expr::UnaryOp { .. } | Expr::BinaryOp { .. } | Expr::Function(_) | Expr::Case { .. } => {
+                children(expr, &mut open);
+            }
+            // A column, or something whose columns are not known.
+            _ => return false,
+        }
     }
+    true
 }
 
 /// `alias.column` of a sub-query.

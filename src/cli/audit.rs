@@ -188,7 +188,7 @@ fn keep(profile: &Profile, snapshot: &Snapshot, plan: &Plan) -> anyhow::Result<(
 }
 
 fn print(args: &AuditArgs, snapshot: &Snapshot, plan: &Plan) {
-    let report = || Report::build(snapshot, plan, Options::whole(&snapshot.meta.store));
+    let report = || Report::build(snapshot, plan, &Options::whole(&snapshot.meta.store));
     match args.format {
         Format::Json => output::print(&json::render(&report())),
         Format::Md => output::print(&markdown::render(&report())),

@@ -32,7 +32,7 @@ pub fn write_reports(snapshot: &Snapshot, plan: &Plan, out: &[PathBuf]) -> anyho
     if out.is_empty() {
         return Ok(());
     }
-    let report = Report::build(snapshot, plan, Options::whole(&snapshot.meta.store));
+    let report = Report::build(snapshot, plan, &Options::whole(&snapshot.meta.store));
     let mut failed = Vec::new();
     for path in out {
         // One file that cannot be written must not cost the others.

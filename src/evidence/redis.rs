@@ -191,6 +191,18 @@ pub enum Role {
     Other,
 }
 
+impl Role {
+    /// Entries and tags of a cache: what may be lost at any time without harm.
+    pub fn is_cache(self) -> bool {
+        matches!(self, Role::Cache | Role::CacheTags | Role::CustomCache)
+    }
+
+    /// Jobs, events and workflow checkpoints: what must never be evicted.
+    pub fn is_queue(self) -> bool {
+        matches!(self, Role::EventBus | Role::Workflows | Role::Queue)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     pub database: u32,

@@ -12,6 +12,9 @@ use crate::plan::targets::{Gauge, RequestPath};
 use crate::plan::{Plan, Ranked};
 use crate::text;
 
+/// Findings named along the same request; then "and 12 more".
+const ALONG_MAX: usize = 6;
+
 pub(super) fn report(snapshot: &Snapshot, plan: &Plan, options: &Options) -> Report {
     let taken_at = snapshot.meta.taken_at;
     Report {
@@ -85,7 +88,11 @@ fn cover(snapshot: &Snapshot, plan: &Plan) -> Vec<Block> {
         Block {
             figure: n(plan.findings.len()),
             label: if plan.findings.len() == 1 { "finding" } else { "findings" }.into(),
-            context: if worst.is_empty() { "nothing to do".into() } else { worst.join(", ") },
+            context: match (worst.is_empty(), plan.passed.len()) {
+                (false, _) => worst.join(", "),
+                (true, 0) => "nothing could be judged".into(),
+                (true, _) => "nothing to do".into(),
+            },
         },
         Block {
             figure: n(plan.passed.len()),
@@ -196,8 +203,12 @@ fn step(ranked: &Ranked, plan: &Plan) -> Step {
 }
 
 fn entry(ranked: &Ranked, plan: &Plan) -> Entry {
-    let others = ranked.along.iter().filter(|key| **key != ranked.key).filter_map(|key| plan.find(key));
-    let along = others.map(|r| format!("Rank {}, {}: {} ({})", r.rank, r.check.layer.name(), r.check.title, r.finding.subject.name)).collect();
+    let others: Vec<&Ranked> = ranked.along.iter().filter(|key| **key != ranked.key).filter_map(|key| plan.find(key)).collect();
+    let line = |r: &&Ranked| format!("Rank {}, {}: {} ({})", r.rank, r.check.layer.name(), r.check.title, r.finding.subject.name);
+    let mut along: Vec<String> = others.iter().take(ALONG_MAX).map(line).collect();
+    if others.len() > ALONG_MAX {
+        along.push(format!("and {} more", text::count((others.len() - ALONG_MAX) as u64)));
+    }
     Entry {
         rank: ranked.rank,
         check: ranked.check.id.into(),

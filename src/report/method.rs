@@ -176,9 +176,13 @@ fn certainty() -> String {
 }
 
 fn charts_left_out(snapshot: &Snapshot) -> String {
-    let out: Vec<String> = charts::drawn(snapshot)
-        .into_iter()
-        .filter_map(|(id, chart)| chart.err().map(|why| format!("{id}: {}", text::cut(&why, 160).trim_end_matches('.'))))
-        .collect();
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for (id, why) in charts::drawn(snapshot).into_iter().filter_map(|(id, chart)| chart.err().map(|why| (id, why))) {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, ids)) => ids.push(id),
+            None => by_reason.push((why, vec![id])),
+        }
+    }
+    let out: Vec<String> = by_reason.iter().map(|(why, ids)| format!("{}: {}", ids.join(", "), text::cut(why.trim_end_matches('.'), 160))).collect();
     if out.is_empty() { String::new() } else { format!("{}.", out.join("; ")) }
 }

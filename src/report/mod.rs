@@ -2,7 +2,7 @@
 //! and JSON cannot say different things.
 
 mod build;
-// pub mod html;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod mask;

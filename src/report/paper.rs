@@ -7,8 +7,8 @@ use crate::finding::{Basis, Cell, Evidence, Remedy};
 use crate::text;
 
 /// Characters of a step and of its measured sentence on the one-page summary.
-const STEP_CHARS: usize = 88;
-const OBSERVED_CHARS: usize = 96;
+const STEP_CHARS: usize = 72;
+const OBSERVED_CHARS: usize = 88;
 
 pub(super) fn data(report: &Report) -> Value {
     let t = report.taken_at;

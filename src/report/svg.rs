@@ -14,6 +14,8 @@ const ROW: f64 = 17.0;
 const TREEMAP_HEIGHT: f64 = 150.0;
 const AXIS: f64 = 8.5;
 const LEGEND: f64 = 16.0;
+/// Width of one character of the mono face at the size of the axes.
+const MONO: f64 = 5.12;
 
 /// Where colours come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +129,8 @@ struct Canvas {
 
 impl Canvas {
     fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, color: &str, more: &str) {
-        let _ = write!(self.out, "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{color}\" stroke-width=\"0.75\"{more}/>");
+        let _ =
+            write!(self.out, "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{color}\" stroke-width=\"0.75\"{more}/>");
     }
 
     fn rect(&mut self, x: f64, y: f64, w: f64, h: f64, fill: &str, opacity: f64) {
@@ -293,14 +296,14 @@ fn bars(c: &mut Canvas, spec: &ChartSpec, top: f64) {
     let sum = |i: usize| spec.series.iter().map(|s| value(s, i)).sum::<f64>();
     let greatest = (0..spec.categories.len()).map(sum).fold(spec.target.unwrap_or(0.0), f64::max).max(f64::MIN_POSITIVE);
     let longest = spec.categories.iter().map(|n| n.chars().count()).max().unwrap_or(0) as f64;
-    let left = (longest * 5.0 + 10.0).clamp(60.0, 210.0);
+    let left = (longest * MONO + 10.0).clamp(60.0, 214.0);
     let right = WIDTH - 70.0;
-    let fits = ((left - 8.0) / 5.0) as usize;
+    let fits = ((left - 8.0) / MONO) as usize;
     let first = top + 4.0 + if spec.target.is_some() { 8.0 } else { 0.0 };
     for (i, name) in spec.categories.iter().enumerate() {
         let y = first + ROW * i as f64;
         let (text_color, axis_color) = (c.palette.text(), c.palette.axis_text());
-        c.text(0.0, y + 11.0, &text::cut(name, fits.saturating_sub(1)), "start", text_color, " font-family=\"JetBrains Mono, monospace\" font-weight=\"400\"");
+        c.text(0.0, y + 11.0, &fit(name, fits), "start", text_color, " font-family=\"JetBrains Mono, monospace\"");
         let mut x = left;
         for series in &spec.series {
             let w = value(series, i) / greatest * (right - left);
@@ -337,15 +340,20 @@ fn treemap(c: &mut Canvas, spec: &ChartSpec, top: f64) {
             c.out,
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{color}\" fill-opacity=\"0.18\" stroke=\"{ground}\" stroke-width=\"1.5\"/>"
         );
-        let fits = ((w - 8.0) / 5.2).max(0.0) as usize;
+        let fits = ((w - 8.0) / MONO).max(0.0) as usize;
         let (text_color, axis_color) = (c.palette.text(), c.palette.axis_text());
-        if fits >= 5 && h >= 13.0 {
-            c.text(x + 5.0, y + 11.0, &text::cut(name, fits.saturating_sub(1)), "start", text_color, " font-family=\"JetBrains Mono, monospace\"");
+        if (fits >= 8 || fits >= name.chars().count()) && h >= 13.0 {
+            c.text(x + 5.0, y + 11.0, &fit(name, fits), "start", text_color, " font-family=\"JetBrains Mono, monospace\"");
         }
         if fits >= 9 && h >= 26.0 {
             c.text(x + 5.0, y + 22.0, &spec.unit.format(value), "start", axis_color, "");
         }
     }
+}
+
+/// A name in at most `chars` characters.
+fn fit(name: &str, chars: usize) -> String {
+    if name.chars().count() <= chars { name.to_owned() } else { text::cut(name, chars.saturating_sub(1)) }
 }
 
 /// Rectangles for sizes that fall: the longer side is cut where the halves are most even.
@@ -360,8 +368,11 @@ fn split(sizes: &[f64], [x, y, w, h]: [f64; 4]) -> Vec<[f64; 4]> {
         at += 1;
     }
     let share = head / total;
-    let (first, second) =
-        if w >= h { ([x, y, w * share, h], [x + w * share, y, w * (1.0 - share), h]) } else { ([x, y, w, h * share], [x, y + h * share, w, h * (1.0 - share)]) };
+    let (first, second) = if w >= h {
+        ([x, y, w * share, h], [x + w * share, y, w * (1.0 - share), h])
+    } else {
+        ([x, y, w, h * share], [x, y + h * share, w, h * (1.0 - share)])
+    };
     let mut places = split(&sizes[..at], first);
     places.extend(split(&sizes[at..], second));
     places

@@ -66,12 +66,19 @@ fn rest(plan: &Plan) -> Sentence {
                 .map(|(s, n)| format!("{} {}", text::count(*n as u64), s.id()))
                 .collect();
             let heavy = if heavy.is_empty() { String::new() } else { format!(" ({} in all)", heavy.join(", ")) };
-            format!("{} in order of measured cost{heavy}", if n == 2 { "1 more step follows".to_owned() } else { format!("{} more steps follow", n - 1) })
+            format!(
+                "{} in order of measured cost{heavy}",
+                if n == 2 { "1 more step follows".to_owned() } else { format!("{} more steps follow", n - 1) }
+            )
         }
     };
     let open = match plan.unknown.len() {
         0 => "every check had the evidence it needs".to_owned(),
-        n => format!("{} could not be made: {}", plural(n, "check", "checks"), if n == 1 { "an open question, not a pass" } else { "open questions, not passes" }),
+        n => format!(
+            "{} could not be made: {}",
+            plural(n, "check", "checks"),
+            if n == 1 { "an open question, not a pass" } else { "open questions, not passes" }
+        ),
     };
     let joined = if more.is_empty() { open } else { format!("{more}; {open}") };
     let mut chars = joined.chars();

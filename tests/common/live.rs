@@ -79,6 +79,10 @@ impl Db {
     /// Audits this database as it is.
     pub async fn quiet_audit(&self) -> (Snapshot, Plan) {
         let snapshot = collect_from(&self.url, WINDOW_S).await;
+        if let Some(folder) = std::env::var_os("ADVISOR_TEST_DUMP") {
+            let path = std::path::Path::new(&folder).join(format!("{}.snapshot", self.name));
+            std::fs::write(path, medusa_advisor::evidence::file::write(&snapshot)).unwrap();
+        }
         let plan = plan::build(&snapshot, &[], |_| true);
         (snapshot, plan)
     }

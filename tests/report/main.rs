@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use medusa_advisor::evidence::Snapshot;
 use medusa_advisor::plan::Plan;
-use medusa_advisor::report::{Options, Part, Report, json, markdown};
+use medusa_advisor::report::{Options, Part, Report, html, json, markdown};
 use serde_json::Value;
 
 fn report((snapshot, plan): (Snapshot, Plan)) -> Report {
@@ -190,7 +190,7 @@ fn many_findings_of_one_check_are_cut_and_counted() {
 fn masked_hosts_are_in_no_output() {
     for store in [fixture::rich(), fixture::crowded(), fixture::denied()] {
         let r = masked(store);
-        for text in [json::render(&r), markdown::render(&r)] {
+        for text in [json::render(&r), markdown::render(&r), html::render(&r)] {
             let left = text.to_lowercase();
             for host in ["northwind.internal", "northwind-outfitters.com"] {
                 assert!(!left.contains(host), "{host} is left: {}", around(&left, host));
@@ -201,6 +201,29 @@ fn masked_hosts_are_in_no_output() {
     let open = json::render(&report(fixture::rich()));
     assert!(open.contains("northwind.internal"), "the fixture names hosts");
     assert!(json::render(&masked(fixture::rich())).contains("https://www.postgresql.org/docs/current/sql-createindex.html"));
+}
+
+#[test]
+fn html_stands_alone_and_keeps_texts_texts() {
+    for store in [fixture::rich(), fixture::crowded(), fixture::healthy(), fixture::denied()] {
+        let text = html::render(&report(store));
+        assert!(!text.contains("<script"), "a statement's text became a script");
+        for outside in ["src=", "@import", "url(", "<link", "http-equiv=\"refresh\""] {
+            assert!(!text.contains(outside), "{outside} reaches outside the file");
+        }
+        let ids: Vec<&str> = text.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        for target in text.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(ids.contains(&target), "nothing has the anchor {target}");
+        }
+        assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an anchor is there twice");
+        for tag in ["table", "div", "span", "article", "dl", "figure", "svg", "details", "pre"] {
+            let open = text.matches(&format!("<{tag}>")).count() + text.matches(&format!("<{tag} ")).count();
+            assert_eq!(open, text.matches(&format!("</{tag}>")).count(), "<{tag}> is not closed");
+        }
+    }
+    if let Some(folder) = std::env::var_os("REPORT_PAGES") {
+        std::fs::write(std::path::Path::new(&folder).join("rich.html"), html::render(&report(fixture::rich()))).unwrap();
+    }
 }
 
 fn around(text: &str, word: &str) -> String {

@@ -20,8 +20,8 @@ pub static CHECK: Check = Check {
     why: "A second index on the same columns helps no query. Each write keeps both up to date, both take disk and memory, and both are vacuumed.",
     remedy: "Drop the twin that backs no constraint. The queries use the other one from then on.",
     method: "Two valid indexes of a table are twins when method, columns, operator classes, collations, order, predicate, expressions and included columns are \
-             all the same. The one that backs a constraint, is unique, or belongs to Medusa is kept. Twins that Medusa itself creates are an Info; below \
-             1 MB likewise.",
+             all the same. The one that backs a constraint, is unique, or belongs to Medusa is kept. Twins that Medusa itself creates are an Info \
+             from 1 MB, and your own below 1 MB likewise.",
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/sql-dropindex.html"],
     needs: &[Section::PgIndexes],
@@ -42,7 +42,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     for mut group in twins.into_values().filter(|g| g.len() > 1) {
         group.sort_by_key(|i| (keep_rank(i), std::cmp::Reverse(i.scans.total), i.name.clone()));
         let kept = group[0];
-        findings.extend(group[1..].iter().filter(|i| is_droppable(i, kept)).map(|spare| finding(kept, spare, database_bytes)));
+        let is_trifle = |i: &Index| i.bytes < BYTES_MIN && is_stock_index(&i.table, &i.name);
+        findings.extend(group[1..].iter().filter(|i| is_droppable(i, kept) && !is_trifle(i)).map(|spare| finding(kept, spare, database_bytes)));
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| b.cost.share.total_cmp(&a.cost.share)).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
@@ -216,6 +217,13 @@ mod tests {
         let found = findings(&CHECK, &snapshot);
         assert_eq!(found[0].severity, Severity::Info);
         assert!(found[0].remedies.is_empty());
+        let mut small = snapshot;
+        if let Ok(pg) = &mut small.postgres
+            && let Ok(indexes) = &mut pg.indexes
+        {
+            indexes.rows.iter_mut().for_each(|i| i.bytes = 999_999);
+        }
+        assert_passes(&CHECK, &small);
     }
 
     #[test]

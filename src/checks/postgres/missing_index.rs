@@ -324,6 +324,13 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_limit_refutes_nothing() {
+        let sorted = scanning("1", "select * from image where deleted_at is null order by rank desc limit $1", 606, 25_452.0, 12_800);
+        let indifferent = Proof { columns: vec!["rank".into()], ..proof(100.0, Some(100.0), "Seq Scan") };
+        assert_eq!(findings(&CHECK, &with(sorted, |pg| pg.proofs = Ok(vec![indifferent])))[0].confidence, Confidence::Medium);
+    }
+
+    #[test]
     fn candidates_are_what_the_planner_is_asked() {
         let asked = candidates(&neglected(|_| {}));
         assert_eq!(asked.len(), 1);

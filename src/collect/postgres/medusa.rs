@@ -9,7 +9,7 @@ use crate::evidence::postgres::{ColumnStats, quote};
 use crate::evidence::{Cause, Gap, Listed, Section, Seen};
 
 /// Addresses read a column; the `media_*.sql` files say the same.
-const ADDRESSES_MAX: u64 = 20_000;
+const ADDRESSES_MAX: u64 = 10_000;
 /// Tables are counted exactly below both, else estimated.
 const EXACT_ROWS_MAX: f64 = 50_000.0;
 const EXACT_BYTES_MAX: u64 = 128 << 20;

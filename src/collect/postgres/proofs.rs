@@ -60,7 +60,7 @@ pub async fn prove(
             break;
         }
         let Some(text) = whole_text(reader, candidate, place).await? else { continue };
-        proofs.extend(proof(reader, candidate, &text, hypopg.as_deref()).await);
+        proofs.extend(compare(reader, candidate, &Explain::new(reader.major(), &text), hypopg.as_deref()).await);
     }
     Ok(proofs)
 }
@@ -78,15 +78,8 @@ fn is_one_select(text: &str) -> bool {
     matches!(Parser::parse_sql(&PostgreSqlDialect {}, text).as_deref(), Ok([Ast::Query(_)])) && !text.contains(';')
 }
 
-async fn proof(reader: &mut Reader<'_>, candidate: &Candidate, text: &str, hypopg: Option<&str>) -> Option<Proof> {
-    let prepared = Prepared::new(reader, text).await?;
-    let proof = compare(reader, candidate, &prepared, hypopg).await;
-    prepared.end(reader).await;
-    proof
-}
-
-async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prepared, hypopg: Option<&str>) -> Option<Proof> {
-    let before = prepared.plan(reader, candidate).await?;
+async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, explain: &Explain, hypopg: Option<&str>) -> Option<Proof> {
+    let before = explain.plan(reader, candidate).await?;
     let mut after = None;
     let mut bytes = None;
     if let Some(schema) = hypopg {
@@ -95,7 +88,7 @@ async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prep
         let created: Result<Vec<HypotheticalRow>, _> = reader.session.rows(&sql).await;
         if let Ok([row]) = created.as_deref() {
             bytes = Some(count(row.bytes));
-            after = prepared.plan(reader, candidate).await;
+            after = explain.plan(reader, candidate).await;
         }
         // Also after a failure: hypothetical indexes live as long as the backend, which a pooler hands on to others.
         let _ = reader.session.raw_rows(&format!("{TAG} select {schema}.hypopg_reset()")).await;
@@ -117,36 +110,39 @@ async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, prepared: &Prep
 }
 
 /// How a statement with placeholders is explained on this server.
-struct Prepared {
+struct Explain {
+    /// Before 16 a statement must be prepared for a plan that fits any parameter.
+    prepare: Option<String>,
     explain: String,
-    is_named: bool,
 }
 
-impl Prepared {
-    async fn new(reader: &mut Reader<'_>, text: &str) -> Option<Self> {
-        if reader.major() >= GENERIC_PLAN_SINCE {
-            return Some(Self { explain: format!("{TAG} explain (generic_plan, format json) {text}"), is_named: false });
+impl Explain {
+    fn new(major: u32, text: &str) -> Self {
+        if major >= GENERIC_PLAN_SINCE {
+            return Self { prepare: None, explain: format!("{TAG} explain (generic_plan, format json) {text}") };
         }
         let arguments = highest_placeholder(text) as usize;
         if arguments == 0 {
-            return Some(Self { explain: format!("{TAG} explain (format json) {text}"), is_named: false });
+            return Self { prepare: None, explain: format!("{TAG} explain (format json) {text}") };
         }
-        // Ended within the same transaction, so a transaction pooler never sees it outlive the backend it lent.
-        let prepare = format!("{TAG} set local plan_cache_mode = force_generic_plan;\n{TAG} prepare medusa_advisor_proof as {text}");
-        reader.session.raw_rows(&prepare).await.ok()?;
         let nulls = vec!["null"; arguments].join(", ");
-        Some(Self { explain: format!("{TAG} explain (format json) execute medusa_advisor_proof({nulls})"), is_named: true })
+        Self {
+            prepare: Some(format!("{TAG} set local plan_cache_mode = force_generic_plan;\n{TAG} prepare medusa_advisor_proof as {text}")),
+            explain: format!("{TAG} explain (format json) execute medusa_advisor_proof({nulls})"),
+        }
     }
 
+    /// Prepares anew for each plan: a generic plan once made is kept, and a hypothetical index does not unsettle it. Ended within the
+    /// same transaction, so a transaction pooler never sees the statement outlive the backend it lent.
     async fn plan(&self, reader: &mut Reader<'_>, candidate: &Candidate) -> Option<Plan> {
-        let rows: Vec<PlanRow> = reader.session.rows(&self.explain).await.ok()?;
-        read_plan(&rows.first()?.plan.0, &candidate.table)
-    }
-
-    async fn end(self, reader: &mut Reader<'_>) {
-        if self.is_named {
+        if let Some(prepare) = &self.prepare {
+            reader.session.raw_rows(prepare).await.ok()?;
+        }
+        let rows: Result<Vec<PlanRow>, _> = reader.session.rows(&self.explain).await;
+        if self.prepare.is_some() {
             let _ = reader.session.raw_rows(&format!("{TAG} deallocate medusa_advisor_proof")).await;
         }
+        read_plan(&rows.ok()?.first()?.plan.0, &candidate.table)
     }
 }
 

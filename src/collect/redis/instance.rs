@@ -161,7 +161,8 @@ impl Reader {
                 if is_sampling { ticks.has_changed().unwrap_or(true) } else { ticks.changed().await.is_ok() || ticks.borrow().is_none() };
             if has_changed {
                 let Some(at_s) = *ticks.borrow_and_update() else { return };
-                let figure = live_sample(session, index, at_s, &mut last).await;
+                let mut figure = live_sample(session, index, at_s, &mut last).await;
+                figure.is_cache = self.sampler.as_ref().is_some_and(Sampler::shows_cache_alone);
                 // The listener lives as long as the window; a figure it no longer takes is not missed.
                 let _ = figures.send(figure).await;
             }

@@ -3,7 +3,7 @@
 use super::info::{Reading, commands_between, counters_between};
 use crate::collect::run::Lane;
 use crate::evidence::Timeline;
-use crate::evidence::redis::{Instance, Role};
+use crate::evidence::redis::Instance;
 
 /// One instance's counts since its previous live sample; `None` where a reading failed or the counters were reset.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Figure {
     hits: Option<u64>,
     misses: Option<u64>,
     keys_calls: Option<u64>,
+    /// The sample has shown that this instance holds cache keys alone, so that its hit rate is the cache's.
+    pub is_cache: bool,
 }
 
 impl Figure {
@@ -32,11 +34,12 @@ impl Figure {
             hits: counters.map(|c| c.keyspace_hits),
             misses: counters.map(|c| c.keyspace_misses),
             keys_calls,
+            is_cache: false,
         }
     }
 
     pub fn missing(instance: usize, at_s: f64) -> Self {
-        Self { instance, at_s, commands: None, hits: None, misses: None, keys_calls: None }
+        Self { instance, at_s, commands: None, hits: None, misses: None, keys_calls: None, is_cache: false }
     }
 }
 
@@ -50,7 +53,7 @@ impl Live {
         Self { rows: vec![Vec::new(); instances] }
     }
 
-    /// Keeps the figure and tells the watcher the sums over all instances.
+    /// Keeps the figure and tells the watcher the sums over all instances; the hit rate is told of caches alone, once they are known.
     pub fn add(&mut self, figure: Figure, lane: &Lane) {
         let at_s = figure.at_s;
         let step = at_s - self.rows[figure.instance].last().map_or(0.0, |f| f.at_s);
@@ -64,7 +67,8 @@ impl Live {
         if let Some(calls) = sum(&newest, |f| f.keys_calls) {
             lane.live("redis.keys_calls", at_s, calls as f64);
         }
-        if let Some(rate) = rate(&newest) {
+        let caches: Vec<&Figure> = newest.into_iter().filter(|f| f.is_cache).collect();
+        if let Some(rate) = rate(&caches) {
             lane.live("redis.hit_rate", at_s, rate);
         }
     }
@@ -112,8 +116,7 @@ fn rate(figures: &[&Figure]) -> Option<f64> {
 
 /// The instance that holds cache keys and nothing else; with several, the one with the most lookups.
 fn cache_alone(instances: &[Instance], rows: &[Vec<Figure>]) -> Option<usize> {
-    let is_cache = |r: Role| matches!(r, Role::Cache | Role::CacheTags | Role::CustomCache);
-    let is_alone = |i: &Instance| i.keys.as_ref().is_ok_and(|k| !k.patterns.is_empty() && k.patterns.iter().all(|p| is_cache(p.role)));
+    let is_alone = |i: &Instance| i.keys.as_ref().is_ok_and(|k| !k.patterns.is_empty() && k.patterns.iter().all(|p| p.role.is_cache()));
     let lookups = |i: usize| rows[i].iter().map(|f| f.hits.unwrap_or(0) + f.misses.unwrap_or(0)).sum::<u64>();
     (0..instances.len().min(rows.len())).filter(|i| is_alone(&instances[*i])).max_by_key(|i| lookups(*i))
 }

@@ -116,8 +116,10 @@ fn medusa(segments: &[&str]) -> Option<Reduced> {
     }
 }
 
+/// A hash of 16 hexadecimal digits, which by chance may be all digits or all letters.
 fn hashes(tail: &[&str]) -> String {
-    tail.iter().map(|s| plain(s)).collect::<Vec<_>>().join(":")
+    let is_hash = |s: &str| s.len() == 16 && s.chars().all(|c| c.is_ascii_hexdigit());
+    tail.iter().map(|s| if is_hash(s) { "<hash16>".to_owned() } else { plain(s) }).collect::<Vec<_>>().join(":")
 }
 
 fn queue_name(name: &str) -> String {
@@ -282,6 +284,7 @@ mod tests {
     fn medusa_keys_are_told_by_their_form() {
         for (key, pattern, role) in [
             ("mc:47374834db97543c", "mc:<hash16>", Role::Cache),
+            ("mc:0000000000000017", "mc:<hash16>", Role::Cache),
             ("mc:tag:585fa1b2ea51f4d0", "mc:tag:<hash16>", Role::CacheTags),
             ("mc:tags:b6e39332e1a7e407", "mc:tags:<hash16>", Role::CacheTags),
             ("sess:UkchY-wOsiIKO85jIep7iJpyZwDLAVed", "sess:<id>", Role::Sessions),

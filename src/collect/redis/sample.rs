@@ -1,7 +1,7 @@
 //! A bounded SCAN sample of all logical databases in use: types, lifetimes and sizes, never a value. Raw key names live only
 //! here and are reduced to patterns before anything leaves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
@@ -11,7 +11,7 @@ use super::pattern::{Names, reduce};
 use super::session::{Answer, Session, integer, list, text};
 use crate::connect::profile::Limits;
 use crate::connect::redis::Refusal;
-use crate::evidence::redis::{KeySample, LogicalDatabase};
+use crate::evidence::redis::{KeySample, LogicalDatabase, Role};
 use crate::evidence::{Gap, Section};
 
 /// Keys a SCAN asks for at a time: a pipeline of about three times as many commands, each O(1).
@@ -41,6 +41,7 @@ pub struct Sampler {
     commands: u64,
     seen: HashSet<Vec<u8>>,
     quota: HashMap<String, u32>,
+    roles: BTreeSet<Role>,
     scanned: Vec<Scanned>,
     sampled: Vec<Sampled>,
     ended_by: Option<&'static str>,
@@ -69,6 +70,7 @@ impl Sampler {
             commands: 0,
             seen: HashSet::new(),
             quota: HashMap::new(),
+            roles: BTreeSet::new(),
             scanned: Vec::new(),
             sampled: Vec::new(),
             ended_by: None,
@@ -81,6 +83,11 @@ impl Sampler {
 
     pub fn is_done(&self) -> bool {
         self.gap.is_some() || self.at >= self.databases.len() || self.ended_by.is_some_and(|by| by != "keys")
+    }
+
+    /// The whole sample shows cache keys and nothing else. `false` until it is done.
+    pub fn shows_cache_alone(&self) -> bool {
+        self.is_done() && !self.roles.is_empty() && self.roles.iter().all(|r| r.is_cache())
     }
 
     pub fn sampled(&self) -> u64 {
@@ -198,8 +205,9 @@ impl Sampler {
     }
 
     fn takes_quota(&mut self, key: &[u8]) -> bool {
-        let family = reduce(&String::from_utf8_lossy(key), &Names::default()).pattern;
-        let used = self.quota.entry(family).or_default();
+        let family = reduce(&String::from_utf8_lossy(key), &Names::default());
+        self.roles.insert(family.role);
+        let used = self.quota.entry(family.pattern).or_default();
         *used += 1;
         *used <= MEASURED_PER_FAMILY
     }

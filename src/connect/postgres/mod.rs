@@ -4,10 +4,12 @@ mod errors;
 mod grants;
 pub mod medusa;
 mod session;
+mod test;
 
 pub use errors::{OpenError, OpenErrorKind, QueryError, QueryErrorKind};
 pub use grants::{GRANTS, column_stats_grant};
 pub use session::{Session, TAG, open};
+pub use test::test;
 
 /// Oldest server major version that is audited.
 pub const MAJOR_MIN: u32 = 13;

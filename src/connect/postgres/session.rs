@@ -214,8 +214,9 @@ impl Session {
         }
         let limit = Duration::from_millis(u64::from(self.statement_timeout_ms)) + NETWORK_SLACK;
         let start = Instant::now();
-        let answer = tokio::time::timeout(limit, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.connection)).await;
+        let answer = tokio::time::timeout(limit, sqlx::raw_sql(AssertSqlSafe(sql.as_str())).fetch_all(&mut self.connection)).await;
         self.account(start);
+        tracing::debug!(ms = start.elapsed().as_secs_f64() * 1e3, source = source_of(&sql), "postgres");
         match answer {
             Ok(Ok(rows)) => {
                 self.bytes += rows.iter().map(bytes_of).sum::<u64>();
@@ -261,6 +262,12 @@ impl Session {
         self.major = num / 10_000;
         if self.major < MAJOR_MIN { Err(OpenError::too_old(self.major)) } else { Ok(()) }
     }
+}
+
+/// Names a statement in the log: its last `from`, never a value.
+fn source_of(sql: &str) -> &str {
+    let from = sql.rfind("\nfrom ").map_or(sql, |at| &sql[at + 6..]);
+    from.lines().next().unwrap_or("")
 }
 
 fn bytes_of(row: &PgRow) -> u64 {

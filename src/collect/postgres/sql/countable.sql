@@ -6,7 +6,7 @@ select
   c.relpages::int8 * pg_catalog.current_setting('block_size')::int8 as bytes,
   pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
     and pg_catalog.has_any_column_privilege(c.oid, 'SELECT') as is_readable,
-  coalesce(pg_catalog.array_agg(a.attname::text order by a.attname), '{}'::text[]) as columns
+  coalesce(pg_catalog.array_agg(a.attname::text order by a.attname) filter (where a.attname is not null), '{}'::text[]) as columns
 from pg_catalog.pg_class as c
 left join pg_catalog.pg_stat_all_tables as s on s.relid = c.oid
 left join pg_catalog.pg_attribute as a

@@ -7,4 +7,4 @@
         where l.image_id = i.id and p.deleted_at is null and p.status = 'published'
       )
       order by i.id
-      limit 20000
+      limit 10000

@@ -3,4 +3,4 @@
       join {schema}.product as p on p.id = i.product_id
       where i.deleted_at is null and p.deleted_at is null and p.status = 'published' and i.url <> ''
       order by i.id
-      limit 20000
+      limit 10000

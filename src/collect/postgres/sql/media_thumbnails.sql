@@ -2,4 +2,4 @@
       from {schema}.product as p
       where p.deleted_at is null and p.status = 'published' and p.thumbnail <> ''
       order by p.id
-      limit 20000
+      limit 10000

@@ -1,0 +1,240 @@
+//! Too few of the requests that could be answered at the edge are.
+
+use std::collections::BTreeMap;
+
+use crate::checks::http::{PathKind, path_kind};
+use crate::checks::measures::{HitRate, cdn_hit_ratio, cdn_hit_ratio_of_all, is_cacheable_status, is_edge_hit};
+use crate::checks::{Check, always};
+use crate::evidence::cdn::Analytics;
+use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::text;
+
+pub static CHECK: Check = Check {
+    id: "cdn-low-hit-ratio",
+    layer: Layer::Cdn,
+    title: "Too few cacheable requests are answered at the edge",
+    passed: "The share of cacheable requests answered at the edge is at or above the target.",
+    why: "Each request the CDN cannot answer travels to the store's own machines and costs application and database time. Under load these are the \
+          requests that make the store slow for everybody.",
+    remedy: "Find the paths that reach the origin most and make them cacheable: headers first, then a cache rule, then tiered caching.",
+    method: "Cloudflare's analytics of the last 24 hours, eyeball requests only: (hit + stale + updating) ÷ (hit + stale + updating + miss + expired + \
+             revalidated, plus dynamic and bypass on catalogue and static paths, without misses on personal paths). Fires below the target (80 %), \
+             given at least 500 such requests.",
+    effort: Effort::Hours,
+    references: &[
+        "https://developers.cloudflare.com/cache/performance-review/cache-analytics/",
+        "https://developers.cloudflare.com/cache/concepts/cache-responses/",
+        "https://developers.cloudflare.com/cache/how-to/tiered-cache/",
+    ],
+    needs: &[Section::CdnAnalytics],
+    uses: &[],
+    symptom_of: &["cdn-session-cookie-everywhere", "cdn-static-not-immutable", "cdn-uncached-catalogue"],
+    applies_to: always,
+    evaluate,
+};
+
+/// A sample of one in a hundred still tells a ratio to a few percent; coarser ones do not.
+const SAMPLE_INTERVAL_MAX: f64 = 100.0;
+/// Paths listed as evidence.
+const PATHS_SHOWN: usize = 20;
+
+fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    let rate = cdn_hit_ratio(snapshot)?;
+    let target = snapshot.meta.targets.cdn_hit_ratio_min;
+    if rate.rate() >= target {
+        return Ok(Vec::new());
+    }
+    let cloudflare = snapshot.cloudflare()?;
+    let analytics = cloudflare.analytics()?;
+    let missing = rate.of - rate.hits;
+    let spare = (rate.of as f64 * target - rate.hits as f64).max(0.0);
+    let is_coarse = analytics.sample_interval.is_none_or(|i| i > SAMPLE_INTERVAL_MAX);
+    let per_s = spare / rate.span_s.max(1.0);
+    Ok(vec![Finding {
+        subject: Subject::new("zone", "cacheable traffic"),
+        observed: format!(
+            "{} of {} in {} were answered at the edge: {}, the target is {}.",
+            text::count(rate.hits),
+            text::plural(rate.of, "cacheable request", "cacheable requests"),
+            rate.period,
+            text::percent(rate.rate()),
+            text::percent(target)
+        ),
+        step: "Raise the share of requests answered at the edge".to_owned(),
+        evidence: evidence(analytics, &rate, target),
+        severity: Severity::from_share(1.0 - rate.rate()),
+        confidence: if is_coarse { Confidence::Medium } else { Confidence::High },
+        confidence_because: analytics
+            .sample_interval
+            .map_or_else(|| "the sampling is not known".to_owned(), |i| format!("counted by Cloudflare, one request in {}", text::number(i))),
+        effort: Effort::Hours,
+        cost: Cost { resource: Resource::OriginRequests, share: missing as f64 / rate.of as f64 },
+        gain: Some(Gain {
+            origin_requests_per_s: Some(per_s),
+            ..Gain::new(Basis::Modelled, format!("\u{2212}{} requests at the origin at the target", text::per_second(per_s)))
+        }),
+        averts: None,
+        remedies: remedies(),
+        verify: format!("A day later, Caching → Overview in Cloudflare's dashboard and this audit show at least {}.", text::percent(target)),
+        touches: touches(analytics),
+    }])
+}
+
+fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence> {
+    let all = cdn_hit_ratio_of_all(analytics);
+    let bytes = |wanted: fn(&str) -> bool| analytics.by_status.iter().filter(|s| wanted(&s.status)).map(|s| s.bytes).sum::<u64>();
+    let bytes_edge = bytes(|s| is_edge_hit(s) || s == "revalidated");
+    let bytes_of = bytes(is_cacheable_status);
+    let byte_ratio = if bytes_of == 0 { 0.0 } else { bytes_edge as f64 / bytes_of as f64 };
+    let statuses = analytics.by_status.iter().map(|s| {
+        vec![
+            Cell::text(s.status.clone()),
+            Cell::number(s.requests as f64, text::count(s.requests)),
+            Cell::number(s.bytes as f64, text::bytes_disk(s.bytes)),
+        ]
+    });
+    vec![
+        Evidence::BeforeAfter {
+            label: "Answered at the edge".to_owned(),
+            unit: "%".to_owned(),
+            before: rate.rate() * 100.0,
+            after: target * 100.0,
+            basis: Basis::Modelled,
+        },
+        Evidence::figure("Of all requests", all.rate(), "ratio", text::percent(all.rate())),
+        Evidence::figure("Of bytes", byte_ratio, "ratio", text::percent(byte_ratio)),
+        Evidence::table("By cache status", &["status", "requests", "bytes"], statuses.collect()),
+        by_kind(analytics),
+        worst_paths(analytics),
+        Evidence::text(
+            "Formula",
+            "(hit + stale + updating) ÷ (those + miss + expired + revalidated + dynamic and bypass on catalogue and static paths)",
+        ),
+    ]
+}
+
+fn by_kind(analytics: &Analytics) -> Evidence {
+    let mut kinds: BTreeMap<PathKind, (u64, u64)> = BTreeMap::new();
+    for row in analytics.by_path.rows.iter().filter(|r| !is_edge_hit(&r.status)) {
+        let entry = kinds.entry(path_kind(&row.path)).or_default();
+        *entry = (entry.0 + row.requests, entry.1 + row.bytes);
+    }
+    let rows = kinds.into_iter().map(|(kind, (requests, bytes))| {
+        vec![Cell::text(kind.name()), Cell::number(requests as f64, text::count(requests)), Cell::number(bytes as f64, text::bytes_disk(bytes))]
+    });
+    Evidence::table("Reached the origin, by kind of path", &["paths", "requests", "bytes"], rows.collect())
+}
+
+fn worst_paths(analytics: &Analytics) -> Evidence {
+    let wanted = analytics.by_path.rows.iter().filter(|r| !is_edge_hit(&r.status) && path_kind(&r.path) != PathKind::Personal);
+    let rows = wanted.take(PATHS_SHOWN).map(|r| {
+        vec![
+            Cell::text(format!("{}{}", r.host, r.path)),
+            Cell::text(r.status.clone()),
+            Cell::number(r.requests as f64, text::count(r.requests)),
+            Cell::number(r.bytes as f64, text::bytes_disk(r.bytes)),
+        ]
+    });
+    Evidence::table("Paths that reach the origin most", &["path", "status", "requests", "bytes"], rows.collect())
+}
+
+fn touches(analytics: &Analytics) -> Vec<String> {
+    let mut all = vec!["traffic:cdn".to_owned()];
+    let kinds: Vec<PathKind> = analytics.by_path.rows.iter().map(|r| path_kind(&r.path)).collect();
+    if kinds.contains(&PathKind::Catalogue) {
+        all.push("path:/products/*".to_owned());
+    }
+    if analytics.by_path.rows.iter().any(|r| r.path.starts_with("/_next/static/")) {
+        all.push("path:/_next/static/*".to_owned());
+    }
+    all
+}
+
+fn remedies() -> Vec<Remedy> {
+    let static_rule = Remedy {
+        kind: RemedyKind::Cloudflare,
+        label: "Cache hashed files for as long as the origin says".to_owned(),
+        text: "// Dashboard: Caching → Cache Rules → Create rule. Put it before every rule that bypasses the cache: the last matching rule wins.\n\
+               // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules\n\
+               {\n  \"description\": \"Hashed files\",\n  \"expression\": \"(http.request.uri.path wildcard \\\"/_next/static/*\\\")\",\n  \
+               \"action\": \"set_cache_settings\",\n  \"action_parameters\": {\n    \"cache\": true,\n    \"edge_ttl\": { \"mode\": \"respect_origin\" },\n    \
+               \"browser_ttl\": { \"mode\": \"respect_origin\" }\n  }\n}"
+            .to_owned(),
+        lock: None,
+        risk: "Low: hashed files never change under their name.".to_owned(),
+        undo: Some("Delete the rule.".to_owned()),
+    };
+    let tiered = Remedy {
+        kind: RemedyKind::Cloudflare,
+        label: "Turn tiered caching on".to_owned(),
+        text: "// Dashboard: Caching → Tiered Cache → Smart Tiered Caching Topology. Free on all plans.\n\
+               // API: PATCH /zones/{zone_id}/argo/tiered_caching\n{ \"value\": \"on\" }"
+            .to_owned(),
+        lock: None,
+        risk: "Low: edge locations ask one upper tier before the origin.".to_owned(),
+        undo: Some("Set the value to \"off\".".to_owned()),
+    };
+    vec![static_rule, tiered]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::http::fixtures::{found, shop};
+    use crate::evidence::Listed;
+    use crate::evidence::cdn::{Cloudflare, PathCount, StatusCount};
+    use crate::finding::Outcome;
+    use time::macros::datetime;
+
+    fn with(statuses: &[(&str, u64)], paths: &[(&str, &str, u64)]) -> Snapshot {
+        let mut snapshot = shop(vec![], vec![], vec![]);
+        snapshot.cdn = Ok(Cloudflare {
+            zone: Err(Gap::not_configured(Section::CdnZone)),
+            settings: Err(Gap::not_configured(Section::CdnSettings)),
+            cache_rules: Err(Gap::not_configured(Section::CdnCacheRules)),
+            page_rules: Err(Gap::not_configured(Section::CdnPageRules)),
+            tiered_cache: Err(Gap::not_configured(Section::CdnTieredCache)),
+            analytics: Ok(Analytics {
+                from: datetime!(2026-11-22 09:30 UTC),
+                to: datetime!(2026-11-23 09:30 UTC),
+                source: "httpRequestsAdaptiveGroups".into(),
+                sample_interval: Some(1.0),
+                by_status: statuses.iter().map(|(s, n)| StatusCount { status: (*s).into(), requests: *n, bytes: n * 100 }).collect(),
+                by_hour: vec![],
+                by_path: Listed::whole(
+                    paths
+                        .iter()
+                        .map(|(p, s, n)| PathCount { host: "h".into(), path: (*p).into(), status: (*s).into(), requests: *n, bytes: *n })
+                        .collect(),
+                ),
+                origin_p95_ms: None,
+                share_5xx: None,
+            }),
+        });
+        snapshot
+    }
+
+    #[test]
+    fn the_target_is_a_boundary() {
+        assert_eq!(CHECK.run(&with(&[("hit", 800), ("miss", 200), ("dynamic", 5_000)], &[])), Outcome::Passed);
+        let findings = found(CHECK.run(&with(&[("hit", 799), ("miss", 201)], &[])));
+        assert_eq!(findings[0].severity, Severity::Medium);
+        assert!((findings[0].cost.share - 0.201).abs() < 1e-9);
+        assert_eq!(found(CHECK.run(&with(&[("hit", 700), ("miss", 300)], &[])))[0].severity, Severity::High);
+    }
+
+    #[test]
+    fn few_requests_are_unknown() {
+        assert!(matches!(CHECK.run(&with(&[("hit", 1), ("miss", 498)], &[])), Outcome::Unknown(_)));
+        assert!(matches!(CHECK.run(&with(&[("hit", 1), ("miss", 499)], &[])), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn catalogue_pages_the_cache_never_saw_count_and_carts_do_not() {
+        let statuses = [("hit", 900), ("miss", 100), ("dynamic", 2_000)];
+        assert!(matches!(CHECK.run(&with(&statuses, &[("/us/products/x", "dynamic", 1_000)])), Outcome::Failed(_)));
+        assert_eq!(CHECK.run(&with(&statuses, &[("/us/cart", "dynamic", 2_000)])), Outcome::Passed);
+        assert_eq!(CHECK.run(&with(&[("hit", 800), ("miss", 300)], &[("/us/cart", "miss", 100)])), Outcome::Passed);
+    }
+}

@@ -1,0 +1,218 @@
+//! `redis-eviction-breaks-queues`: queues on an instance whose policy may evict their keys.
+
+use crate::checks::measures::over_instances;
+use crate::checks::{Applies, Check};
+use crate::evidence::redis::{Instance, Pattern, Server};
+use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
+use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::text;
+
+/// The one policy that BullMQ supports.
+const SAFE_POLICY: &str = "noeviction";
+/// Used share of maxmemory from which eviction is about to begin.
+const NEAR_SHARE: f64 = 0.90;
+
+pub static CHECK: Check = Check {
+    id: "redis-eviction-breaks-queues",
+    layer: Layer::Redis,
+    title: "The eviction policy may throw queue keys away",
+    passed: "Instances that hold queues never evict keys.",
+    why: "Medusa's events, workflows and scheduled jobs live in Redis as BullMQ keys. When memory runs short under any policy but noeviction, Redis removes some of them: jobs vanish, stall or run twice, and nobody is told.",
+    remedy: "Set maxmemory-policy to noeviction on the instance that holds the queues, and give the cache an instance of its own with allkeys-lru.",
+    method: "Queue keys in the sample (bull:*, RedisEventBusService:*) and maxmemory-policy other than noeviction. Critical while keys are being evicted or memory is 90 % used under an allkeys policy; Low while no maxmemory is set, since nothing is evicted then.",
+    effort: Effort::Minutes,
+    references: &["https://docs.bullmq.io/guide/going-to-production#max-memory-policy", "https://redis.io/docs/latest/develop/reference/eviction/"],
+    needs: &[Section::RedisKeys, Section::RedisServer],
+    uses: &[],
+    symptom_of: &[],
+    applies_to,
+    evaluate,
+};
+
+fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
+    for instance in &snapshot.redis()?.instances {
+        match instance.keys() {
+            Ok(keys) if keys.is_complete && instance.server().is_ok() && queues(instance)?.is_empty() => {}
+            // Unread, or sampled in part: not known to hold no queues.
+            _ => return Ok(Applies::Yes),
+        }
+    }
+    Ok(Applies::No("no queue keys are in Redis".into()))
+}
+
+fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    over_instances(snapshot, |instance| {
+        let server = instance.server()?;
+        let queues = queues(instance)?;
+        if queues.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(judge(instance, server, &queues)?.into_iter().collect())
+    })
+}
+
+fn queues(instance: &Instance) -> Result<Vec<&Pattern>, Gap> {
+    Ok(instance.keys()?.patterns.iter().filter(|p| p.role.is_queue()).collect())
+}
+
+fn judge(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Result<Option<Finding>, Gap> {
+    let policy = server.maxmemory_policy.as_deref().ok_or_else(|| {
+        let cause = Cause::Denied { grant: "ACL SETUSER advisor +info +config|get".into() };
+        Gap::new(Section::RedisServer, cause, format!("{} does not tell its eviction policy.", instance.name))
+    })?;
+    if policy == SAFE_POLICY {
+        return Ok(None);
+    }
+    let danger = Danger::of(server, policy);
+    let keys: u64 = queues.iter().map(|p| p.keys_estimate).sum();
+    Ok(Some(Finding {
+        subject: Subject::new("instance", &instance.name),
+        observed: format!("{} holds {} of queues under {policy}: {}.", instance.name, text::plural(keys, "key", "keys"), danger.words(server)),
+        step: format!("Set maxmemory-policy to noeviction on {}", instance.name),
+        evidence: evidence(server, policy, queues),
+        severity: danger.severity(),
+        confidence: Confidence::High,
+        confidence_because: "policy and keys were both read from the server".into(),
+        effort: Effort::Minutes,
+        cost: Cost { resource: Resource::Risk, share: danger.weight() },
+        gain: None,
+        averts: Some("lost jobs".into()),
+        remedies: remedies(instance, server, policy),
+        verify: "redis-cli CONFIG GET maxmemory-policy answers noeviction.".into(),
+        touches: queues.iter().take(5).map(|p| format!("keys:{}", p.pattern)).collect(),
+    }))
+}
+
+/// How near a lost job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Danger {
+    /// No limit: the policy never acts.
+    NoLimit,
+    /// Only keys with a lifetime are evicted: locks and stall marks of the queues, not the jobs.
+    Marks,
+    /// The marks, and memory is short now.
+    MarksNow,
+    /// Any key may go.
+    Jobs,
+    /// Any key may go, and memory is short now.
+    JobsNow,
+}
+
+impl Danger {
+    fn of(server: &Server, policy: &str) -> Self {
+        let Some(limit) = server.maxmemory.filter(|m| *m > 0) else { return Danger::NoLimit };
+        let evicts = server.counters.window.as_ref().is_some_and(|w| w.evicted_keys > 0);
+        let is_now = evicts || server.used_memory as f64 >= limit as f64 * NEAR_SHARE;
+        match (policy.starts_with("allkeys"), is_now) {
+            (true, true) => Danger::JobsNow,
+            (true, false) => Danger::Jobs,
+            (false, true) => Danger::MarksNow,
+            (false, false) => Danger::Marks,
+        }
+    }
+
+    fn severity(self) -> Severity {
+        match self {
+            Danger::NoLimit => Severity::Low,
+            Danger::Marks => Severity::Medium,
+            Danger::MarksNow | Danger::Jobs => Severity::High,
+            Danger::JobsNow => Severity::Critical,
+        }
+    }
+
+    fn weight(self) -> f64 {
+        match self {
+            Danger::NoLimit => 0.02,
+            Danger::Marks => 0.10,
+            Danger::MarksNow => 0.30,
+            Danger::Jobs => 0.40,
+            Danger::JobsNow => 1.0,
+        }
+    }
+
+    fn words(self, server: &Server) -> String {
+        let used = server.maxmemory.filter(|m| *m > 0).map_or_else(String::new, |m| text::percent(server.used_memory as f64 / m as f64));
+        match self {
+            Danger::NoLimit => "no maxmemory is set, so nothing is evicted until one is".into(),
+            Danger::Marks => format!("at the limit ({used} used) the locks of running jobs go first, and jobs run twice"),
+            Danger::MarksNow => format!("memory is short now ({used} used), and the locks of running jobs go first: jobs run twice"),
+            Danger::Jobs => format!("at the limit ({used} used) waiting jobs are thrown away"),
+            Danger::JobsNow => format!("memory is short now ({used} used), and waiting jobs are thrown away"),
+        }
+    }
+}
+
+fn evidence(server: &Server, policy: &str, queues: &[&Pattern]) -> Vec<Evidence> {
+    let row = |p: &&Pattern| {
+        vec![
+            Cell::text(&p.pattern),
+            Cell::number(p.keys_estimate as f64, text::count(p.keys_estimate)),
+            Cell::number(p.without_ttl as f64, text::count(p.without_ttl)),
+        ]
+    };
+    let mut evidence = vec![Evidence::text("maxmemory-policy", policy)];
+    if let Some(limit) = server.maxmemory {
+        let shown = if limit == 0 { "not set".to_owned() } else { text::bytes_memory(limit) };
+        evidence.push(Evidence::figure("maxmemory", limit as f64, "bytes", shown));
+    }
+    evidence.push(Evidence::figure("Used memory", server.used_memory as f64, "bytes", text::bytes_memory(server.used_memory)));
+    evidence.push(Evidence::table("Queue keys", &["pattern", "keys", "sampled without TTL"], queues.iter().map(row).collect()));
+    evidence
+}
+
+fn remedies(instance: &Instance, server: &Server, policy: &str) -> Vec<Remedy> {
+    let mut remedies = vec![match server.platform.as_str() {
+        "plain" => Remedy {
+            kind: RemedyKind::Redis,
+            label: "Never evict".into(),
+            text: format!("CONFIG SET maxmemory-policy {SAFE_POLICY}"),
+            lock: None,
+            risk: "When maxmemory is reached, writes fail with an error instead of keys being lost. Run CONFIG REWRITE afterwards, or the value is lost at the next restart.".into(),
+            undo: Some(format!("CONFIG SET maxmemory-policy {policy}")),
+        },
+        "elasticache" => Remedy {
+            kind: RemedyKind::Shell,
+            label: "Change the parameter group".into(),
+            text: format!("aws elasticache modify-cache-parameter-group --cache-parameter-group-name \"$PARAMETER_GROUP\" --parameter-name-values ParameterName=maxmemory-policy,ParameterValue={SAFE_POLICY}"),
+            lock: None,
+            risk: "Default parameter groups cannot be changed: create one of your own first. When memory is full, writes fail with an error.".into(),
+            undo: Some(format!("aws elasticache modify-cache-parameter-group --cache-parameter-group-name \"$PARAMETER_GROUP\" --parameter-name-values ParameterName=maxmemory-policy,ParameterValue={policy}")),
+        },
+        other => Remedy {
+            kind: RemedyKind::Shell,
+            label: "Change the provider's setting".into(),
+            text: format!("# {other}: set maxmemory-policy (\"eviction policy\") to {SAFE_POLICY} in the provider's console."),
+            lock: None,
+            risk: "When memory is full, writes fail with an error instead of keys being lost.".into(),
+            undo: None,
+        },
+    }];
+    if instance.keys().is_ok_and(|k| k.patterns.iter().any(|p| p.role.is_cache())) {
+        remedies.push(Remedy {
+            kind: RemedyKind::MedusaConfig,
+            label: "Give the cache its own instance".into(),
+            text: OWN_CACHE.into(),
+            lock: None,
+            risk: "The cache starts empty. Set maxmemory and allkeys-lru on the new instance.".into(),
+            undo: Some("Point redisUrl of the caching provider back at REDIS_URL.".into()),
+        });
+    }
+    remedies
+}
+
+const OWN_CACHE: &str = r#"// medusa-config.ts: queues stay on REDIS_URL, the cache goes to CACHE_REDIS_URL
+modules: [
+  {
+    resolve: "@medusajs/medusa/caching",
+    options: {
+      providers: [
+        {
+          resolve: "@medusajs/caching-redis",
+          id: "caching-redis",
+          is_default: true,
+          options: { redisUrl: process.env.CACHE_REDIS_URL },
+        },
+      ],
+    },
+  },
+],"#;

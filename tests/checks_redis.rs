@@ -1,0 +1,385 @@
+//! The Redis checks on made evidence: each side of every threshold, the gates, and that `needs` and `uses` are exact.
+
+use medusa_advisor::checks;
+use medusa_advisor::evidence::medusa::Medusa;
+use medusa_advisor::evidence::redis::{
+    Command, CommandCounters, Config, Counters, Instance, KeySample, LogicalDatabase, Pattern, Redis, Role, Server, SlowEntry,
+};
+use medusa_advisor::evidence::{Cause, Gap, Meta, Sampled, Section, Snapshot, Targets};
+use medusa_advisor::finding::{Confidence, Finding, Outcome, RemedyKind, Severity};
+use time::macros::datetime;
+
+const MIB: u64 = 1024 * 1024;
+
+fn counters(hits: u64, misses: u64, evicted: u64) -> Counters {
+    Counters { keyspace_hits: hits, keyspace_misses: misses, evicted_keys: evicted, ..Counters::default() }
+}
+
+fn server() -> Server {
+    Server {
+        product: "redis".into(),
+        version: "7.2.4".into(),
+        mode: "standalone".into(),
+        role: "master".into(),
+        platform: "plain".into(),
+        uptime_s: 864_000,
+        used_memory: 50 * MIB,
+        used_memory_rss: None,
+        used_memory_peak: None,
+        used_memory_dataset: None,
+        fragmentation_ratio: Some(1.1),
+        maxmemory: Some(100 * MIB),
+        maxmemory_policy: Some("noeviction".into()),
+        system_memory: Some(8_192 * MIB),
+        connected_clients: 12,
+        blocked_clients: 0,
+        maxclients: Some(10_000),
+        is_loading: false,
+        aof_enabled: Some(true),
+        rdb_last_save_age_s: Some(60),
+        master_link_down: false,
+        replica_lag_bytes: None,
+        counters: Sampled { total: counters(90_000, 10_000, 0), window: Some(counters(9_000, 1_000, 0)) },
+        databases: vec![LogicalDatabase { index: 0, keys: 5_000, keys_with_ttl: 4_000, average_ttl_ms: 1_000 }],
+        round_trip_ms: 0.4,
+    }
+}
+
+fn pattern(name: &str, role: Role, keys: u64, without_ttl: u64) -> Pattern {
+    Pattern {
+        database: 0,
+        pattern: name.into(),
+        role,
+        kind: "hash".into(),
+        keys,
+        keys_estimate: keys,
+        without_ttl,
+        ttl_ms_min: Some(1_000),
+        ttl_ms_median: Some(1_800_000),
+        ttl_ms_max: Some(3_600_000),
+        measured: keys.min(60),
+        bytes_estimate: Some(keys * 1_000),
+        bytes_max: Some(2_000),
+        elements_max: None,
+        elements_total: None,
+        idle_s_median: None,
+        queue_part: None,
+    }
+}
+
+fn cache() -> Pattern {
+    pattern("mc:<hash16>", Role::Cache, 1_000, 0)
+}
+
+fn queue() -> Pattern {
+    pattern("bull:medusa-workflows:meta", Role::Workflows, 1, 1)
+}
+
+fn instance(patterns: Vec<Pattern>) -> Instance {
+    let keys: u64 = patterns.iter().map(|p| p.keys).sum();
+    Instance {
+        name: "cache.example:6379/0".into(),
+        server: Ok(server()),
+        config: Ok(Config { values: Vec::new() }),
+        slowlog: Ok(Vec::new()),
+        latency: Ok(Vec::new()),
+        clients: Ok(Vec::new()),
+        commands: Ok(vec![command("hget", 9_000, 40_000, Some((900, 4_000)))]),
+        keys: Ok(KeySample { keys_total: keys, keys_sampled: keys, is_complete: true, ended_by: None, patterns }),
+    }
+}
+
+fn command(name: &str, calls: u64, micros: u64, window: Option<(u64, u64)>) -> Command {
+    let of = |(calls, micros)| CommandCounters { calls, micros, failed: 0 };
+    Command { name: name.into(), counters: Sampled { total: of((calls, micros)), window: window.map(of) } }
+}
+
+fn snapshot(instance: Instance) -> Snapshot {
+    let meta = Meta {
+        tool_version: "test".into(),
+        store: "test".into(),
+        environment: "test".into(),
+        taken_at: datetime!(2026-11-23 09:30 UTC),
+        window_s: 30.0,
+        window_asked_s: 30.0,
+        cancelled: false,
+        targets: Targets::default(),
+    };
+    let mut snapshot = Snapshot::empty(meta);
+    snapshot.redis = Ok(Redis { instances: vec![instance] });
+    snapshot
+}
+
+fn run(id: &str, instance: Instance) -> Outcome {
+    checks::find(id).unwrap().run(&snapshot(instance))
+}
+
+fn found(outcome: Outcome) -> Finding {
+    match outcome {
+        Outcome::Failed(mut findings) => {
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            findings.remove(0)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_server(patterns: Vec<Pattern>, change: impl FnOnce(&mut Server)) -> Instance {
+    let mut made = instance(patterns);
+    change(made.server.as_mut().unwrap());
+    made
+}
+
+#[test]
+fn the_hit_rate_is_judged_from_its_target_and_enough_lookups_on() {
+    let rate =
+        |hits, misses| with_server(vec![cache()], |s| s.counters = Sampled { total: counters(0, 0, 0), window: Some(counters(hits, misses, 0)) });
+    assert_eq!(run("redis-low-hit-rate", rate(700, 300)), Outcome::Passed);
+    assert_eq!(found(run("redis-low-hit-rate", rate(699, 301))).confidence, Confidence::Medium);
+    assert_eq!(found(run("redis-low-hit-rate", rate(5_000, 5_000))).confidence, Confidence::High);
+    assert!(matches!(run("redis-low-hit-rate", rate(400, 599)), Outcome::Unknown(Gap { cause: Cause::TooFew { have: 999, .. }, .. })));
+    // Half of the lookups missed: twenty points short. A tenth answered: sixty.
+    assert_eq!(found(run("redis-low-hit-rate", rate(5_000, 5_000))).severity, Severity::Medium);
+    assert_eq!(found(run("redis-low-hit-rate", rate(1_000, 9_000))).severity, Severity::High);
+}
+
+#[test]
+fn a_shared_instance_has_no_hit_rate_and_an_empty_one_no_cache() {
+    assert!(matches!(run("redis-low-hit-rate", instance(vec![cache(), queue()])), Outcome::Unknown(_)));
+    assert!(matches!(run("redis-low-hit-rate", instance(vec![queue()])), Outcome::NotApplicable(_)));
+    // Since the reset stands in for a window in which too little was asked.
+    let quiet = with_server(vec![cache()], |s| s.counters = Sampled { total: counters(1_000, 9_000, 0), window: Some(counters(1, 1, 0)) });
+    assert!(found(run("redis-low-hit-rate", quiet)).observed.contains("since the counters were reset"));
+}
+
+#[test]
+fn one_instance_that_cannot_be_read_leaves_the_cache_of_another() {
+    let low = with_server(vec![cache()], |s| s.counters.window = Some(counters(1_000, 9_000, 0)));
+    let mut two = snapshot(low);
+    let mut lost = instance(vec![queue()]);
+    lost.server = Err(Gap::new(Section::RedisServer, Cause::Unreachable, "gone"));
+    lost.keys = Err(Gap::new(Section::RedisKeys, Cause::Unreachable, "gone"));
+    two.redis.as_mut().unwrap().instances.insert(0, lost);
+    for id in ["redis-memory-pressure", "redis-evictions", "redis-eviction-breaks-queues"] {
+        assert!(matches!(checks::find(id).unwrap().run(&two), Outcome::Unknown(_)), "{id}: a lost instance is no pass");
+    }
+    assert_eq!(checks::measures::redis_hit_rate(&two).unwrap().of, 10_000);
+}
+
+#[test]
+fn keys_is_ranked_by_what_it_blocks() {
+    let keys = |calls, micros, size| {
+        let mut made = with_server(vec![cache()], |s| s.databases[0].keys = size);
+        made.commands = Ok(vec![command("keys", 100, 100_000, Some((calls, micros)))]);
+        found(run("redis-keys-command", made)).severity
+    };
+    assert_eq!(keys(10, 1_000, 5_000), Severity::Low);
+    assert_eq!(keys(10, 99_990, 5_000), Severity::Low);
+    assert_eq!(keys(10, 100_000, 5_000), Severity::Medium);
+    assert_eq!(keys(10, 1_000_000, 5_000), Severity::High);
+    assert_eq!(keys(10, 1_000, 99_999), Severity::Low);
+    assert_eq!(keys(10, 1_000, 100_000), Severity::Medium);
+    assert_eq!(keys(10, 1_000, 1_000_000), Severity::High);
+    // 1.5 s of 30 s is a twentieth of the time, 7.5 s a quarter.
+    assert_eq!(keys(10_000, 1_499_999, 5_000), Severity::Low);
+    assert_eq!(keys(10_000, 1_500_000, 5_000), Severity::Medium);
+    assert_eq!(keys(10_000, 7_500_000, 5_000), Severity::High);
+}
+
+#[test]
+fn keys_before_the_window_is_info_and_never_called_is_a_pass() {
+    let with = |window| {
+        let mut made = instance(vec![cache()]);
+        made.commands = Ok(vec![command("keys", 100, 9_000_000, window)]);
+        made
+    };
+    assert_eq!(found(run("redis-keys-command", with(Some((0, 0))))).severity, Severity::Info);
+    assert_eq!(found(run("redis-keys-command", with(None))).severity, Severity::Info);
+    assert_eq!(run("redis-keys-command", instance(vec![cache()])), Outcome::Passed);
+    let set = |micros| {
+        let mut made = instance(vec![cache()]);
+        made.commands = Ok(vec![command("smembers", 10, micros, Some((10, micros)))]);
+        run("redis-keys-command", made)
+    };
+    assert_eq!(set(49_990), Outcome::Passed);
+    assert_eq!(found(set(50_000)).subject.name, "SMEMBERS on cache.example:6379/0");
+}
+
+#[test]
+fn the_remedy_for_keys_follows_the_version() {
+    let judged = |major: Option<u8>, tag: bool| {
+        let mut made = instance(vec![cache()]);
+        made.commands = Ok(vec![command("keys", 10, 1_000, Some((10, 1_000)))]);
+        let pattern = tag.then(|| "mc:tag:*".to_owned());
+        made.slowlog = Ok(vec![SlowEntry { id: 1, at: 0, micros: 900, command: "KEYS".into(), pattern, client_name: None, in_window: true }]);
+        let mut made = snapshot(made);
+        if let Some(major) = major {
+            made.postgres = Ok(postgres(major));
+        }
+        found(checks::find("redis-keys-command").unwrap().run(&made))
+    };
+    let one = judged(Some(1), false);
+    assert_eq!(one.severity, Severity::Info, "stock version 1 calls KEYS itself");
+    assert!(one.remedies[0].text.contains("prototype.invalidate") && one.remedies.iter().all(|r| r.kind != RemedyKind::Redis));
+    let two = judged(Some(2), false);
+    assert_eq!(two.severity, Severity::Low);
+    assert!(two.remedies[0].text.contains("scanStream") && two.remedies.iter().any(|r| r.text == "ACL SETUSER default -keys"));
+    assert!(judged(Some(2), true).remedies[0].text.starts_with("npm install"));
+    assert!(judged(None, false).remedies[0].text.contains("scanStream"));
+}
+
+fn postgres(major: u8) -> medusa_advisor::evidence::postgres::Postgres {
+    let gap = || Gap::new(Section::Postgres, Cause::NotConfigured, "not read");
+    medusa_advisor::evidence::postgres::Postgres {
+        server: Err(gap()),
+        settings: Err(gap()),
+        extensions: Err(gap()),
+        databases: Err(gap()),
+        tables: Err(gap()),
+        indexes: Err(gap()),
+        constraints: Err(gap()),
+        columns: Err(gap()),
+        column_stats: Err(gap()),
+        statements: Err(gap()),
+        activity: Err(gap()),
+        sequences: Err(gap()),
+        replication: Err(gap()),
+        medusa: Ok(Medusa { major, version: format!("{major}.x"), evidence: "test".into(), schema: "public".into(), tables: 1, modules: Vec::new() }),
+        media: Err(gap()),
+        row_counts: Err(gap()),
+        proofs: Err(gap()),
+    }
+}
+
+#[test]
+fn only_noeviction_is_safe_for_queues() {
+    let judged = |policy: &str, limit: u64, used: u64, evicted: u64| {
+        run(
+            "redis-eviction-breaks-queues",
+            with_server(vec![queue()], |s| {
+                s.maxmemory_policy = Some(policy.into());
+                s.maxmemory = Some(limit);
+                s.used_memory = used;
+                s.counters.window = Some(counters(0, 0, evicted));
+            }),
+        )
+    };
+    assert_eq!(judged("noeviction", 100, 99, 9), Outcome::Passed);
+    assert_eq!(found(judged("allkeys-lru", 0, 99, 0)).severity, Severity::Low);
+    assert_eq!(found(judged("allkeys-lru", 1_000, 899, 0)).severity, Severity::High);
+    assert_eq!(found(judged("allkeys-lru", 1_000, 900, 0)).severity, Severity::Critical);
+    assert_eq!(found(judged("allkeys-lru", 1_000, 100, 1)).severity, Severity::Critical);
+    assert_eq!(found(judged("volatile-lru", 1_000, 899, 0)).severity, Severity::Medium);
+    assert_eq!(found(judged("volatile-lru", 1_000, 900, 0)).severity, Severity::High);
+    let unknown = with_server(vec![queue()], |s| s.maxmemory_policy = None);
+    assert!(matches!(run("redis-eviction-breaks-queues", unknown), Outcome::Unknown(_)));
+    assert!(matches!(run("redis-eviction-breaks-queues", instance(vec![cache()])), Outcome::NotApplicable(_)));
+}
+
+#[test]
+fn cache_keys_without_a_lifetime_are_counted_from_a_tenth_and_a_hundred_on() {
+    let judged = |role, keys, without| run("redis-cache-without-ttl", instance(vec![pattern("cache:product:<n>", role, keys, without), cache()]));
+    assert_eq!(judged(Role::CustomCache, 1_001, 100), Outcome::Passed);
+    assert_eq!(judged(Role::CustomCache, 99, 99), Outcome::Passed);
+    assert_eq!(found(judged(Role::CustomCache, 1_000, 100)).confidence, Confidence::High);
+    for role in [Role::EventBus, Role::Queue, Role::Workflows, Role::Locks, Role::Sessions, Role::Other] {
+        assert_eq!(judged(role, 1_000, 1_000), Outcome::Passed, "{role:?}");
+    }
+    assert!(matches!(run("redis-cache-without-ttl", instance(vec![queue()])), Outcome::NotApplicable(_)));
+}
+
+#[test]
+fn a_small_sample_says_how_unsure_it_is() {
+    let sampled = |keys, without| {
+        let mut made = instance(vec![Pattern { keys_estimate: 50_000, ..pattern("cache:product:<n>", Role::CustomCache, keys, without) }]);
+        made.keys.as_mut().unwrap().is_complete = false;
+        found(run("redis-cache-without-ttl", made))
+    };
+    assert_eq!(sampled(40, 5).confidence, Confidence::Low);
+    let sure = sampled(1_000, 500);
+    assert_eq!(sure.confidence, Confidence::High);
+    assert!(sure.observed.contains("25,000"), "{}", sure.observed);
+    let shell = sure.remedies.iter().find(|r| r.kind == RemedyKind::Shell).unwrap();
+    assert!(shell.text.contains("--pattern 'cache:product:*'") && shell.text.contains("3600 NX"));
+}
+
+#[test]
+fn memory_is_judged_above_nine_tenths_of_the_limit() {
+    let judged = |used: u64, policy: &str, patterns: Vec<Pattern>| {
+        run(
+            "redis-memory-pressure",
+            with_server(patterns, |s| {
+                s.used_memory = used;
+                s.maxmemory = Some(1_000);
+                s.maxmemory_policy = Some(policy.into());
+            }),
+        )
+    };
+    assert_eq!(judged(900, "noeviction", vec![queue()]), Outcome::Passed);
+    assert_eq!(found(judged(901, "noeviction", vec![queue()])).severity, Severity::High);
+    assert_eq!(found(judged(969, "noeviction", vec![queue()])).severity, Severity::High);
+    assert_eq!(found(judged(970, "noeviction", vec![queue()])).severity, Severity::Critical);
+    assert_eq!(found(judged(999, "allkeys-lru", vec![cache()])).severity, Severity::Info, "a cache lives at its limit");
+    assert_eq!(found(judged(999, "allkeys-lru", vec![queue()])).severity, Severity::Low);
+    let hidden = with_server(vec![cache()], |s| s.maxmemory = None);
+    assert!(matches!(run("redis-memory-pressure", hidden), Outcome::Unknown(_)));
+    let unlimited = with_server(vec![cache()], |s| s.maxmemory = Some(0));
+    assert_eq!(run("redis-memory-pressure", unlimited), Outcome::Passed);
+}
+
+#[test]
+fn evictions_are_counted_in_the_window_alone() {
+    let judged = |total, window: Option<(u64, u64, u64)>| {
+        run(
+            "redis-evictions",
+            with_server(vec![cache()], |s| {
+                s.maxmemory_policy = Some("allkeys-lru".into());
+                s.counters = Sampled { total: counters(0, 0, total), window: window.map(|(h, m, e)| counters(h, m, e)) };
+            }),
+        )
+    };
+    assert_eq!(judged(1_000, Some((900, 100, 9))), Outcome::Passed);
+    assert_eq!(found(judged(1_000, Some((900, 100, 10)))).severity, Severity::Low);
+    assert_eq!(found(judged(1_000, Some((951, 49, 500)))).severity, Severity::Low);
+    assert_eq!(found(judged(1_000, Some((950, 50, 50)))).severity, Severity::Medium);
+    assert_eq!(found(judged(1_000, Some((750, 250, 900)))).severity, Severity::High);
+    assert_eq!(judged(0, None), Outcome::Passed);
+    assert!(matches!(judged(1, None), Outcome::Unknown(_)));
+}
+
+#[test]
+fn needs_and_uses_are_exact() {
+    let mut bad = with_server(vec![pattern("cache:product:<n>", Role::CustomCache, 1_000, 900), cache()], |s| {
+        s.used_memory = 99 * MIB;
+        s.counters.window = Some(counters(1_000, 9_000, 5_000));
+    });
+    bad.commands = Ok(vec![command("keys", 10, 1_000, Some((10, 1_000)))]);
+    let queues = with_server(vec![queue()], |s| s.maxmemory_policy = Some("allkeys-lru".into()));
+    for (i, made) in [bad, queues].into_iter().enumerate() {
+        let mut whole = snapshot(made);
+        whole.postgres = Ok(postgres(2));
+        for check in checks::registry::ALL.iter().filter(|c| c.id.starts_with("redis-")) {
+            let before = check.run(&whole);
+            for section in Section::ALL {
+                let mut less = whole.clone();
+                less.withhold(section, Gap::new(section, Cause::Unreadable, "withheld"));
+                let after = check.run(&less);
+                if check.needs.contains(&section) && !matches!(before, Outcome::NotApplicable(_)) {
+                    assert!(matches!(after, Outcome::Unknown(_)), "{} without {section:?} in {i}: {after:?}", check.id);
+                } else if !check.needs.contains(&section) && !check.uses.contains(&section) && !matches!(section, Section::Redis | Section::Postgres)
+                {
+                    assert_eq!(before, after, "{} must not read {section:?}", check.id);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_keep_to_the_rules() {
+    for check in checks::registry::ALL.iter().filter(|c| c.id.starts_with("redis-")) {
+        assert!(check.title.chars().count() <= 70, "{}", check.id);
+        assert!(check.symptom_of.iter().all(|id| checks::find(id).is_some()), "{}", check.id);
+        assert!(!format!("{}{}{}", check.title, check.why, check.remedy).contains("simply"));
+    }
+}

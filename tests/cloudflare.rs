@@ -1,0 +1,295 @@
+//! The Cloudflare collector against recorded answers of the real API and hand-written refusals.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use medusa_advisor::checks::{self};
+use medusa_advisor::collect::cloudflare;
+use medusa_advisor::collect::run::Run;
+use medusa_advisor::connect::cloudflare as connect;
+use medusa_advisor::connect::profile::{CloudflareProfile, Limits};
+use medusa_advisor::connect::steps::{CapabilityState, StepState};
+use medusa_advisor::evidence::cdn::Cloudflare;
+use medusa_advisor::evidence::{Cause, Layer, Meta, Seen, Snapshot, Targets};
+use medusa_advisor::finding::Outcome;
+use medusa_advisor::secret::Secret;
+use serde_json::{Value, json};
+use wiremock::matchers::{body_string_contains, header, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const ZONE: &str = "0da42c8d2132a9ddaf714f9e7c920711";
+const TOKEN: &str = "sentinel-token-value";
+const ENTRYPOINT: &str = "/zones/0da42c8d2132a9ddaf714f9e7c920711/rulesets/phases/http_request_cache_settings/entrypoint";
+
+fn at(tail: &str) -> String {
+    format!("/zones/{ZONE}{tail}")
+}
+
+fn ok(result: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({ "success": true, "errors": [], "messages": [], "result": result }))
+}
+
+fn refused(status: u16, code: i64, message: &str) -> ResponseTemplate {
+    let body = json!({ "success": false, "errors": [{ "code": code, "message": message }], "messages": [], "result": null });
+    ResponseTemplate::new(status).set_body_json(body)
+}
+
+async fn get(server: &MockServer, route: &str, answer: ResponseTemplate) {
+    Mock::given(method("GET"))
+        .and(path(route))
+        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
+        .respond_with(answer)
+        .mount(server)
+        .await;
+}
+
+async fn graphql(server: &MockServer, query: &str, body: Value) {
+    let answer = ResponseTemplate::new(200).set_body_json(body);
+    Mock::given(method("POST")).and(path("/graphql")).and(body_string_contains(query)).respond_with(answer).mount(server).await;
+}
+
+fn groups(rows: Value) -> Value {
+    json!({ "data": { "viewer": { "zones": [{ "httpRequestsAdaptiveGroups": rows }] } }, "errors": null })
+}
+
+fn limits_answer(max_duration: u64) -> Value {
+    let settings =
+        json!({ "httpRequestsAdaptiveGroups": { "enabled": true, "maxDuration": max_duration, "maxPageSize": 50, "notOlderThan": 691200 } });
+    json!({ "data": { "viewer": { "zones": [{ "settings": settings }] } }, "errors": null })
+}
+
+/// A zone that answers everything; mounted last, so that a test's own answers come first.
+async fn healthy(server: &MockServer) {
+    let zone =
+        json!({ "id": ZONE, "name": "example.com", "status": "active", "paused": false, "development_mode": 0, "plan": { "legacy_id": "free" } });
+    get(server, "/user/tokens/verify", ok(&json!({ "id": "t", "status": "active" }))).await;
+    get(server, "/zones", ok(&json!([zone]))).await;
+    get(server, &at(""), ok(&zone)).await;
+    get(
+        server,
+        &at("/settings"),
+        ok(&json!([{ "id": "brotli", "value": "on", "editable": true, "modified_on": null }, { "id": "polish", "value": "off", "editable": false }])),
+    )
+    .await;
+    get(server, ENTRYPOINT, refused(404, 10003, "could not find entrypoint ruleset in the http_request_cache_settings phase")).await;
+    get(server, &at("/pagerules"), ok(&json!([]))).await;
+    get(server, &at("/argo/tiered_caching"), ok(&json!({ "id": "tiered_caching", "value": "on", "editable": true }))).await;
+    get(server, &at("/cache/tiered_cache_smart_topology_enable"), refused(403, 1015, "not authorized")).await;
+    graphql(server, "query Limits", limits_answer(86_400)).await;
+    let row = |status: &str, n: u64| json!({ "count": n, "dimensions": { "cacheStatus": status }, "sum": { "edgeResponseBytes": n * 1000 }, "avg": { "sampleInterval": 1.0 } });
+    graphql(server, "query Status", groups(json!([row("hit", 700), row("miss", 300), row("unknown", 50)]))).await;
+    let hour =
+        json!({ "count": 5, "dimensions": { "datetimeHour": "2026-11-23T08:00:00Z", "cacheStatus": "hit" }, "sum": { "edgeResponseBytes": 5 } });
+    graphql(server, "query Hours", groups(json!([hour]))).await;
+    let visit = |p: &str, n: u64| json!({ "count": n, "dimensions": { "clientRequestHTTPHost": "example.com", "clientRequestPath": p, "cacheStatus": "miss" }, "sum": { "edgeResponseBytes": n } });
+    graphql(server, "query Paths", groups(json!([visit("/us/products/x", 200), visit("/order/order_01HX", 3), visit("/order/order_02HY", 4)]))).await;
+    let origin = json!({ "count": 1000, "quantiles": { "originResponseDurationMsP95": 412.0 }, "ratio": { "status5xx": 0.001 } });
+    graphql(server, "query Origin", groups(json!([origin]))).await;
+}
+
+fn profile(server: &MockServer, zone: &str) -> CloudflareProfile {
+    CloudflareProfile { zone: zone.into(), base_url: Some(server.uri()) }
+}
+
+async fn collect(server: &MockServer) -> (Seen<Cloudflare>, Duration) {
+    collect_zone(server, "Example.com").await
+}
+
+async fn collect_zone(server: &MockServer, zone: &str) -> (Seen<Cloudflare>, Duration) {
+    let run = Run::new(Duration::from_secs(5), |_| {});
+    for layer in [Layer::Postgres, Layer::Redis, Layer::App] {
+        drop(run.lane(layer));
+    }
+    let limits = Limits { probe_timeout_s: 2, ..Limits::default() };
+    let token = Secret::new(TOKEN.to_owned());
+    let start = Instant::now();
+    let collected = cloudflare::collect(&profile(server, zone), Some(&token), &limits, &run.lane(Layer::Cdn)).await;
+    assert!(!format!("{:?}", collected.seen).contains(TOKEN), "the token entered the evidence");
+    (collected.seen, start.elapsed())
+}
+
+#[tokio::test]
+async fn a_zone_is_read_whole() {
+    let server = MockServer::start().await;
+    healthy(&server).await;
+    let (seen, _) = collect(&server).await;
+    let cloudflare = seen.unwrap();
+    assert_eq!(cloudflare.gaps(), vec![]);
+    let zone = cloudflare.zone().unwrap();
+    assert_eq!((zone.plan.as_str(), zone.token_status.as_deref()), ("free", Some("active")));
+    assert!(cloudflare.cache_rules().unwrap().is_empty());
+    assert_eq!(cloudflare.tiered_cache().unwrap().is_smart, None);
+    let polish = cloudflare.settings().unwrap().iter().find(|s| s.id == "polish").unwrap();
+    assert_eq!((polish.is_editable, polish.value.as_str()), (false, "\"off\""));
+    let analytics = cloudflare.analytics().unwrap();
+    assert_eq!((analytics.to - analytics.from).whole_hours(), 24);
+    assert_eq!(analytics.origin_p95_ms, Some(412.0));
+    assert!(analytics.by_status.iter().any(|s| s.status == "none"));
+    let order = analytics.by_path.rows.iter().find(|r| r.path.contains("order")).unwrap();
+    assert_eq!((order.path.as_str(), order.requests), ("/order/<id>", 7));
+    assert!(matches!(low_hit_ratio(Ok(cloudflare)), Outcome::Failed(_)));
+}
+
+fn low_hit_ratio(cdn: Seen<Cloudflare>) -> Outcome {
+    let taken_at = time::OffsetDateTime::UNIX_EPOCH;
+    let meta = Meta {
+        tool_version: "0".into(),
+        store: "t".into(),
+        environment: "production".into(),
+        taken_at,
+        window_s: 0.0,
+        window_asked_s: 5.0,
+        cancelled: false,
+        targets: Targets::default(),
+    };
+    let mut snapshot = Snapshot::empty(meta);
+    snapshot.cdn = cdn;
+    checks::find("cdn-low-hit-ratio").unwrap().run(&snapshot)
+}
+
+#[tokio::test]
+async fn every_recorded_body_is_read() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/cdn/cloudflare-recorded-cassettes.json");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("skipped: the recorded answers are not here");
+        return;
+    };
+    let recorded: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let mut routes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for entry in &recorded {
+        let url = entry["url"].as_str().unwrap();
+        let route = url.split_once("/client/v4").unwrap().1.split('?').next().unwrap();
+        let body = entry["response"].clone();
+        assert!(body["success"].as_bool().unwrap(), "{url}");
+        let is_cache_ruleset = body["result"]["phase"] == "http_request_cache_settings" && body["result"]["rules"].is_array();
+        let wanted =
+            ["/zones", &at(""), &at("/settings"), &at("/pagerules"), &at("/argo/tiered_caching"), &at("/cache/tiered_cache_smart_topology_enable")];
+        if wanted.contains(&route) {
+            routes.entry(route.to_owned()).or_default().push(body);
+        } else if is_cache_ruleset || route.contains("/rulesets/") {
+            routes.entry(ENTRYPOINT.to_owned()).or_default().push(body);
+        }
+    }
+    assert!(routes.len() >= 7 && routes[ENTRYPOINT].len() >= 4, "{:?}", routes.keys());
+    let mut rules = 0;
+    for (route, bodies) in routes {
+        for body in bodies {
+            let server = MockServer::start().await;
+            get(&server, &route, ResponseTemplate::new(200).set_body_json(&body)).await;
+            healthy(&server).await;
+            if route == "/zones" {
+                let name = body["result"][0]["name"].as_str().unwrap();
+                let cloudflare = collect_zone(&server, name).await.0.unwrap_or_else(|gap| panic!("{route}: {gap:?}"));
+                assert_eq!(cloudflare.zone().unwrap().name, name);
+                continue;
+            }
+            let cloudflare = collect(&server).await.0.unwrap_or_else(|gap| panic!("{route}: {gap:?}"));
+            assert_eq!(cloudflare.gaps(), vec![], "{route}: {body}");
+            rules += cloudflare.cache_rules().unwrap().iter().filter(|r| r.cache.is_some()).count();
+            assert!(!route.ends_with("/settings") || cloudflare.settings().unwrap().len() > 40);
+        }
+    }
+    assert!(rules >= 2, "the recorded cache rules say whether they cache");
+}
+
+#[tokio::test]
+async fn missing_permissions_name_the_grant() {
+    let server = MockServer::start().await;
+    get(&server, &at("/settings"), refused(403, 9109, "Unauthorized to access requested resource")).await;
+    get(&server, ENTRYPOINT, refused(403, 10000, "Authentication error")).await;
+    graphql(&server, "query Limits", json!({ "data": { "viewer": { "zones": [] } }, "errors": null })).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let grant = |cause: &Cause| match cause {
+        Cause::Denied { grant } => grant.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(grant(&cloudflare.settings().unwrap_err().cause).contains("Zone Settings · Read"));
+    assert!(grant(&cloudflare.cache_rules().unwrap_err().cause).contains("Cache Rules · Read"));
+    assert!(grant(&cloudflare.analytics().unwrap_err().cause).contains("Analytics · Read"));
+    assert!(cloudflare.page_rules().is_ok());
+}
+
+#[tokio::test]
+async fn graphql_errors_under_200_are_gaps() {
+    for (error, wanted) in [
+        (json!({ "message": "zone 'x' cannot request a time range wider than 1d", "extensions": { "code": "quota" } }), "wider than 1d"),
+        (json!({ "message": "not authorized for that zone", "extensions": { "code": "authz" } }), "not authorized"),
+    ] {
+        let server = MockServer::start().await;
+        graphql(&server, "query Status", json!({ "data": null, "errors": [error] })).await;
+        healthy(&server).await;
+        let cloudflare = collect(&server).await.0.unwrap();
+        assert!(cloudflare.analytics().unwrap_err().detail.contains(wanted));
+    }
+}
+
+#[tokio::test]
+async fn a_short_plan_shortens_the_span() {
+    let server = MockServer::start().await;
+    graphql(&server, "query Limits", limits_answer(6 * 3_600)).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let analytics = cloudflare.analytics().unwrap();
+    assert_eq!((analytics.to - analytics.from).whole_hours(), 6);
+    assert!(analytics.source.contains("6 h"));
+}
+
+#[tokio::test]
+async fn rate_limits_are_waited_for_briefly_or_told() {
+    let server = MockServer::start().await;
+    let soon = ResponseTemplate::new(429).insert_header("retry-after", "1");
+    Mock::given(path(at("/settings"))).respond_with(soon).up_to_n_times(1).mount(&server).await;
+    get(&server, &at("/pagerules"), ResponseTemplate::new(429).insert_header("retry-after", "300")).await;
+    healthy(&server).await;
+    let (seen, took) = collect(&server).await;
+    let cloudflare = seen.unwrap();
+    assert!(cloudflare.settings().is_ok(), "a second try succeeds");
+    assert!(cloudflare.page_rules().unwrap_err().detail.contains("300 s"));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+async fn wrong_tokens_zones_and_answers_end_in_a_sentence() {
+    let server = MockServer::start().await;
+    get(&server, "/zones", refused(403, 10000, "Authentication error")).await;
+    healthy(&server).await;
+    assert!(matches!(collect(&server).await.0.unwrap_err().cause, Cause::Denied { .. }));
+
+    let server = MockServer::start().await;
+    get(&server, "/zones", ok(&json!([]))).await;
+    healthy(&server).await;
+    assert!(collect(&server).await.0.unwrap_err().detail.contains("sees no zone named example.com"));
+
+    let server = MockServer::start().await;
+    get(&server, "/zones", ResponseTemplate::new(200).set_body_string("<html>proxy login</html>")).await;
+    healthy(&server).await;
+    assert!(matches!(collect(&server).await.0.unwrap_err().cause, Cause::Unreadable));
+
+    let server = MockServer::start().await;
+    get(&server, "/zones", ok(&json!([])).set_delay(Duration::from_secs(30))).await;
+    healthy(&server).await;
+    let (seen, took) = collect(&server).await;
+    assert!(matches!(seen.unwrap_err().cause, Cause::TimedOut { .. }));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[tokio::test]
+async fn the_connection_test_goes_step_by_step() {
+    let server = MockServer::start().await;
+    // An account's own token cannot be verified at the user's endpoint, yet it works.
+    get(&server, "/user/tokens/verify", refused(401, 1000, "Invalid API Token")).await;
+    get(&server, &at("/pagerules"), refused(403, 9109, "Unauthorized")).await;
+    healthy(&server).await;
+    let token = Secret::new(TOKEN.to_owned());
+    let report = connect::test(&profile(&server, ZONE), Some(&token), &Limits::default()).await;
+    assert!(report.is_connected(), "{:?}", report.steps);
+    let missing: Vec<&str> =
+        report.capabilities.iter().filter(|c| matches!(c.state, CapabilityState::Missing { .. })).map(|c| c.name.as_str()).collect();
+    assert_eq!(missing, ["Page rules", "Analytics"]);
+
+    let none = connect::test(&profile(&server, ZONE), None, &Limits::default()).await;
+    assert!(matches!(none.steps[0].state, StepState::Failed(_)));
+    assert!(none.steps[1..].iter().all(|s| s.state == StepState::NotRun));
+}
