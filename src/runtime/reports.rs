@@ -93,7 +93,7 @@ fn bytes(audit: &Audit, report: &Report, format: ReportFormat) -> Result<Vec<u8>
     match format {
         ReportFormat::Pdf => report::pdf::render(report).map_err(|e| e.to_string()),
         ReportFormat::Markdown => Ok(report::markdown::render(report).into_bytes()),
-        ReportFormat::Html => Err("HTML reports are not in this build. Choose another format.".to_owned()),
+        ReportFormat::Html => Ok(report::html::render(report).into_bytes()),
         ReportFormat::Json => Ok(report::json::render(report).into_bytes()),
         ReportFormat::Snapshot => Ok(file::write(&audit.snapshot)),
     }
@@ -128,10 +128,10 @@ mod tests {
     fn every_format_lies_beside_the_first_with_its_stem() {
         let folder = tempfile::tempdir().unwrap();
         let chosen = folder.path().join("my audit.pdf");
-        let formats = [ReportFormat::Pdf, ReportFormat::Markdown, ReportFormat::Snapshot];
+        let formats = [ReportFormat::Pdf, ReportFormat::Html, ReportFormat::Snapshot];
         let files = write_all(&audit(), &ReportChoice::default(), &formats, &chosen).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect();
-        assert_eq!(names, ["my audit.pdf", "my audit.md", "my audit.snapshot"]);
+        assert_eq!(names, ["my audit.pdf", "my audit.html", "my audit.snapshot"]);
         assert!(std::fs::read(&files[0]).unwrap().starts_with(b"%PDF-"));
         assert!(file::read(&std::fs::read(&files[2]).unwrap()).is_ok());
     }

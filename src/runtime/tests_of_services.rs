@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Shared, audits};
 use crate::app::{Event, Service};
-use crate::connect::profile::{KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets};
+use crate::connect::profile::{KeepSecrets, Limits, Profile, RedisProfile, Secrets};
 use crate::connect::steps::{StepState, TestReport, TestStep};
 use crate::connect::{cloudflare, postgres, redis, shop};
 use crate::secret::Secret;
@@ -12,12 +12,9 @@ use crate::secret::Secret;
 pub async fn test(shared: Arc<Shared>, service: Service, run: u64, profile: Profile, typed: Secrets) {
     let kept = kept(&profile, &typed).await;
     let report = match kept {
-        Ok(secrets) => tested(service, &profile, &secrets).await,
+        Ok(secrets) => tested(&shared, run, service, &profile, &secrets).await,
         Err(sentence) => failed("Secret read", sentence),
     };
-    for step in &report.steps {
-        shared.send(Event::TestStep { run, step: step.clone() });
-    }
     shared.send(Event::TestDone { run, report });
 }
 
@@ -43,13 +40,14 @@ fn merged(typed: &Secrets, kept: &Secrets) -> Secrets {
     }
 }
 
-async fn tested(service: Service, profile: &Profile, secrets: &Secrets) -> TestReport {
+async fn tested(shared: &Shared, run: u64, service: Service, profile: &Profile, secrets: &Secrets) -> TestReport {
+    let on_step = |step: &TestStep| shared.send(Event::TestStep { run, step: step.clone() });
     match service {
         Service::Postgres => match &profile.postgres {
-            Some(postgres) => postgres_test(postgres, secrets.postgres_password.as_ref(), &profile.limits).await,
+            Some(pg) => postgres::test(pg, secrets.postgres_password.as_ref(), &profile.limits, on_step).await,
             None => nothing("Postgres"),
         },
-        Service::Redis => all_redis(&profile.redis, secrets, &profile.limits).await,
+        Service::Redis => all_redis(&profile.redis, secrets, &profile.limits, on_step).await,
         Service::Cloudflare => match &profile.cloudflare {
             Some(cdn) => cloudflare::test(cdn, secrets.cloudflare_token.as_ref(), &profile.limits).await,
             None => nothing("Cloudflare"),
@@ -62,7 +60,7 @@ async fn tested(service: Service, profile: &Profile, secrets: &Secrets) -> TestR
 }
 
 /// Every instance in turn; with several, each step names the instance it belongs to.
-async fn all_redis(instances: &[RedisProfile], secrets: &Secrets, limits: &Limits) -> TestReport {
+async fn all_redis(instances: &[RedisProfile], secrets: &Secrets, limits: &Limits, on_step: impl Fn(&TestStep) + Send + Sync) -> TestReport {
     if instances.is_empty() {
         return nothing("Redis");
     }
@@ -73,6 +71,7 @@ async fn all_redis(instances: &[RedisProfile], secrets: &Secrets, limits: &Limit
         if instances.len() > 1 {
             name_instance(&mut report, i + 1);
         }
+        report.steps.iter().for_each(&on_step);
         let has_failed = !report.is_connected();
         whole.steps.append(&mut report.steps);
         whole.capabilities.append(&mut report.capabilities);
@@ -90,22 +89,6 @@ fn name_instance(report: &mut TestReport, number: usize) {
     for capability in &mut report.capabilities {
         capability.name = format!("{number}. {}", capability.name);
     }
-}
-
-/// Opens a session: connecting, TLS and signing in are one step of the driver.
-async fn postgres_test(profile: &PostgresProfile, password: Option<&Secret<String>>, limits: &Limits) -> TestReport {
-    let session = match postgres::open(profile, password, limits).await {
-        Ok(session) => session,
-        Err(e) => return failed("Signed in", e.to_string()),
-    };
-    let ms = session.connect_s * 1e3;
-    let step = |name: &str, detail: String, ms| TestStep { name: name.to_owned(), detail, ms: Some(ms), state: StepState::Done };
-    let steps = vec![
-        step("Signed in", format!("{} on {}", profile.user, profile.address()), ms),
-        step("Postgres", format!("version {}", session.major()), session.round_trip_ms()),
-    ];
-    session.close().await;
-    TestReport { steps, capabilities: Vec::new() }
 }
 
 fn nothing(service: &str) -> TestReport {

@@ -19,6 +19,7 @@ const ACTIVITY_MIN: f32 = 120.0;
 
 /// Draws the page.
 pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    ui.spacing_mut().item_spacing.y = 0.0;
     let Some(running) = &model.running else {
         top_bar(ui, "Audit", "", |_| {});
         egui::Frame::NONE.inner_margin(egui::Margin::symmetric(24, 16)).show(ui, |ui| {

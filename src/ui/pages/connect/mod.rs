@@ -41,6 +41,7 @@ impl Form<'_> {
 
 /// Draws the page.
 pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    ui.spacing_mut().item_spacing.y = 0.0;
     let Some(wizard) = &model.wizard else {
         if page_state(ui, Condition::Empty, "No store is being set up", "Start one to connect its services.", Some("New store")) {
             actions.push(Action::NewStore);
@@ -50,7 +51,6 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let mut form = Form { model, wizard, actions };
     keys(ui, &mut form);
     bar(ui, &mut form);
-    ui.spacing_mut().item_spacing.y = 0.0;
     let (steps_width, form_width) = if ui.available_width() < NARROW { (176.0, 376.0) } else { (208.0, 400.0) };
     let widths = [Width::Points(steps_width), Width::Points(form_width), Width::Share(1.0)];
     let height = ui.available_height();

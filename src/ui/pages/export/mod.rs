@@ -20,6 +20,7 @@ const FOOT: f32 = 64.0;
 
 /// Draws the page.
 pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    ui.spacing_mut().item_spacing.y = 0.0;
     let Some(audit) = model.current_audit() else {
         top_bar(ui, "Export", "", |_| {});
         egui::Frame::NONE.inner_margin(egui::Margin::symmetric(24, 16)).show(ui, |ui| {
