@@ -45,15 +45,8 @@ const HIT_RATE: Measure = Measure {
     y_max: Some(1.0),
     words: text::percent,
 };
-const OPS: Measure = Measure {
-    id: "redis.ops",
-    layer: Layer::Redis,
-    title: "Redis commands",
-    unit: "per s",
-    kind: ChartKind::Line,
-    y_max: None,
-    words: text::number,
-};
+const OPS: Measure =
+    Measure { id: "redis.ops", layer: Layer::Redis, title: "Redis commands", unit: "per s", kind: ChartKind::Line, y_max: None, words: text::number };
 const KEYS: Measure =
     Measure { id: "redis.keys_calls", layer: Layer::Redis, title: "KEYS calls", unit: "", kind: ChartKind::Bars, y_max: None, words: text::number };
 const LATENCY: Measure = Measure {

@@ -10,13 +10,8 @@ use crate::ui::icons::{self, Face};
 use crate::ui::theme::{Theme, space};
 use crate::ui::widgets::{card, paint, progress_bar, small_link, spinner};
 
-const PHASES: [(Phase, &str); 5] = [
-    (Phase::Connect, "Connect"),
-    (Phase::Read, "Read"),
-    (Phase::Observe, "Observe"),
-    (Phase::ReadAgain, "Read again"),
-    (Phase::Judge, "Judge"),
-];
+const PHASES: [(Phase, &str); 5] =
+    [(Phase::Connect, "Connect"), (Phase::Read, "Read"), (Phase::Observe, "Observe"), (Phase::ReadAgain, "Read again"), (Phase::Judge, "Judge")];
 
 /// "Extend" makes the window this long, seconds.
 const EXTENDED_S: u32 = 300;

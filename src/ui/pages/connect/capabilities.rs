@@ -97,7 +97,9 @@ fn card(ui: &mut Ui, step: WizardStep, grant: &str, waiting: &[&Capability]) {
     let (title, language, shows) = match step {
         WizardStep::Postgres => ("One grant is missing", Language::Sql, "Run it as the owner of the database. It shows no values of your rows."),
         WizardStep::Redis => ("A command is not allowed", Language::Shell, "Run it in redis-cli as an administrator. It reads no values."),
-        WizardStep::Cdn => ("A permission is missing", Language::Plain, "Add it to the token in the Cloudflare dashboard. The token's text stays the same."),
+        WizardStep::Cdn => {
+            ("A permission is missing", Language::Plain, "Add it to the token in the Cloudflare dashboard. The token's text stays the same.")
+        }
         WizardStep::Store | WizardStep::Shop => ("The store API refuses", Language::Plain, "The key is public: every visitor's browser sends it."),
     };
     let card = GapCard { title, consequence: &consequence, remedy: grant, language, shows };

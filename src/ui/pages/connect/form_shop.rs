@@ -27,7 +27,8 @@ pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
     };
     set(ui, form, Field::BackendUrl, input);
     ui.add_space(space::M);
-    let input = Input { label: "Publishable API key", hint: "pk_…, Medusa 2 only", shown: &wizard.publishable_key, is_mono: true, ..Input::default() };
+    let input =
+        Input { label: "Publishable API key", hint: "pk_…, Medusa 2 only", shown: &wizard.publishable_key, is_mono: true, ..Input::default() };
     set(ui, form, Field::PublishableKey, input);
     ui.add_space(6.0);
     note(ui, "Public by design: every visitor's browser sends it. It is kept with the store.");

@@ -32,8 +32,7 @@ pub fn postgres(ui: &mut Ui, form: &mut Form<'_>) {
 
 pub fn redis(ui: &mut Ui, form: &mut Form<'_>) {
     let l = &form.wizard.limits;
-    let summary =
-        format!("{} commands per s, {} keys", text::count(u64::from(l.redis_commands_per_s)), text::count(u64::from(l.redis_keys_max)));
+    let summary = format!("{} commands per s, {} keys", text::count(u64::from(l.redis_commands_per_s)), text::count(u64::from(l.redis_keys_max)));
     let fields = [
         (Field::RedisCommandsPerS, "Commands per second", l.redis_commands_per_s.to_string()),
         (Field::RedisKeysMax, "Keys sampled", l.redis_keys_max.to_string()),

@@ -82,11 +82,7 @@ fn keys(ui: &Ui, form: &mut Form<'_>) {
         return;
     }
     let (test, back, next) = ui.input_mut(|i| {
-        (
-            i.consume_key(Modifiers::COMMAND, Key::Enter),
-            i.consume_key(Modifiers::ALT, Key::ArrowLeft),
-            i.consume_key(Modifiers::ALT, Key::ArrowRight),
-        )
+        (i.consume_key(Modifiers::COMMAND, Key::Enter), i.consume_key(Modifiers::ALT, Key::ArrowLeft), i.consume_key(Modifiers::ALT, Key::ArrowRight))
     });
     if test && form.wizard.step != WizardStep::Store {
         form.push(WizardAction::Test);

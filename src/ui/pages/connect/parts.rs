@@ -11,9 +11,7 @@ use crate::secret::Secret;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
 use crate::ui::theme::{Theme, radius, space};
-use crate::ui::widgets::{
-    Kind, SegmentSize, copy_button, field_label, paint, segments, segments_blocked, small_button, title_row,
-};
+use crate::ui::widgets::{Kind, SegmentSize, copy_button, field_label, paint, segments, segments_blocked, small_button, title_row};
 
 /// How the form is filled; what egui remembers of it is all that is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +129,10 @@ pub fn env_file(ui: &mut Ui, form: &mut Form<'_>) {
     }
     ui.add_space(space::M);
     if form.wizard.found.is_empty() {
-        note(ui, "DATABASE_URL, REDIS_URL, MEDUSA_BACKEND_URL, STOREFRONT_URL, the publishable key and CLOUDFLARE_API_TOKEN are looked for. Other lines are not kept.");
+        note(
+            ui,
+            "DATABASE_URL, REDIS_URL, MEDUSA_BACKEND_URL, STOREFRONT_URL, the publishable key and CLOUDFLARE_API_TOKEN are looked for. Other lines are not kept.",
+        );
         ui.add_space(space::L);
         return;
     }

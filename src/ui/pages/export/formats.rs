@@ -67,8 +67,7 @@ fn tile(ui: &mut Ui, view: &ExportView, format: ReportFormat, width: f32) -> boo
     paint::text_left(painter, pos2(x, y - 8.0), format.name(), Type::NAME, theme.text, room);
     paint::text_left(painter, pos2(x, y + 8.0), &words, Type::LABEL, theme.text_weak, room);
     let at = pos2(rect.right() - 20.0, y);
-    let (mark, face, color) =
-        if is_on { (icons::CHECK_CIRCLE, Face::Fill, theme.accent) } else { (icons::CIRCLE, Face::Regular, theme.text_weak) };
+    let (mark, face, color) = if is_on { (icons::CHECK_CIRCLE, Face::Fill, theme.accent) } else { (icons::CIRCLE, Face::Regular, theme.text_weak) };
     paint::icon(painter, at, mark, face, 16.0, color);
     response.on_hover_cursor(CursorIcon::PointingHand).clicked()
 }

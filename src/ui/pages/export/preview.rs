@@ -79,7 +79,13 @@ fn pages(ui: &mut Ui, view: &ExportView, preview: &Arc<Preview>, actions: &mut V
 }
 
 /// The heading with its arrows and the size; true for 100 %.
-fn head(ui: &mut Ui, view: &ExportView, preview: &Preview, (start, end, last, at_once): (usize, usize, usize, usize), actions: &mut Vec<Action>) -> bool {
+fn head(
+    ui: &mut Ui,
+    view: &ExportView,
+    preview: &Preview,
+    (start, end, last, at_once): (usize, usize, usize, usize),
+    actions: &mut Vec<Action>,
+) -> bool {
     let theme = Theme::get(ui);
     let key = ui.make_persistent_id("size");
     let mut size = ui.data(|d| d.get_temp::<usize>(key)).unwrap_or(0);
