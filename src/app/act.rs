@@ -222,11 +222,7 @@ impl Model {
                 w.postgres.tls = mode;
                 w.set(super::wizard::Field::PgHost, w.postgres.host.clone());
             }
-            WizardAction::RedisTls(i, on) => {
-                if let Some(r) = w.redis.get_mut(i) {
-                    r.is_tls = on;
-                }
-            }
+            WizardAction::RedisTls(i, on) => w.set_redis_tls(i, on),
             WizardAction::AddRedis => {
                 w.redis.push(super::wizard::RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
             }

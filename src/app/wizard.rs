@@ -1,8 +1,8 @@
 //! The Connect page: what the user has typed so far, and what testing it showed.
 
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, parse_postgres,
-    parse_redis, parse_shop,
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, WINDOW_S_MAX,
+    WINDOW_S_MIN, parse_postgres, parse_redis, parse_shop,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -57,6 +57,12 @@ pub enum Field {
     BackendUrl,
     PublishableKey,
     WindowSeconds,
+    StatementTimeoutMs,
+    LockTimeoutMs,
+    RedisCommandsPerS,
+    RedisKeysMax,
+    ProbeRequestsMax,
+    ProbeTimings,
 }
 
 /// A service's test, as far as it has come.
@@ -197,26 +203,75 @@ impl Wizard {
             Field::PgPort => self.set_postgres(|p| p.port = text),
             Field::PgDatabase => self.set_postgres(|p| p.database = text),
             Field::PgUser => self.set_postgres(|p| p.user = text),
-            Field::PgPassword => self.postgres.password = Secret::new(text),
-            Field::PgCaFile => self.postgres.ca_file = text,
+            Field::PgPassword => {
+                self.postgres.password = Secret::new(text);
+                self.forget_test(WizardStep::Postgres);
+            }
+            Field::PgCaFile => {
+                self.postgres.ca_file = text;
+                self.forget_test(WizardStep::Postgres);
+            }
             Field::RedisUrl(i) => self.set_redis_url(i, text),
             Field::RedisPassword(i) => {
                 if let Some(r) = self.redis.get_mut(i) {
                     r.password = Secret::new(text);
                 }
+                self.forget_test(WizardStep::Redis);
             }
-            Field::Zone => self.zone = text,
+            Field::Zone | Field::Token => self.set_cdn(field, text),
+            Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
+            limit => self.set_limit(limit, &text),
+        }
+    }
+
+    /// What was tested is no longer what is filled in.
+    fn forget_test(&mut self, step: WizardStep) {
+        self.tests[step as usize] = None;
+    }
+
+    fn set_cdn(&mut self, field: Field, text: String) {
+        match field {
             Field::Token => self.token = Secret::new(text),
+            _ => self.zone = text,
+        }
+        self.forget_test(WizardStep::Cdn);
+    }
+
+    fn set_shop(&mut self, field: Field, text: String) {
+        match field {
             Field::StorefrontUrl => self.storefront_url = text,
             Field::BackendUrl => self.backend_url = text,
-            Field::PublishableKey => self.publishable_key = text,
-            Field::WindowSeconds => {
-                if let Ok(s) = text.trim().parse::<u32>() {
-                    self.limits.window_s = s.clamp(crate::connect::profile::WINDOW_S_MIN, crate::connect::profile::WINDOW_S_MAX);
-                }
-            }
+            _ => self.publishable_key = text,
         }
         self.shop_error = None;
+        self.forget_test(WizardStep::Shop);
+    }
+
+    /// A number outside its range becomes the nearest inside; what is no number changes nothing.
+    fn set_limit(&mut self, field: Field, text: &str) {
+        let Ok(n) = text.trim().parse::<u32>() else { return };
+        let l = &mut self.limits;
+        match field {
+            Field::WindowSeconds => l.window_s = n.clamp(WINDOW_S_MIN, WINDOW_S_MAX),
+            Field::StatementTimeoutMs => l.statement_timeout_ms = n.clamp(100, 60_000),
+            Field::LockTimeoutMs => l.lock_timeout_ms = n.clamp(10, 10_000),
+            Field::RedisCommandsPerS => l.redis_commands_per_s = n.clamp(10, 100_000),
+            Field::RedisKeysMax => l.redis_keys_max = n.clamp(100, 1_000_000),
+            Field::ProbeRequestsMax => l.probe_requests_max = n.clamp(1, 1_000),
+            Field::ProbeTimings => l.probe_timings = n.clamp(1, 200),
+            _ => {}
+        }
+    }
+
+    /// Turns TLS of one Redis instance on or off, in its address too.
+    pub fn set_redis_tls(&mut self, i: usize, on: bool) {
+        let Some(r) = self.redis.get_mut(i) else { return };
+        r.is_tls = on;
+        if let Ok((mut profile, _)) = parse_redis(&r.url) {
+            profile.is_tls = on;
+            r.url = profile.url();
+        }
+        self.forget_test(WizardStep::Redis);
     }
 
     /// Takes an address or the lines of a `.env` file; says whether anything in it was understood.

@@ -6,7 +6,7 @@ use egui::{
 };
 
 use super::field::field_label;
-use super::overlay::{menu_frame, menu_item};
+use super::overlay::{hint, menu_frame, menu_item};
 use super::paint;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
@@ -97,6 +97,11 @@ pub enum SegmentSize {
 /// Two to five words in a track, one active. One tab stop; ← and → move.
 /// `name` is what is being chosen. True when changed.
 pub fn segments(ui: &mut Ui, name: &str, words: &[&str], active: &mut usize, size: SegmentSize) -> bool {
+    segments_blocked(ui, name, words, &[], active, size)
+}
+
+/// [`segments`] of which some cannot be chosen: `blocked` gives the reason of each that cannot, as its tooltip.
+pub fn segments_blocked(ui: &mut Ui, name: &str, words: &[&str], blocked: &[Option<&str>], active: &mut usize, size: SegmentSize) -> bool {
     let theme = Theme::get(ui);
     let galleys: Vec<_> = words.iter().map(|word| paint::line(ui.painter(), word, Type::HEAD, Color32::PLACEHOLDER, f32::INFINITY)).collect();
     let inset = if size == SegmentSize::Small { 2.0 } else { 3.0 };
@@ -117,15 +122,27 @@ pub fn segments(ui: &mut Ui, name: &str, words: &[&str], active: &mut usize, siz
         let at = Rect::from_min_size(pos2(x, rect.top() + inset), vec2(width, tall - inset * 2.0));
         x += width;
         let id = track.id.with(index);
+        let start = at.center() - galley.size() / 2.0;
+        if let Some(reason) = blocked.get(index).copied().flatten() {
+            let response = ui.interact(at, id, Sense::hover());
+            response.widget_info(|| WidgetInfo::selected(Role::RadioButton, false, index == *active, words[index]));
+            hint(response, reason);
+            ui.painter().galley(pos2(start.x.round(), start.y), galley, theme.text_muted.gamma_multiply(0.5));
+            continue;
+        }
         let response = segment(ui, at, id, words[index], index == *active);
         if response.clicked() {
             *active = index;
         }
         let color = if index == *active || response.hovered() { theme.text } else { theme.text_muted };
-        let start = at.center() - galley.size() / 2.0;
         ui.painter().galley(pos2(start.x.round(), start.y), galley, color);
     }
+    let chosen = *active;
     step_segments(ui, track.id, words.len(), active);
+    if blocked.get(*active).is_some_and(Option::is_some) {
+        *active = chosen;
+        ui.memory_mut(|memory| memory.request_focus(track.id.with(chosen)));
+    }
     before != *active
 }
 

@@ -55,6 +55,7 @@ pub fn open(model: &mut Model, name: &str) -> bool {
         Page::Compare => compare_two(model),
         Page::Audit => model.running = Some(running()),
         Page::Connect => connect(model),
+        Page::Export => export(model),
         _ => {}
     }
     model.page = page;
@@ -123,6 +124,23 @@ fn running() -> Running {
         ],
         is_cancelling: false,
     }
+}
+
+/// The preview drawn from the report of the open audit.
+fn export(model: &mut Model) {
+    use medusa_advisor::app::{Event, Preview, message::ReportFormat};
+    use medusa_advisor::report::{Options, Report, pdf};
+    let now = OffsetDateTime::now_utc();
+    model.act(Action::ToggleFormat(ReportFormat::Markdown), now);
+    let Some(audit) = model.current_audit() else { return };
+    let report = Report::build(&audit.snapshot, &audit.plan, &Options::whole(&audit.snapshot.meta.store));
+    let preview = pdf::pages(&report, 1.5).map_err(|e| e.to_string()).map(|pages| {
+        let page = |(width, height, rgba): pdf::PageImage| medusa_advisor::app::PreviewPage { width: width as usize, height: height as usize, rgba };
+        let pages: Vec<_> = pages.into_iter().map(page).collect();
+        let pages_total = pages.len();
+        Arc::new(Preview { pages, pages_total })
+    });
+    model.receive(Event::Previewed(preview));
 }
 
 fn connect(model: &mut Model) {

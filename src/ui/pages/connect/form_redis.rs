@@ -1,0 +1,72 @@
+//! The Redis step: one or several instances.
+
+use eframe::egui::{self, Ui};
+
+use super::Form;
+use super::draft::Input;
+use super::parts::{Way, env_file, grant_card, heading, keep_secrets, rule, secret, set};
+use super::{grants, limits};
+use crate::app::message::WizardAction;
+use crate::app::wizard::Field;
+use crate::ui::fonts::Type;
+use crate::ui::icons;
+use crate::ui::theme::{Theme, height, space};
+use crate::ui::widgets::{Kind, checkbox, icon_button, small_button};
+
+pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
+    let way = heading(ui, "Redis", &[Way::Url, Way::EnvFile]);
+    if way == Way::EnvFile {
+        env_file(ui, form);
+    }
+    for index in 0..form.wizard.redis.len() {
+        ui.push_id(index, |ui| instance(ui, form, index));
+        ui.add_space(space::L);
+    }
+    if small_button(ui, Kind::Secondary, icons::PLUS, "Add instance").clicked() {
+        form.push(WizardAction::AddRedis);
+    }
+    ui.add_space(space::L);
+    keep_secrets(ui, form, "Keep password");
+    rule(ui);
+    limits::redis(ui, form);
+    ui.add_space(space::L);
+    grant_card(ui, "No read-only user yet?", "One ACL command creates it. It cannot read a value.", grants::REDIS);
+}
+
+fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize) {
+    let redis = &form.wizard.redis[index];
+    let is_alone = form.wizard.redis.len() == 1;
+    if !is_alone {
+        title(ui, form, index);
+    }
+    let suffix = if is_alone { String::new() } else { format!(" of instance {}", index + 1) };
+    let label = format!("Connection URL{suffix}");
+    let input = Input {
+        label: &label,
+        hint: "redis://advisor@host:6379/0",
+        shown: &redis.url,
+        error: redis.url_error.as_deref(),
+        is_mono: true,
+        ..Input::default()
+    };
+    set(ui, form, Field::RedisUrl(index), input);
+    ui.add_space(space::M);
+    secret(ui, form, Field::RedisPassword(index), &format!("Password{suffix}"), &redis.password);
+    ui.add_space(space::S);
+    let mut is_tls = redis.is_tls;
+    if checkbox(ui, &mut is_tls, &format!("TLS{suffix}")).changed() {
+        form.push(WizardAction::RedisTls(index, is_tls));
+    }
+}
+
+fn title(ui: &mut Ui, form: &mut Form<'_>, index: usize) {
+    ui.horizontal(|ui| {
+        ui.label(Type::NAME.text(format!("Instance {}", index + 1)).color(Theme::get(ui).text));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if icon_button(ui, icons::TRASH, height::BUTTON_SMALL, &format!("Remove instance {}", index + 1)).clicked() {
+                form.push(WizardAction::RemoveRedis(index));
+            }
+        });
+    });
+    ui.add_space(space::XS);
+}
