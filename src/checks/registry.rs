@@ -5,6 +5,7 @@ use super::Check;
 /// Sorted by folder and file name.
 #[rustfmt::skip]
 pub static ALL: &[&Check] = &[
+    &super::app::p95_slow::CHECK,
     &super::cdn::absent::CHECK,
     &super::cdn::compression_missing::CHECK,
     &super::cdn::local_file_storage::CHECK,

@@ -23,7 +23,10 @@ pub static CHECK: Check = Check {
     method: "Times repeated GET requests of the product endpoints of the store API over the window, at least 20 an endpoint, and takes the 95th percentile. Carts are \
              never written, so cart endpoints are timed only where they can be read.",
     effort: Effort::Hours,
-    references: &["https://docs.medusajs.com/resources/infrastructure-modules/caching", "https://docs.medusajs.com/learn/fundamentals/module-links/index-module"],
+    references: &[
+        "https://docs.medusajs.com/resources/infrastructure-modules/caching",
+        "https://docs.medusajs.com/learn/fundamentals/module-links/index-module",
+    ],
     needs: &[Section::StoreApi],
     uses: &[Section::PgMedusa, Section::PgStatements],
     symptom_of: &[],
@@ -136,8 +139,8 @@ fn remedies(snapshot: &Snapshot) -> Vec<Remedy> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::store;
-    use crate::evidence::storefront::{Storefront, Target};
     use crate::evidence::Cause;
+    use crate::evidence::storefront::{Storefront, Target};
     use crate::finding::Outcome;
 
     fn timed(ms: f64, samples: usize) -> Snapshot {

@@ -101,7 +101,8 @@ impl Schema<'_> {
             return column == "id";
         }
         if column == "id" {
-            return names_of_key(&table.table).iter().any(|c| self.has_column(&listed.table, c)) || self.references(&listed.table, &table.table, None);
+            return names_of_key(&table.table).iter().any(|c| self.has_column(&listed.table, c))
+                || self.references(&listed.table, &table.table, None);
         }
         column.strip_suffix("_id") == Some(listed.table.as_str()) || self.references(&table.table, &listed.table, Some(column))
     }

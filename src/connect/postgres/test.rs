@@ -16,7 +16,12 @@ use crate::secret::{Secret, redact};
 const NAMES: [&str; 6] = ["Name resolved", "TCP connected", "TLS", "Signed in", "Postgres", "Medusa"];
 
 /// Runs the test. `on_step` hears every step as it ends; the report holds them all, those not reached as not run.
-pub async fn test(profile: &PostgresProfile, password: Option<&Secret<String>>, limits: &Limits, on_step: impl Fn(&TestStep) + Send + Sync) -> TestReport {
+pub async fn test(
+    profile: &PostgresProfile,
+    password: Option<&Secret<String>>,
+    limits: &Limits,
+    on_step: impl Fn(&TestStep) + Send + Sync,
+) -> TestReport {
     let mut steps = Steps { done: Vec::new(), on_step: &on_step };
     let capabilities = run(&mut steps, profile, password, limits).await.unwrap_or_default();
     for name in &NAMES[steps.done.len()..] {

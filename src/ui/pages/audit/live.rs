@@ -154,10 +154,20 @@ fn measured(ui: &mut Ui, model: &Model, running: &Running, clock: &Clock, measur
         target,
         x_ticks: ticks(running.window_s),
         y_words: measure.words,
+        y_tick: tick_of(measure),
         x_words: text::seconds,
     };
     let height = ui.available_height();
     chart(ui, &data, height);
+}
+
+/// Ticks in the words of the measure: shares in percent, times in milliseconds, the rest as numbers.
+fn tick_of(measure: &Measure) -> fn(f64, f64) -> String {
+    match measure.id {
+        id if id == HIT_RATE.id => |y, _| text::percent(y),
+        id if id == LATENCY.id => |y, _| text::millis(y),
+        _ => |y, _| text::number(y),
+    }
 }
 
 fn highest(points: &Points) -> f64 {
