@@ -154,7 +154,7 @@ fn measured(ui: &mut Ui, model: &Model, running: &Running, clock: &Clock, measur
         target,
         x_ticks: ticks(running.window_s),
         y_words: measure.words,
-        y_tick: tick_of(measure),
+        y_tick: tick_of(&measure),
         x_words: text::seconds,
     };
     let height = ui.available_height();
