@@ -112,7 +112,9 @@ impl<'a> Field<'a> {
 
     pub fn show(self, ui: &mut Ui) -> FieldResponse {
         let width = self.width.unwrap_or_else(|| ui.available_width());
-        ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
+        // A row centres what it is told to expect: the box alone when there is no label above it.
+        let tall = if self.hidden_label { self.tall } else { 0.0 };
+        ui.allocate_ui_with_layout(vec2(width, tall), egui::Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(width);
             ui.spacing_mut().item_spacing.y = 0.0;
             self.column(ui, width)
