@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use eframe::egui;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use medusa_advisor::app::message::{ReportFormat, RunNote};

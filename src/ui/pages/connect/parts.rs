@@ -26,12 +26,14 @@ pub fn heading(ui: &mut Ui, title: &str, ways: &[Way]) -> Way {
     let key = ui.make_persistent_id("way");
     let mut chosen = ui.data(|d| d.get_temp::<usize>(key)).unwrap_or(0).min(ways.len().saturating_sub(1));
     let words: Vec<&str> = ways.iter().map(|way| way.word()).collect();
+    // The segments are taller than the title's row.
+    ui.add_space(5.0);
     title_row(ui, title, "", |ui| {
         if ways.len() > 1 && segments(ui, "Fill in by", &words, &mut chosen, SegmentSize::Normal) {
             ui.data_mut(|d| d.insert_temp(key, chosen));
         }
     });
-    ui.add_space(space::L);
+    ui.add_space(space::L + space::XS);
     ways.get(chosen).copied().unwrap_or(Way::Url)
 }
 

@@ -12,12 +12,12 @@ use crate::ui::icons;
 use crate::ui::theme::{Theme, space};
 use crate::ui::widgets::{Condition, SegmentSize, icon_button, page_state, paint, segments, spinner};
 
-const STRIP: f32 = 96.0;
+const STRIP: f32 = 104.0;
 const THUMB: f32 = 64.0;
 /// A4, height by width.
 const A4: f32 = 297.0 / 210.0;
 /// Pages are no wider than this when they fit.
-const PAGE_MAX: f32 = 560.0;
+const PAGE_MAX: f32 = 720.0;
 
 pub fn show(ui: &mut Ui, view: &ExportView, actions: &mut Vec<Action>) {
     let rect = ui.max_rect();
@@ -74,7 +74,9 @@ fn pages(ui: &mut Ui, view: &ExportView, preview: &Arc<Preview>, actions: &mut V
             }
         }
     });
-    let below = Rect::from_min_max(pos2(room.left(), room.bottom() - STRIP + space::M), room.max);
+    // Right under the pages, wherever they end.
+    let foot = if is_whole_size { above.bottom() } else { places(above, at_once).first().map_or(above.bottom(), |p| p.bottom()) };
+    let below = Rect::from_min_max(pos2(room.left(), foot + space::L), pos2(room.right(), foot + STRIP));
     ui.scope_builder(UiBuilder::new().id_salt("strip").max_rect(below), |ui| strip(ui, textures, &shown, actions));
 }
 
@@ -127,7 +129,7 @@ fn head(
 fn places(room: Rect, count: usize) -> Vec<Rect> {
     let count = count.max(1);
     let gaps = space::L * (count - 1) as f32;
-    let width = ((room.width() - gaps) / count as f32).min(room.height() / A4).min(PAGE_MAX).max(40.0).floor();
+    let width = ((room.width() - gaps) / count as f32).min(room.height() / A4).clamp(40.0, PAGE_MAX).floor();
     let size = vec2(width, (width * A4).floor());
     (0..count).map(|i| Rect::from_min_size(Pos2::new(room.left() + i as f32 * (width + space::L), room.top()), size)).collect()
 }

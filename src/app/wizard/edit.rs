@@ -1,0 +1,117 @@
+//! Edits of the wizard: single values, and whole `.env` files.
+
+use super::{Field, RedisForm, Wizard, WizardStep};
+use crate::connect::profile::{WINDOW_S_MAX, WINDOW_S_MIN, parse_postgres, parse_redis};
+use crate::secret::Secret;
+
+impl Wizard {
+    /// What was tested is no longer what is filled in.
+    pub(super) fn forget_test(&mut self, step: WizardStep) {
+        self.tests[step as usize] = None;
+    }
+
+    pub(super) fn set_cdn(&mut self, field: Field, text: String) {
+        match field {
+            Field::Token => self.token = Secret::new(text),
+            _ => self.zone = text,
+        }
+        self.forget_test(WizardStep::Cdn);
+    }
+
+    pub(super) fn set_shop(&mut self, field: Field, text: String) {
+        match field {
+            Field::StorefrontUrl => self.storefront_url = text,
+            Field::BackendUrl => self.backend_url = text,
+            _ => self.publishable_key = text,
+        }
+        self.shop_error = None;
+        self.forget_test(WizardStep::Shop);
+    }
+
+    /// A number outside its range becomes the nearest inside; what is no number changes nothing.
+    pub(super) fn set_limit(&mut self, field: Field, text: &str) {
+        let Ok(n) = text.trim().parse::<u32>() else { return };
+        let l = &mut self.limits;
+        match field {
+            Field::WindowSeconds => l.window_s = n.clamp(WINDOW_S_MIN, WINDOW_S_MAX),
+            Field::StatementTimeoutMs => l.statement_timeout_ms = n.clamp(100, 60_000),
+            Field::LockTimeoutMs => l.lock_timeout_ms = n.clamp(10, 10_000),
+            Field::RedisCommandsPerS => l.redis_commands_per_s = n.clamp(10, 100_000),
+            Field::RedisKeysMax => l.redis_keys_max = n.clamp(100, 1_000_000),
+            Field::ProbeRequestsMax => l.probe_requests_max = n.clamp(1, 1_000),
+            Field::ProbeTimings => l.probe_timings = n.clamp(1, 200),
+            _ => {}
+        }
+    }
+
+    /// Turns TLS of one Redis instance on or off, in its address too.
+    pub fn set_redis_tls(&mut self, i: usize, on: bool) {
+        let Some(r) = self.redis.get_mut(i) else { return };
+        r.is_tls = on;
+        if let Ok((mut profile, _)) = parse_redis(&r.url) {
+            profile.is_tls = on;
+            r.url = profile.url();
+        }
+        self.forget_test(WizardStep::Redis);
+    }
+
+    /// Takes an address or the lines of a `.env` file; says whether anything in it was understood.
+    pub fn paste(&mut self, text: &str) -> bool {
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let line = line.trim().trim_start_matches("export ");
+            let (name, value) = match line.split_once('=') {
+                Some((n, v)) if !n.contains("://") => (n.trim(), v.trim().trim_matches(['"', '\''])),
+                _ => ("", line),
+            };
+            if let Some(what) = self.take(name, value) {
+                found.push(if name.is_empty() { what.to_owned() } else { format!("{name} → {what}") });
+            }
+        }
+        let any = !found.is_empty();
+        if any {
+            self.found = found;
+        }
+        any
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Option<&'static str> {
+        if parse_postgres(value).is_ok() {
+            self.set_postgres_url(value.to_owned());
+            return Some("Postgres");
+        }
+        if parse_redis(value).is_ok() {
+            let free = self.redis.iter().position(|r| r.url.is_empty() || r.url == value);
+            let i = free.unwrap_or_else(|| {
+                self.redis.push(RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
+                self.redis.len() - 1
+            });
+            self.set_redis_url(i, value.to_owned());
+            return Some("Redis");
+        }
+        let is_url = value.starts_with("http://") || value.starts_with("https://");
+        match name {
+            "CLOUDFLARE_API_TOKEN" | "CF_API_TOKEN" if !value.is_empty() => {
+                self.token = Secret::new(value.to_owned());
+                Some("Cloudflare token")
+            }
+            "MEDUSA_BACKEND_URL" | "NEXT_PUBLIC_MEDUSA_BACKEND_URL" | "BACKEND_URL" if is_url => {
+                value.clone_into(&mut self.backend_url);
+                Some("backend")
+            }
+            "NEXT_PUBLIC_BASE_URL" | "STOREFRONT_URL" if is_url => {
+                value.clone_into(&mut self.storefront_url);
+                Some("storefront")
+            }
+            "NEXT_PUBLIC_MEDUSA_PUBLISHABLE_KEY" | "MEDUSA_PUBLISHABLE_KEY" if value.starts_with("pk_") => {
+                value.clone_into(&mut self.publishable_key);
+                Some("publishable key")
+            }
+            "" if is_url => {
+                value.clone_into(&mut self.storefront_url);
+                Some("storefront")
+            }
+            _ => None,
+        }
+    }
+}
