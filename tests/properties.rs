@@ -35,10 +35,11 @@ fn whole(section: Section) -> Section {
 fn needs_are_exact() {
     let base = demo::snapshot();
     let mut wrong = Vec::new();
-    for check in registry::ALL {
-        let before = check.run(&base);
-        for section in Section::ALL {
-            let after = check.run(&withheld(section));
+    for section in Section::ALL {
+        let without = withheld(section);
+        for check in registry::ALL {
+            let before = check.run(&base);
+            let after = check.run(&without);
             let is_unknown = matches!(after, Outcome::Unknown(_));
             let held = if is_needed(check, section) {
                 // What does not apply here may be told without the evidence a verdict would need.
@@ -79,6 +80,7 @@ fn nothing_panics_when_everything_is_withheld() {
     assert!(plan.findings.is_empty() && plan.passed.is_empty(), "nothing is known, so nothing may pass: {:?}", plan.passed);
 }
 
+/// Lists whose order is part of their meaning (key patterns by size, paths by requests, timelines) stay as they are.
 #[test]
 fn the_order_of_rows_changes_nothing() {
     let base = demo::snapshot();
@@ -100,19 +102,15 @@ fn the_order_of_rows_changes_nothing() {
         for i in &mut redis.instances {
             i.commands.iter_mut().for_each(|v| v.reverse());
             i.clients.iter_mut().for_each(|v| v.reverse());
-            i.keys.iter_mut().for_each(|k| k.patterns.reverse());
         }
     }
     if let Ok(cdn) = &mut turned.cdn {
-        cdn.analytics.iter_mut().for_each(|a| {
-            a.by_status.reverse();
-            a.by_path.rows.reverse();
-        });
+        cdn.analytics.iter_mut().for_each(|a| a.by_status.reverse());
         cdn.settings.iter_mut().for_each(|v| v.reverse());
     }
-    for check in registry::ALL {
-        assert_eq!(sorted(check.run(&base)), sorted(check.run(&turned)), "{}", check.id);
-    }
+    let differs = |c: &&&Check| sorted(c.run(&base)) != sorted(c.run(&turned));
+    let wrong: Vec<&str> = registry::ALL.iter().filter(differs).map(|c| c.id).collect();
+    assert!(wrong.is_empty(), "depend on the order of rows: {wrong:?}");
 }
 
 fn sorted(outcome: Outcome) -> Outcome {

@@ -32,7 +32,8 @@ pub static CHECK: Check = Check {
 };
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let media = snapshot.pg()?.media()?;
+    let mut media = snapshot.pg()?.media()?.clone();
+    media.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.column, &a.host, &a.folder).cmp(&(&b.column, &b.host, &b.folder))));
     let shop = snapshot.shop().ok();
     let backend = shop.and_then(|s| s.backend_url.as_deref()).map(host);
     let local: Vec<&MediaHost> = media.iter().filter(|m| is_local(m, backend)).collect();
@@ -42,7 +43,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let total: u64 = media.iter().map(|m| m.count).sum();
     let probed = shop.map_or(Probed::NotAsked, |s| probed(s, &local));
     let is_development = matches!(snapshot.meta.environment.as_str(), "development" | "staging");
-    Ok(vec![finding(media, &local, total, probed, is_development, snapshot.medusa().ok().map(|m| m.major))])
+    Ok(vec![finding(&media, &local, total, probed, is_development, snapshot.medusa().ok().map(|m| m.major))])
 }
 
 fn is_local(media: &MediaHost, backend: Option<&str>) -> bool {

@@ -87,7 +87,9 @@ fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence>
     let bytes_edge = bytes(|s| is_edge_hit(s) || s == "revalidated");
     let bytes_of = bytes(is_cacheable_status);
     let byte_ratio = if bytes_of == 0 { 0.0 } else { bytes_edge as f64 / bytes_of as f64 };
-    let statuses = analytics.by_status.iter().map(|s| {
+    let mut by_status: Vec<_> = analytics.by_status.iter().collect();
+    by_status.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.status.cmp(&b.status)));
+    let statuses = by_status.into_iter().map(|s| {
         vec![
             Cell::text(s.status.clone()),
             Cell::number(s.requests as f64, text::count(s.requests)),

@@ -139,7 +139,7 @@ fn surface<'a>(name: &str, targets: impl Iterator<Item = &'a Target>, measured: 
         confidence_because: because.to_owned(),
         effort: Effort::Hours,
         cost: Cost { resource: Resource::OriginRequests, share },
-        gain: Some(Gain::new(basis, format!("up to {} requests at the origin", text::minus_percent(share)))),
+        gain: Some(Gain::new(basis, format!("{} requests at the origin", text::minus_percent(share)))),
         averts: None,
         remedies: remedies(first, name),
         verify: "Run the audit again: the second request for each of these paths is a hit.".to_owned(),

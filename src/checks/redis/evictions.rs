@@ -57,7 +57,7 @@ fn judge(instance: &Instance, server: &Server, window_s: f64) -> Result<Option<F
     Ok(Some(Finding {
         subject: Subject::new("instance", &instance.name),
         observed: format!(
-            "{} in {} ({}) under {policy}; up to {} of lookups missed because of it.",
+            "{} in {} ({}) under {policy}; at most {} of lookups missed because of it.",
             text::plural(window.evicted_keys, "key evicted", "keys evicted"),
             text::seconds(window_s),
             text::per_second(rate),
