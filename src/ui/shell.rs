@@ -131,6 +131,8 @@ pub fn scrolling_body(ui: &mut Ui, id: &str, content: impl FnOnce(&mut Ui)) {
     let rect = Rect::from_min_max(pos2(room.left() + space::PAGE_X, room.top()), pos2(room.right() - space::PAGE_X, room.bottom()));
     area(ui, id, rect, |ui| {
         ui.set_clip_rect(room);
+        // The bar stands in the page's padding, beside the cards and not on them.
+        ui.spacing_mut().scroll.bar_outer_margin = 4.0 - space::PAGE_X;
         egui::ScrollArea::vertical().id_salt(id).auto_shrink([false, false]).show(ui, |ui| {
             ui.set_clip_rect(room);
             ui.spacing_mut().item_spacing = vec2(space::S, 0.0);

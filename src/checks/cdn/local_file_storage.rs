@@ -122,7 +122,7 @@ fn finding(media: &[MediaHost], local: &[&MediaHost], total: u64, probed: Probed
         confidence_because: because.to_owned(),
         effort: Effort::Days,
         cost: Cost { resource: Resource::Bytes, share: if is_development { 0.0 } else { share } },
-        gain: Some(Gain::new(Basis::RuleOfThumb, format!("pictures off the backend: {} of their addresses", text::percent(share)))),
+        gain: Some(Gain::new(Basis::RuleOfThumb, format!("{} of pictures moved", text::percent(share)))),
         averts: Some("pictures lost with a container or missing on a second instance".to_owned()),
         remedies: remedies(local, major),
         verify: "Run the audit again: no picture address is left in local form; a picture asked twice is a hit the second time.".to_owned(),

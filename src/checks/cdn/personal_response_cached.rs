@@ -131,7 +131,7 @@ fn finding(leak: &Leak) -> Finding {
         effort: Effort::Minutes,
         cost: Cost { resource: Resource::Risk, share: 1.0 },
         gain: None,
-        averts: Some("another shopper's data on screen".to_owned()),
+        averts: Some("leaks between shoppers".to_owned()),
         remedies: remedies(leak),
         verify: format!("Run the audit again: {path} is never a hit, with and without the cart cookie."),
         touches: vec![format!("path:{path}")],

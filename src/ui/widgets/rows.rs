@@ -212,8 +212,9 @@ pub fn plan_row(ui: &Ui, response: &Response, row: PlanRow<'_>, selected: bool) 
     let right = rect.right() - 17.0;
     paint::text_right(painter, pos2(right, y), row.effort, Type::LABEL, theme.text_muted);
     let gain_right = right - 60.0;
-    let gain = pos2(gain_right, above);
-    paint::text_right(painter, gain, row.gain, Type::NAME, theme.text);
+    // The layer's column ends 134 left of here: a longer gain is cut, the detail page has it whole.
+    let gain = paint::line(painter, row.gain, Type::NAME, theme.text, 134.0);
+    paint::right(painter, gain_right, above, gain);
     let basis = pos2(gain_right, below);
     paint::text_right(painter, basis, row.basis, Type::LABEL, theme.text_weak);
     let layer = gain_right - 234.0;
