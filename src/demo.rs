@@ -5,19 +5,25 @@ use crate::evidence::{Snapshot, file};
 
 static RECORDED: &[u8] = include_bytes!("../assets/demo.snapshot");
 
+const NAME: &str = "Demo store";
+
 /// The recorded snapshot.
 ///
 /// # Panics
 /// Never with the embedded file: a test opens it.
 pub fn snapshot() -> Snapshot {
-    file::read(RECORDED).expect("the embedded snapshot is whole: a test opens it")
+    let mut snapshot = file::read(RECORDED).expect("the embedded snapshot is whole: a test opens it");
+    // Recorded under the name of its database.
+    NAME.clone_into(&mut snapshot.meta.store);
+    Environment::Demo.id().clone_into(&mut snapshot.meta.environment);
+    snapshot
 }
 
 /// The demo store's line on the Stores page.
 pub fn profile(id: &str) -> Profile {
     Profile {
         id: id.to_owned(),
-        name: "Demo store".to_owned(),
+        name: NAME.to_owned(),
         environment: Environment::Demo,
         postgres: None,
         redis: Vec::new(),
