@@ -231,7 +231,7 @@ type Limit = (&'static str, &'static str, [u32; 2], fn(&mut Limits) -> &mut u32)
 
 /// The ranges are those of the Connect page.
 const LIMITS: [Limit; 8] = [
-    ("Audit window", "s, how long the store is watched", [WINDOW_S_MIN, WINDOW_S_MAX], |l| &mut l.window_s),
+    ("Audit window", "s, 5 to 1,800: how long a store is watched", [WINDOW_S_MIN, WINDOW_S_MAX], |l| &mut l.window_s),
     ("Statement timeout", "ms, Postgres", [100, 60_000], |l| &mut l.statement_timeout_ms),
     ("Lock timeout", "ms, Postgres", [10, 10_000], |l| &mut l.lock_timeout_ms),
     ("Commands per second", "Redis", [10, 100_000], |l| &mut l.redis_commands_per_s),

@@ -127,7 +127,7 @@ fn head(
 fn places(room: Rect, count: usize) -> Vec<Rect> {
     let count = count.max(1);
     let gaps = space::L * (count - 1) as f32;
-    let width = ((room.width() - gaps) / count as f32).min(room.height() / A4).min(PAGE_MAX).max(40.0).floor();
+    let width = ((room.width() - gaps) / count as f32).min(room.height() / A4).clamp(40.0, PAGE_MAX).floor();
     let size = vec2(width, (width * A4).floor());
     (0..count).map(|i| Rect::from_min_size(Pos2::new(room.left() + i as f32 * (width + space::L), room.top()), size)).collect()
 }
