@@ -33,6 +33,7 @@ fn delete(ui: &mut Ui, id: &str, name: &str, actions: &mut Vec<Action>) {
         confirm: "Delete store",
         destructive: true,
         blocked: None,
+        is_notice: false,
     };
     match dialog.show(ui.ctx(), "delete store", |_| {}) {
         Some(Answer::Confirmed) => actions.push(Action::DeleteStore(id.to_owned())),
@@ -48,6 +49,7 @@ fn cancel(ui: &mut Ui, actions: &mut Vec<Action>) {
         confirm: "Cancel audit",
         destructive: true,
         blocked: None,
+        is_notice: false,
     };
     match dialog.show(ui.ctx(), "cancel audit", |_| {}) {
         Some(Answer::Confirmed) => actions.push(Action::CancelAudit),

@@ -5,7 +5,7 @@ use egui::{
     pos2, vec2,
 };
 
-use super::field::field_label;
+use super::field::{LABEL, field_label};
 use super::overlay::{hint, menu_frame, menu_item};
 use super::paint;
 use crate::ui::fonts::Type;
@@ -14,26 +14,32 @@ use crate::ui::theme::{Theme, height, radius};
 
 /// A box of 32 that opens a list; `chosen` indexes `options`. True when changed.
 pub fn dropdown(ui: &mut Ui, label: &str, options: &[&str], chosen: &mut usize, width: f32) -> bool {
-    ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
+    // A row centres what it is told to expect.
+    ui.allocate_ui_with_layout(vec2(width, height::BUTTON + LABEL), egui::Layout::top_down(egui::Align::Min), |ui| {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 0.0;
         field_label(ui, label);
-        let current = options.get(*chosen).copied().unwrap_or("");
-        let response = dropdown_box(ui, label, current, width);
-        let mut changed = false;
-        let frame = menu_frame(Theme::get(ui));
-        Popup::menu(&response).gap(4.0).width(width - 10.0).frame(frame).show(|ui| {
-            for (index, option) in options.iter().enumerate() {
-                let icon = (index == *chosen).then_some(icons::CHECK);
-                if menu_item(ui, icon, option, "").clicked() {
-                    changed = index != *chosen;
-                    *chosen = index;
-                }
-            }
-        });
-        changed
+        dropdown_unlabelled(ui, label, options, chosen, width)
     })
     .inner
+}
+
+/// The box of [`dropdown`] alone; `label` is its accessible name.
+pub fn dropdown_unlabelled(ui: &mut Ui, label: &str, options: &[&str], chosen: &mut usize, width: f32) -> bool {
+    let current = options.get(*chosen).copied().unwrap_or("");
+    let response = dropdown_box(ui, label, current, width);
+    let mut changed = false;
+    let frame = menu_frame(Theme::get(ui));
+    Popup::menu(&response).gap(4.0).width(width - 10.0).frame(frame).show(|ui| {
+        for (index, option) in options.iter().enumerate() {
+            let icon = (index == *chosen).then_some(icons::CHECK);
+            if menu_item(ui, icon, option, "").clicked() {
+                changed = index != *chosen;
+                *chosen = index;
+            }
+        }
+    });
+    changed
 }
 
 fn dropdown_box(ui: &mut Ui, label: &str, current: &str, width: f32) -> Response {

@@ -9,6 +9,9 @@ use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face, Icon};
 use crate::ui::theme::{Theme, height, radius};
 
+/// Height of the label above a box.
+pub(super) const LABEL: f32 = 20.0;
+
 /// A single line of text; `show` draws it.
 #[must_use]
 pub struct Field<'a> {
@@ -17,6 +20,7 @@ pub struct Field<'a> {
     hidden_label: bool,
     hint: &'a str,
     error: Option<&'a str>,
+    marked: bool,
     secret: bool,
     style: Type,
     width: Option<f32>,
@@ -43,6 +47,7 @@ impl<'a> Field<'a> {
             hidden_label: false,
             hint: "",
             error: None,
+            marked: false,
             secret: false,
             style: Type::BODY,
             width: None,
@@ -67,6 +72,12 @@ impl<'a> Field<'a> {
     /// What is wrong and what to do, under the box.
     pub fn error(mut self, error: Option<&'a str>) -> Self {
         self.error = error;
+        self
+    }
+
+    /// The critical edge alone: its sentence stands elsewhere.
+    pub fn marked(mut self, is_wrong: bool) -> Self {
+        self.marked = is_wrong;
         self
     }
 
@@ -112,8 +123,8 @@ impl<'a> Field<'a> {
 
     pub fn show(self, ui: &mut Ui) -> FieldResponse {
         let width = self.width.unwrap_or_else(|| ui.available_width());
-        // A row centres what it is told to expect: the box alone when there is no label above it.
-        let tall = if self.hidden_label { self.tall } else { 0.0 };
+        // A row centres what it is told to expect: the box, and the label above it when there is one.
+        let tall = if self.hidden_label { self.tall } else { self.tall + LABEL };
         ui.allocate_ui_with_layout(vec2(width, tall), egui::Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(width);
             ui.spacing_mut().item_spacing.y = 0.0;
@@ -166,7 +177,7 @@ impl<'a> Field<'a> {
             .min_size(inside.size())
             .desired_width(inside.width());
         let response = ui.scope_builder(UiBuilder::new().max_rect(inside), |ui| ui.add(edit)).inner.accessible_name(self.label);
-        let edge = if self.error.is_some() { theme.critical.fg } else { theme.line };
+        let edge = if self.error.is_some() || self.marked { theme.critical.fg } else { theme.line };
         ui.painter().set(background, field_box(rect, theme.bg_field, edge));
         paint::focus_ring(ui, &response, rect, radius::CONTROL);
         if let Some(error) = self.error {
@@ -198,12 +209,12 @@ fn trailing_button(ui: &Ui, at: Rect, id: egui::Id, icon: Icon, name: &str, fiel
 pub fn field_label(ui: &mut Ui, label: &str) {
     let color = Theme::get(ui).text_muted;
     let galley = paint::line(ui.painter(), label, Type::LABEL, color, ui.available_width());
-    let (_, rect) = ui.allocate_space(vec2(galley.size().x, 20.0));
+    let (_, rect) = ui.allocate_space(vec2(galley.size().x, LABEL));
     ui.painter().galley(rect.min, galley, Color32::PLACEHOLDER);
 }
 
 /// What is wrong with the input above, in the critical colour.
-fn error_sentence(ui: &mut Ui, error: &str, width: f32) {
+pub fn error_sentence(ui: &mut Ui, error: &str, width: f32) {
     let theme = Theme::get(ui);
     let galley = paint::wrapped(ui.painter(), error, Type::LABEL, theme.critical.fg, width - 20.0);
     let size = vec2(width, galley.size().y + 8.0);

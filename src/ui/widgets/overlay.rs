@@ -129,6 +129,8 @@ pub struct Dialog<'a> {
     pub destructive: bool,
     /// Why the button cannot act yet.
     pub blocked: Option<&'a str>,
+    /// Nothing is decided: the one button closes it.
+    pub is_notice: bool,
 }
 
 impl Dialog<'_> {
@@ -168,8 +170,8 @@ impl Dialog<'_> {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = space::S;
             let confirm = Button::new(kind, self.confirm).blocked(self.blocked).show(ui);
-            let cancel = Button::new(Kind::Ghost, "Cancel").show(ui);
-            if confirm.clicked() { Some(Answer::Confirmed) } else { cancel.clicked().then_some(Answer::Cancelled) }
+            let is_cancelled = !self.is_notice && Button::new(Kind::Ghost, "Cancel").show(ui).clicked();
+            if confirm.clicked() { Some(Answer::Confirmed) } else { is_cancelled.then_some(Answer::Cancelled) }
         })
         .inner
     }

@@ -90,6 +90,7 @@ fn dialog(destructive: bool) -> Harness<'static, Option<Answer>> {
                 confirm: "Dismiss",
                 destructive,
                 blocked: None,
+                is_notice: false,
             };
             *answer = dialog.show(ui.ctx(), "dismiss", |_| {});
         },

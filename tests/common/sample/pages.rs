@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use medusa_advisor::app::message::WizardAction;
 use medusa_advisor::app::wizard::WizardStep;
-use medusa_advisor::app::{Action, Activity, LaneState, Model, Page, Phase, Remote, Running};
+use medusa_advisor::app::{Action, Activity, Event, LaneState, Model, Page, Phase, Remote, Running};
+use medusa_advisor::connect::profile::{Environment, KeepSecrets};
 use medusa_advisor::connect::steps::{Capability, CapabilityState, StepState, TestReport, TestStep};
 use medusa_advisor::evidence::Layer;
 use medusa_advisor::history::compare;
@@ -14,7 +15,7 @@ use time::{Duration, OffsetDateTime};
 use super::{STORE, TAKEN_AT, findings, snapshot};
 
 /// Names of the pages, as on the command line of `examples/look.rs`.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 22] = [
     "stores",
     "overview",
     "findings",
@@ -30,11 +31,25 @@ pub const NAMES: [&str; 15] = [
     "settings",
     "checks",
     "first-run",
+    "many-stores",
+    "dialog-delete",
+    "dialog-cancel",
+    "dialog-dismiss",
+    "dialog-secrets",
+    "dialog-keys",
+    "dialog-go-to",
 ];
 
 /// Turns the model to the page called `name`; `false` when there is no such page.
 pub fn open(model: &mut Model, name: &str) -> bool {
+    if let Some(dialog) = name.strip_prefix("dialog-") {
+        return open_dialog(model, dialog);
+    }
     let page = match name {
+        "many-stores" => {
+            many_stores(model);
+            Page::Stores
+        }
         "stores" | "first-run" => Page::Stores,
         "overview" => Page::Overview,
         "findings" => Page::Findings,
@@ -60,6 +75,52 @@ pub fn open(model: &mut Model, name: &str) -> bool {
     }
     model.page = page;
     true
+}
+
+/// The dialog called so, over the page it is asked on.
+fn open_dialog(model: &mut Model, name: &str) -> bool {
+    let now = OffsetDateTime::now_utc();
+    let action = match name {
+        "delete" => Action::AskDeleteStore(STORE.to_owned()),
+        "dismiss" => {
+            model.page = Page::Findings;
+            let Some(key) = model.listed_findings().first().map(|f| f.key.clone()) else { return false };
+            Action::AskDismiss(key)
+        }
+        "cancel" => {
+            open(model, "audit");
+            if let Some(running) = &mut model.running {
+                running.started_at -= Duration::minutes(5);
+            }
+            Action::AskCancelAudit
+        }
+        "secrets" => {
+            let mut entry = super::store("asks", "Asks each time", Environment::Staging, &[], [0; 5]);
+            entry.profile.keep_secrets = KeepSecrets::AskEachTime;
+            model.receive(Event::Stores(Ok(vec![entry, super::demo_store()])));
+            model.page = Page::Stores;
+            Action::StartAudit("asks".to_owned())
+        }
+        "keys" => Action::ShowKeys,
+        "go-to" => Action::ShowGoTo,
+        _ => return false,
+    };
+    model.act(action, now);
+    true
+}
+
+/// Thirty stores, one of them with a name that no column holds.
+fn many_stores(model: &mut Model) {
+    let mut stores = super::stores();
+    let demo = stores.pop();
+    for i in 0..24_u32 {
+        let environment = if i % 3 == 0 { Environment::Staging } else { Environment::Production };
+        let name = if i == 0 { "The Company of Outfitters to Northern and Southern Expeditions, Limited".to_owned() } else { format!("Store {i}") };
+        let score = Some(40 + i * 2);
+        stores.push(super::store(&format!("store-{i}"), &name, environment, &[[score, None, score, score], [score; 4]], [0, 1, 2, 3, 4]));
+    }
+    stores.extend(demo);
+    model.receive(Event::Stores(Ok(stores)));
 }
 
 fn compare_two(model: &mut Model) {
@@ -128,7 +189,7 @@ fn running() -> Running {
 
 /// The preview drawn from the report of the open audit.
 fn export(model: &mut Model) {
-    use medusa_advisor::app::{Event, Preview, message::ReportFormat};
+    use medusa_advisor::app::{Preview, message::ReportFormat};
     use medusa_advisor::report::{Options, Report, pdf};
     let now = OffsetDateTime::now_utc();
     model.act(Action::ToggleFormat(ReportFormat::Markdown), now);

@@ -10,7 +10,7 @@ use crate::ui::widgets::{Answer, Dialog, Field};
 pub fn dismiss(ui: &mut Ui, title: &str, (reason, until): (&str, &str), error: Option<&str>, actions: &mut Vec<Action>) {
     let sentence = format!("\"{title}\" leaves the list until the day you give and comes back after it.");
     let blocked = reason.trim().is_empty().then_some("A reason is required");
-    let dialog = Dialog { title: "Dismiss this finding", sentence: &sentence, confirm: "Dismiss", destructive: false, blocked };
+    let dialog = Dialog { title: "Dismiss this finding", sentence: &sentence, confirm: "Dismiss", destructive: false, blocked, is_notice: false };
     let (mut new_reason, mut new_until) = (reason.to_owned(), until.to_owned());
     let answer = dialog.show(ui.ctx(), "dismiss", |ui| {
         Field::new("Reason", &mut new_reason).hint("Why it is right as it is").show(ui);
@@ -44,7 +44,8 @@ pub fn secrets(ui: &mut Ui, (store, name): (&str, &str), (postgres, redis, cloud
         ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_else(|| Typed { redis: vec![String::new(); redis.len()], ..Typed::default() });
     typed.redis.resize(redis.len(), String::new());
     let sentence = format!("{name} asks for its secrets each time. They are held in memory for this run only.");
-    let dialog = Dialog { title: "Secrets for this audit", sentence: &sentence, confirm: "Run audit", destructive: false, blocked: None };
+    let dialog =
+        Dialog { title: "Secrets for this audit", sentence: &sentence, confirm: "Run audit", destructive: false, blocked: None, is_notice: false };
     let answer = dialog.show(ui.ctx(), "secrets", |ui| {
         let mut field = |label: &str, value: &mut String| {
             Field::new(label, value).secret().show(ui);

@@ -8,9 +8,9 @@ use crate::ui::theme::Theme;
 use crate::ui::widgets::{Dialog, key_cap};
 
 /// What is pressed and what it does; "Ctrl" is shown as "Cmd" on macOS.
-const KEYS: [(&str, &str); 21] = [
+const KEYS: [(&str, &str); 24] = [
     ("Ctrl K", "Go to anything"),
-    ("Ctrl 1 – 6", "Stores, Overview, Findings, Metrics, Audits, Export"),
+    ("Ctrl 1 – 6", "Stores, then the pages of the sidebar"),
     ("Ctrl R", "Run audit"),
     ("Ctrl E", "Export"),
     ("Ctrl F", "Search here"),
@@ -27,14 +27,23 @@ const KEYS: [(&str, &str); 21] = [
     ("Ctrl N", "Stores: new store"),
     ("Del", "Stores: delete, asks first"),
     ("J K", "Findings: next, previous"),
+    ("/", "Findings: search"),
     ("C", "Findings: copy the fix"),
     ("D", "Findings: dismiss"),
+    ("M", "Findings: its metric"),
     ("Ctrl Enter", "Connect: test"),
+    ("Alt ← →", "Connect: previous step, next step"),
 ];
 
 pub fn show(ui: &mut Ui, actions: &mut Vec<Action>) {
-    let dialog =
-        Dialog { title: "Keys", sentence: "They work wherever no field is being typed in.", confirm: "Close", destructive: false, blocked: None };
+    let dialog = Dialog {
+        title: "Keys",
+        sentence: "They work wherever no field is being typed in.",
+        confirm: "Close",
+        destructive: false,
+        blocked: None,
+        is_notice: true,
+    };
     let answer = dialog.show(ui.ctx(), "keys", |ui| {
         ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;

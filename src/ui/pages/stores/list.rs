@@ -54,9 +54,15 @@ impl Columns {
     }
 }
 
-/// The list as tall as its rows.
+/// What the selected store and the keys under the list take.
+const BELOW: f32 = 216.0;
+/// A list that must scroll shows no fewer.
+const ROWS_MIN: f32 = 4.0;
+
+/// The list as tall as its rows, or as the window lets it beside what stands below; then it scrolls under its header.
 pub fn show(ui: &mut Ui, model: &Model, stores: &[&StoreEntry], actions: &mut Vec<Action>) {
-    let rows = stores.len().max(1) as f32;
+    let room = ((ui.clip_rect().height() - BELOW - HEAD) / height::STORE_ROW).floor().max(ROWS_MIN);
+    let rows = (stores.len().max(1) as f32).min(room);
     let now = time::OffsetDateTime::now_utc();
     flush_card(ui, Some(HEAD + rows * height::STORE_ROW + 2.0), |ui| {
         let columns = Columns::of(ui.available_width());
