@@ -280,7 +280,7 @@ pub enum Event {
     /// The keychain holds no secret for this store: ask.
     NeedSecrets {
         run: u64,
-        profile: Profile,
+        profile: Box<Profile>,
     },
     Note {
         run: u64,

@@ -191,7 +191,7 @@ pub async fn run(shared: Arc<Shared>, run_id: u64, profile: Profile, secrets: Op
         Ok(s) => s,
         Err(problem) => {
             shared.problem(problem);
-            return shared.send(Event::NeedSecrets { run: run_id, profile });
+            return shared.send(Event::NeedSecrets { run: run_id, profile: Box::new(profile) });
         }
     };
     let sink = Arc::clone(&shared);

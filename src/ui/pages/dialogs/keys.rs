@@ -45,7 +45,7 @@ pub fn show(ui: &mut Ui, actions: &mut Vec<Action>) {
         is_notice: true,
     };
     let answer = dialog.show(ui.ctx(), "keys", |ui| {
-        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+        ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for (keys, words) in KEYS {
                 row(ui, keys, words);
