@@ -183,8 +183,8 @@ async fn slow_statement() {
     let db = Db::new(&server, "slow_statement").await;
     db.run(CATALOGUE).await;
     async fn slow(mut c: PgConnection) -> PgConnection {
-        let text = "select count(*) from generate_series(1, $1::int) a, image b where b.rank + a % 3 = 2";
-        sqlx::query(text).bind(60_i32).fetch_all(&mut c).await.unwrap();
+        let text = "select id, pg_sleep(0.3) from image where id = $1";
+        sqlx::query(text).bind("img_00000000000000000000000007").fetch_all(&mut c).await.unwrap();
         c
     }
     db.reset_counters().await;

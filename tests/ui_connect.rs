@@ -127,7 +127,7 @@ fn the_first_failure_opens_its_sentence_and_the_rest_is_not_run() {
     settle(&mut h);
     h.event(egui::Event::Paste("postgres://advisor@db.example.com/medusa".into()));
     settle(&mut h);
-    h.get_by_label("Postgres, not tested").click();
+    h.get_by_role_and_label(Role::Tab, "Postgres, not tested").click();
     settle(&mut h);
     h.get_by_role_and_label(Role::Button, "Test").click();
     settle(&mut h);
@@ -139,12 +139,12 @@ fn the_first_failure_opens_its_sentence_and_the_rest_is_not_run() {
     settle(&mut h);
     h.get_by_label(SENTENCE);
     h.get_by_label("Medusa, not run");
-    h.get_by_label("Postgres, test failed");
+    h.get_by_role_and_label(Role::Tab, "Postgres, test failed");
     assert!(h.query_by_label_contains("Connected in").is_none());
     // What is edited is no longer what was tested.
     fill(&mut h, "Password", "x");
     assert!(h.query_by_label(SENTENCE).is_none());
-    h.get_by_label("Postgres, not tested");
+    h.get_by_role_and_label(Role::Tab, "Postgres, not tested");
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn lines_of_an_env_file_fill_every_service() {
     h.event(egui::Event::Paste(lines.into()));
     settle(&mut h);
     for label in ["Postgres, not tested", "Redis, not tested", "Storefront and API, not tested", "CDN, not set up"] {
-        h.get_by_label(label);
+        h.get_by_role_and_label(Role::Tab, label);
     }
-    h.get_by_label("Redis, not tested").click();
+    h.get_by_role_and_label(Role::Tab, "Redis, not tested").click();
     settle(&mut h);
     assert_eq!(h.get_by_label("Connection URL of instance 2").value().as_deref(), Some("redis://c:6379/0"));
     h.get_by_label("TLS of instance 2").click();
@@ -172,7 +172,7 @@ fn lines_of_an_env_file_fill_every_service() {
 fn a_secret_is_masked_until_the_eye_is_pressed() {
     let mut h = window(true);
     settle(&mut h);
-    h.get_by_label("CDN, not set up").click();
+    h.get_by_role_and_label(Role::Tab, "CDN, not set up").click();
     settle(&mut h);
     fill(&mut h, "API token", "tok123");
     assert!(h.get_by_label("API token").accesskit_node().role() == Role::PasswordInput);
@@ -185,7 +185,7 @@ fn a_secret_is_masked_until_the_eye_is_pressed() {
 fn without_a_keychain_it_cannot_be_chosen() {
     let mut h = window(false);
     settle(&mut h);
-    h.get_by_label("Postgres, not set up").click();
+    h.get_by_role_and_label(Role::Tab, "Postgres, not set up").click();
     settle(&mut h);
     assert!(h.get_by_label("Keychain").accesskit_node().is_disabled());
     h.get_by_label("Keychain").click();
