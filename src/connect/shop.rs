@@ -92,7 +92,7 @@ async fn ask(name: &str, client: &reqwest::Client, guard: &HostGuard, url: &Url,
     match outcome {
         Ok(response) => {
             let status = response.status().as_u16();
-            let detail = format!("HTTP {status} from {}", url.host_str().unwrap_or_default());
+            let detail = format!("HTTP {status} from {}", url.host_str().unwrap_or("the server"));
             let state =
                 if status >= 500 { StepState::Failed(format!("{detail}: the server reports an error. Look at its log.")) } else { StepState::Done };
             (step(detail, state), Some(status))

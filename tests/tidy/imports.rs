@@ -14,7 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("finding", &["evidence", "text"]),
     ("checks", &["evidence", "finding", "text"]),
     ("plan", &["checks", "evidence", "finding", "text"]),
-    ("charts", &["evidence", "finding", "plan", "text"]),
+    ("charts", &["checks", "evidence", "finding", "plan", "text"]),
     ("connect", &["secret"]),
     ("collect", &["connect", "evidence", "secret"]),
     ("history", &["evidence", "plan", "finding", "text"]),
@@ -54,7 +54,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("typst", &["report"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
-    ("sqlparser", &["checks"]),
+    // The collector parses one thing: whether a text it puts behind `explain` is a single SELECT.
+    ("sqlparser", &["checks", "collect"]),
 ];
 
 /// Holds the import table for `crate::…` paths and for `super::…` paths that climb to the crate's root.

@@ -17,11 +17,12 @@ pub struct CheckFile {
 }
 
 impl CheckFile {
-    /// `None` for `mod.rs` and for the shared readers that lie directly in `src/checks`.
+    /// `None` for `mod.rs` and for the shared readers, which lie in `src/checks` or in a folder that is no layer.
     pub fn from_path(path: &str) -> Option<Self> {
         let (folder, file) = path.strip_prefix("src/checks/")?.split_once('/')?;
         let stem = file.strip_suffix(".rs")?;
-        (stem != "mod" && !stem.contains('/')).then(|| Self { folder: folder.to_owned(), stem: stem.to_owned() })
+        let is_layer = LAYERS.iter().any(|(name, _, _)| *name == folder);
+        (is_layer && stem != "mod" && !stem.contains('/')).then(|| Self { folder: folder.to_owned(), stem: stem.to_owned() })
     }
 
     pub fn path(&self) -> String {

@@ -56,7 +56,7 @@ fn is_local(media: &MediaHost, backend: Option<&str>) -> bool {
 
 fn is_loopback(address: &str) -> bool {
     let name = host(address);
-    name == "localhost" || name.ends_with(".localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What asking for one of the pictures told.

@@ -60,7 +60,7 @@ pub fn path(url: &str) -> &str {
 
 /// Hosts that no shopper reaches: loopback, private networks, names without a public ending.
 pub fn is_private_host(host: &str) -> bool {
-    use std::net::IpAddr;
+    use core::net::IpAddr;
     if let Ok(ip) = host.parse::<IpAddr>() {
         return match ip {
             IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),

@@ -21,7 +21,7 @@ pub static CHECK: Check = Check {
     passed: "No keys were evicted while the store was watched.",
     why: "An evicted cache entry is computed again by Medusa and Postgres, and on a shared instance a session or a lock may be what is thrown away. Evictions rise with traffic, so the cache fails when it is needed most.",
     remedy: "Raise maxmemory so that the working set fits, shorten lifetimes, or give the cache its own instance.",
-    method: "evicted_keys over the window, at least 10; the cost is the share of lookups that missed and could have been answered, at most one miss an eviction.",
+    method: "Rise of evicted_keys over the window, at least 10; the cost is the share of lookups that missed and could have been answered, at most one miss an eviction.",
     effort: Effort::Minutes,
     references: &["https://redis.io/docs/latest/develop/reference/eviction/"],
     needs: &[Section::RedisServer],

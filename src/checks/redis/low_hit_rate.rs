@@ -21,7 +21,7 @@ pub static CHECK: Check = Check {
     passed: "The cache answers its share of product data lookups.",
     why: "Every lookup the cache cannot answer is computed again by Medusa and Postgres. Below the target the cache costs a round trip more often than it saves a query.",
     remedy: "Find out why entries are gone when they are asked for: lifetimes too short, evictions, or invalidation of more than was changed.",
-    method: "keyspace_hits and keyspace_misses over the window (at least 1,000 lookups, else since the counters were reset) of an instance that holds only cache keys, against the target (70 %). A shared instance is not judged: 53–60 % is healthy there.",
+    method: "Compares keyspace_hits and keyspace_misses over the window (at least 1,000 lookups, else since the counters were reset) of an instance that holds only cache keys, against the target (70 %). A shared instance is not judged: 53–60 % is healthy there.",
     effort: Effort::Hours,
     references: &["https://docs.medusajs.com/resources/infrastructure-modules/caching", "https://redis.io/docs/latest/commands/info/"],
     needs: &[Section::RedisServer, Section::RedisKeys],

@@ -23,7 +23,7 @@ pub static CHECK: Check = Check {
     passed: "Redis keeps at least a tenth of its memory limit free.",
     why: "When Redis reaches its limit it either refuses every write (carts, jobs and sessions fail) or throws keys away, whichever the policy says. Both happen at the busiest hour.",
     remedy: "Raise maxmemory where the machine has room, or take the largest key families off this instance.",
-    method: "used_memory against maxmemory (or the machine's memory where no limit is set); fires above 90 %, Critical above 97 % when the policy is noeviction.",
+    method: "Compares used_memory with maxmemory (or with the machine's memory where no limit is set); fires above 90 %, Critical above 97 % when the policy is noeviction.",
     effort: Effort::Minutes,
     references: &["https://redis.io/docs/latest/develop/reference/eviction/"],
     needs: &[Section::RedisServer],

@@ -70,7 +70,7 @@ impl Live {
         let moment = row.map(|r| Moment {
             now: r.now,
             total_ms: r.total_ms.unwrap_or(0.0),
-            by_id: r.ids.unwrap_or_default().into_iter().zip(r.times_ms.unwrap_or_default()).collect(),
+            by_id: r.ids.into_iter().flatten().zip(r.times_ms.into_iter().flatten()).collect(),
         });
         let (mut all, mut top) = (None, None);
         if let (Some(last), Some(now), Some(opened)) = (&self.last, &moment, &self.opened) {

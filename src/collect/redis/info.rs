@@ -213,7 +213,8 @@ pub fn commands_between(before: Option<&Reading>, after: &Reading) -> Option<Vec
             return None;
         }
         let window = earlier.filter(|_| !is_reset).and_then(|(commands, own)| {
-            let old = commands.get(name).copied().unwrap_or_default();
+            // Not listed before: it had not been called.
+            let old = commands.get(name).map_or_else(CommandCounters::default, |c| *c);
             let spent = CommandCounters {
                 calls: counters.calls.checked_sub(old.calls)?,
                 micros: counters.micros.checked_sub(old.micros)?,

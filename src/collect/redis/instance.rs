@@ -238,7 +238,11 @@ async fn read_info(session: &mut Session, sections: &[&str]) -> Result<Info, Ref
     let answers = session.ask_all(sections.iter().map(|s| command(&["INFO", s])).collect()).await?;
     let mut whole = String::new();
     for answer in answers {
-        whole.push_str(&text(&answer?).unwrap_or_default());
+        let answer = answer?;
+        // An INFO that is no text has no lines; whatever needs one of them is a gap.
+        if let Some(lines) = text(&answer) {
+            whole.push_str(&lines);
+        }
         whole.push('\n');
     }
     Ok(Info::parse(&whole))

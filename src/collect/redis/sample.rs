@@ -189,7 +189,8 @@ impl Sampler {
         for (i, pair) in answers.chunks(2).enumerate() {
             let kind = pair[0].clone().map_err(|r| ("TYPE", "~* +type", r))?;
             let ttl = pair[1].clone().map_err(|r| ("PTTL", "~* +pttl", r))?;
-            let kind = text(&kind).unwrap_or_default();
+            // No text at all: the key is counted, of a kind nobody knows.
+            let kind = text(&kind).unwrap_or_else(|| "unknown".to_owned());
             let ttl = integer(&ttl).unwrap_or(-2);
             count_lookup(session, kind != "none");
             count_lookup(session, ttl != -2);

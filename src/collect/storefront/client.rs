@@ -122,7 +122,7 @@ impl<'a> Prober<'a> {
     /// One sentence on why nothing came back.
     pub async fn fetch(&self, ask: &Ask) -> Result<Fetched, String> {
         self.guard.permits(&ask.url)?;
-        let host = ask.url.host_str().unwrap_or_default().to_owned();
+        let host = ask.url.host_str().ok_or("The address names no host.")?.to_owned();
         if self.failures_of(&host) >= FAILURES_MAX {
             return Err(format!("{host} failed {FAILURES_MAX} times before and was not asked again."));
         }

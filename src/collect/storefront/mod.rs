@@ -276,8 +276,7 @@ fn answered(section: Section, targets: Vec<Target>) -> Seen<Vec<Target>> {
 
 /// The body as text; servers that compress unasked are tolerated.
 fn text_of(fetched: &Fetched) -> String {
-    let encoding = fetched.answer.header("content-encoding").unwrap_or_default();
-    if !encoding.contains("gzip") {
+    if !fetched.answer.header("content-encoding").is_some_and(|e| e.contains("gzip")) {
         return String::from_utf8_lossy(&fetched.body).into_owned();
     }
     let mut plain = Vec::new();

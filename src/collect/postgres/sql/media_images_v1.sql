@@ -1,3 +1,4 @@
+      /* medusa-advisor */
       select i.url as url
       from {schema}.image as i
       where i.deleted_at is null and i.url <> '' and exists (

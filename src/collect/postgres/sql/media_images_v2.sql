@@ -1,3 +1,4 @@
+      /* medusa-advisor */
       select i.url as url
       from {schema}.image as i
       join {schema}.product as p on p.id = i.product_id

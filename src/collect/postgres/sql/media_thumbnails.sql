@@ -1,3 +1,4 @@
+      /* medusa-advisor */
       select p.thumbnail as url
       from {schema}.product as p
       where p.deleted_at is null and p.status = 'published' and p.thumbnail <> ''
