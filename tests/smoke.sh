@@ -43,7 +43,7 @@ commands_tier() {
     mkdir -p "$out"
     expect "--version names the program" says medusa-advisor advisor --version
     expect "checks lists the catalogue" says pg-missing-index advisor checks
-    expect "checks ID prints one in full" says "missing index" advisor checks pg-missing-index
+    expect "checks ID prints one in full" says "lack of an index" advisor checks pg-missing-index
     expect "grants postgres prints a grant" says "grant " advisor grants postgres
     expect "demo writes every format" advisor demo --out "$out/r.pdf" --out "$out/r.md" --out "$out/r.json" --out "$out/r.html"
     expect "the PDF opens" is_pdf "$out/r.pdf"

@@ -49,17 +49,14 @@ pub fn perform(args: AuditArgs) -> anyhow::Result<Ended> {
     Ok(ended(&args, &plan))
 }
 
-/// Ctrl-C ends the window early; what was read is reported and marked cancelled. A second one ends the program.
+/// Ctrl-C ends the window early; what was read is reported and marked cancelled.
 async fn collect_until_interrupted(request: &crate::collect::Request, run: &Arc<Run>) -> Snapshot {
     let watcher = tokio::spawn({
         let run = Arc::clone(run);
         async move {
             if tokio::signal::ctrl_c().await.is_ok() {
-                eprintln!("Interrupted: reporting what was read. Press Ctrl-C again to leave at once.");
+                eprintln!("Interrupted: reporting what was read.");
                 run.cancel();
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    std::process::exit(130);
-                }
             }
         }
     });

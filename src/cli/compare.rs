@@ -39,8 +39,8 @@ fn markdown(c: &Comparison) -> String {
     for (layer, b, a) in &c.layers {
         let _ = writeln!(out, "| {} | {} | {} |", layer.name(), score(*b), score(*a));
     }
-    list(&mut out, "Resolved", c.resolved.iter().map(|r| line(r)));
-    list(&mut out, "New", c.new.iter().map(|r| line(r)));
+    list(&mut out, "Resolved", c.resolved.iter().map(line));
+    list(&mut out, "New", c.new.iter().map(line));
     list(&mut out, "Worse", c.worse.iter().map(|(b, a)| format!("{}: {} → {}", line(a), b.finding.observed, a.finding.observed)));
     list(&mut out, "Better", c.better.iter().map(|(b, a)| format!("{}: {} → {}", line(a), b.finding.observed, a.finding.observed)));
     list(&mut out, "Still open", c.still_open.iter().map(|(_, a)| line(a)));

@@ -183,7 +183,7 @@ pub async fn audit_limited(
     limits: &Limits,
     traffic: impl FnOnce() + Send,
 ) -> Snapshot {
-    let (opened, wait) = mpsc::channel();
+    let (opened, wait) = mpsc::sync_channel(1);
     let run = Run::new(Duration::from_secs(window_s), move |note| {
         if matches!(note, Note::WindowOpened) {
             let _ = opened.send(());
