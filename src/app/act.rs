@@ -1,16 +1,12 @@
 //! What each action does to the model, and what it has others do.
 
-use std::sync::Arc;
-
-use time::Date;
-use time::macros::format_description;
+mod findings;
 
 use super::message::{Action, Effect, Service, WizardAction};
 use super::wizard::{Test, Wizard, WizardStep};
-use super::{Audit, DEMO, Dialog, FindingsTab, LaneState, Model, Page, Phase, Remote, Running, SortBy};
+use super::{DEMO, Dialog, LaneState, Model, Page, Phase, Remote, Running};
 use crate::connect::profile::{KeepSecrets, Profile, Secrets, new_id};
 use crate::evidence::Layer;
-use crate::plan::{Dismissal, Ranked};
 use crate::secret::Secret;
 
 /// Cancelling a longer run asks first: what it has read is kept, but the window is lost.
@@ -19,9 +15,17 @@ const CANCEL_ASKS_AFTER_S: f64 = 60.0;
 impl Model {
     /// The one way the user changes anything. `now` is the clock at the time of the click.
     pub fn act(&mut self, action: Action, now: time::OffsetDateTime) -> Vec<Effect> {
-        match action {
-            Action::Go(page) => self.go(page),
-            Action::Back => self.back(now),
+        let done = self
+            .act_stores(action)
+            .or_else(|action| self.act_audit(action, now))
+            .or_else(|action| self.act_reading(action))
+            .or_else(|action| self.act_everywhere(action, now));
+        done.unwrap_or_else(|findings| self.act_findings(findings))
+    }
+
+    /// Stores page and opening audits; gives back what is not its own, as the others below do.
+    fn act_stores(&mut self, action: Action) -> Result<Vec<Effect>, Action> {
+        Ok(match action {
             Action::SelectStore(id) => {
                 self.selected_store = Some(id);
                 Vec::new()
@@ -58,6 +62,13 @@ impl Model {
                 self.stores.begin();
                 vec![Effect::LoadStores]
             }
+            other => return Err(other),
+        })
+    }
+
+    /// Connect page and the audit in progress.
+    fn act_audit(&mut self, action: Action, now: time::OffsetDateTime) -> Result<Vec<Effect>, Action> {
+        Ok(match action {
             Action::Wizard(action) => self.act_wizard(action, now),
             Action::StartAudit(id) => self.start_audit(&id, None, now),
             Action::GiveSecrets { store, postgres, redis, cloudflare } => {
@@ -73,6 +84,13 @@ impl Model {
                 }
                 vec![Effect::ExtendWindow(seconds)]
             }
+            other => return Err(other),
+        })
+    }
+
+    /// Metrics, Compare, Export.
+    fn act_reading(&mut self, action: Action) -> Result<Vec<Effect>, Action> {
+        Ok(match action {
             Action::MetricsTab(layer, tab) => {
                 self.metrics.tabs[layer as usize] = tab;
                 self.metrics.filter.clear();
@@ -97,40 +115,36 @@ impl Model {
             }
             Action::OpenFile(path) => vec![Effect::OpenFile(path)],
             Action::ShowInFolder(path) => vec![Effect::ShowInFolder(path)],
+            other => return Err(other),
+        })
+    }
+
+    /// What every page offers.
+    fn act_everywhere(&mut self, action: Action, now: time::OffsetDateTime) -> Result<Vec<Effect>, Action> {
+        let mut effects = Vec::new();
+        match action {
+            Action::Go(page) => effects = self.go(page),
+            Action::Back => effects = self.back(now),
             Action::EditSettings(settings) => {
                 self.settings = settings.clone();
-                vec![Effect::SaveSettings(settings)]
+                effects.push(Effect::SaveSettings(settings));
             }
-            Action::SelectCheck(id) => {
-                self.checks_selected = id;
-                Vec::new()
-            }
+            Action::SelectCheck(id) => self.checks_selected = id,
             Action::Copy { text, what } => {
                 self.toast(format!("{what} copied"), false, None);
-                vec![Effect::Copy(text)]
+                effects.push(Effect::Copy(text));
             }
-            Action::OpenLink(url) => vec![Effect::OpenLink(url)],
-            Action::FocusSearch => {
-                self.wants_search_focus = true;
-                Vec::new()
-            }
-            Action::SearchFocused => {
-                self.wants_search_focus = false;
-                Vec::new()
-            }
-            Action::ShowKeys => self.show(Dialog::Keys),
-            Action::ShowGoTo => self.show(Dialog::GoTo { text: String::new() }),
-            Action::EditGoTo(text) => self.show(Dialog::GoTo { text }),
-            Action::CloseDialog => {
-                self.dialog = None;
-                Vec::new()
-            }
-            Action::DismissToast(id) => {
-                self.toasts.retain(|t| t.id != id);
-                Vec::new()
-            }
-            findings => self.act_findings(findings),
+            Action::OpenLink(url) => effects.push(Effect::OpenLink(url)),
+            Action::FocusSearch => self.wants_search_focus = true,
+            Action::SearchFocused => self.wants_search_focus = false,
+            Action::ShowKeys => effects = self.show(Dialog::Keys),
+            Action::ShowGoTo => effects = self.show(Dialog::GoTo { text: String::new() }),
+            Action::EditGoTo(text) => effects = self.show(Dialog::GoTo { text }),
+            Action::CloseDialog => self.dialog = None,
+            Action::DismissToast(id) => self.toasts.retain(|t| t.id != id),
+            other => return Err(other),
         }
+        Ok(effects)
     }
 
     fn show(&mut self, dialog: Dialog) -> Vec<Effect> {
@@ -391,175 +405,6 @@ impl Model {
             }
             None => Vec::new(),
         }
-    }
-
-    fn act_findings(&mut self, action: Action) -> Vec<Effect> {
-        let view = &mut self.findings;
-        match action {
-            Action::FindingsTab(tab) => {
-                view.tab = tab;
-                view.selected = None;
-            }
-            Action::SearchFindings(text) => view.search = text,
-            Action::ToggleLayer(l) => toggle(&mut view.layers, l),
-            Action::ToggleSeverity(s) => toggle(&mut view.severities, s),
-            Action::ToggleEffort(e) => toggle(&mut view.efforts, e),
-            Action::ClearFilters => {
-                view.layers.clear();
-                view.severities.clear();
-                view.efforts.clear();
-                view.search.clear();
-            }
-            Action::GroupFindings(g) => view.group = g,
-            Action::SortFindings(s) => view.sort = s,
-            Action::SelectFinding(key) => {
-                view.selected = Some(key);
-                view.remedy = 0;
-            }
-            Action::OpenFinding(key) => {
-                self.findings = super::FindingsView { selected: Some(key), ..Default::default() };
-                return self.go(Page::Findings);
-            }
-            Action::StepFinding(by) => self.step_finding(by),
-            Action::SelectRemedy(i) => view.remedy = i,
-            Action::AskDismiss(key) => return self.ask_dismiss(key),
-            Action::EditDismiss { reason, until } => {
-                if let Some(Dialog::Dismiss { reason: r, until: u, error, .. }) = &mut self.dialog {
-                    (*r, *u, *error) = (reason, until, None);
-                }
-            }
-            Action::Dismiss => return self.dismiss(),
-            Action::Restore(key) => return self.restore(&key),
-            _ => {}
-        }
-        Vec::new()
-    }
-
-    fn step_finding(&mut self, by: i32) {
-        let keys: Vec<String> = self.listed_findings().iter().map(|r| r.key.clone()).collect();
-        if keys.is_empty() {
-            return;
-        }
-        let at = self.findings.selected.as_ref().and_then(|k| keys.iter().position(|x| x == k)).unwrap_or(0) as i32;
-        let to = (at + by).clamp(0, keys.len() as i32 - 1) as usize;
-        self.findings.selected = Some(keys[to].clone());
-        self.findings.remedy = 0;
-    }
-
-    /// Findings of the Open list as filtered and sorted now, without group headers.
-    pub fn listed_findings(&self) -> Vec<&Ranked> {
-        let Some(audit) = self.current_audit() else { return Vec::new() };
-        let v = &self.findings;
-        let needle = v.search.trim().to_lowercase();
-        let matches = |r: &&Ranked| {
-            let f = &r.finding;
-            (v.layers.is_empty() || v.layers.contains(&r.check.layer))
-                && (v.severities.is_empty() || v.severities.contains(&f.severity))
-                && (v.efforts.is_empty() || v.efforts.contains(&f.effort))
-                && (needle.is_empty()
-                    || [r.check.title, r.check.id, f.subject.name.as_str(), f.observed.as_str()].iter().any(|t| t.to_lowercase().contains(&needle)))
-        };
-        let all: Vec<&Ranked> = match v.tab {
-            FindingsTab::Dismissed => audit.plan.dismissed.iter().map(|(r, _)| r).collect(),
-            _ => audit.plan.findings.iter().collect(),
-        };
-        let mut out: Vec<&Ranked> = all.into_iter().filter(matches).collect();
-        match v.sort {
-            SortBy::MeasuredCost => {}
-            SortBy::Severity => out.sort_by_key(|r| std::cmp::Reverse(r.finding.severity)),
-            SortBy::Effort => out.sort_by_key(|r| r.finding.effort),
-            SortBy::Title => out.sort_by_key(|r| r.check.title),
-        }
-        out
-    }
-
-    fn ask_dismiss(&mut self, key: String) -> Vec<Effect> {
-        let Some(audit) = self.current_audit() else { return Vec::new() };
-        let Some(ranked) = audit.plan.find(&key) else { return Vec::new() };
-        let until = audit.snapshot.meta.taken_at.date().saturating_add(time::Duration::days(90));
-        let title = ranked.check.title.to_owned();
-        self.show(Dialog::Dismiss { key, title, reason: String::new(), until: until.to_string(), error: None })
-    }
-
-    fn dismiss(&mut self) -> Vec<Effect> {
-        let Some(Dialog::Dismiss { key, reason, until, error, .. }) = &mut self.dialog else { return Vec::new() };
-        if reason.trim().is_empty() {
-            *error = Some("A reason is needed: whoever reads the report will ask.".to_owned());
-            return Vec::new();
-        }
-        let Ok(day) = Date::parse(until.trim(), format_description!("[year]-[month]-[day]")) else {
-            *error = Some("An end date is needed, as 2027-01-31.".to_owned());
-            return Vec::new();
-        };
-        let dismissal = Dismissal { key: key.clone(), reason: reason.trim().to_owned(), by: self.settings.user.clone(), until: day };
-        self.dialog = None;
-        // The focus goes to the next row, not to the top.
-        let keys: Vec<String> = self.listed_findings().iter().map(|r| r.key.clone()).collect();
-        let at = keys.iter().position(|k| *k == dismissal.key);
-        self.findings.selected = at.and_then(|i| keys.get(i + 1).or_else(|| i.checked_sub(1).and_then(|p| keys.get(p)))).cloned();
-        self.with_dismissals(|list| {
-            list.retain(|d| d.key != dismissal.key);
-            list.push(dismissal);
-        })
-    }
-
-    fn restore(&mut self, key: &str) -> Vec<Effect> {
-        self.with_dismissals(|list| list.retain(|d| d.key != key))
-    }
-
-    fn with_dismissals(&mut self, edit: impl FnOnce(&mut Vec<Dismissal>)) -> Vec<Effect> {
-        let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
-        let mut dismissals: Vec<Dismissal> = audit.plan.dismissed.iter().map(|(_, d)| d.clone()).collect();
-        edit(&mut dismissals);
-        let store = store_of(&audit);
-        vec![Effect::SaveDismissals { store, dismissals, audit }]
-    }
-
-    fn act_export(&mut self, action: Action) -> Vec<Effect> {
-        match action {
-            Action::EditReport(choice) => {
-                self.export.choice = choice;
-                self.refresh_preview()
-            }
-            Action::ToggleFormat(f) => {
-                toggle(&mut self.export.formats, f);
-                self.export.formats.sort();
-                Vec::new()
-            }
-            Action::PreviewPage(i) => {
-                self.export.preview_page = i;
-                Vec::new()
-            }
-            Action::RefreshPreview => self.refresh_preview(),
-            _ => {
-                let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
-                if self.export.formats.is_empty() || self.export.saving.is_pending() {
-                    return Vec::new();
-                }
-                self.export.saving.begin();
-                vec![Effect::SaveReport { audit, choice: self.export.choice.clone(), formats: self.export.formats.clone() }]
-            }
-        }
-    }
-
-    pub(super) fn refresh_preview(&mut self) -> Vec<Effect> {
-        let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
-        self.export.preview.begin();
-        vec![Effect::Preview { audit, choice: self.export.choice.clone() }]
-    }
-}
-
-/// The store whose dismissals an audit has; snapshots opened by file have those of the demo's kind: their own name.
-fn store_of(audit: &Audit) -> String {
-    audit.store.clone().unwrap_or_else(|| new_id(&audit.snapshot.meta.store, &[]))
-}
-
-fn toggle<T: PartialEq>(list: &mut Vec<T>, item: T) {
-    match list.iter().position(|x| *x == item) {
-        Some(i) => {
-            list.remove(i);
-        }
-        None => list.push(item),
     }
 }
 

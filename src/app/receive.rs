@@ -51,6 +51,26 @@ impl Model {
                 }
             }
             Event::AuditFinished { result, .. } => return self.audit_finished(result),
+            Event::SnapshotChosen(path) => {
+                self.audit.begin();
+                return vec![Effect::OpenSnapshot { path, store: None }];
+            }
+            Event::Problem(problem) => self.toast(problem, true, None),
+            Event::Dismissed(result) => match result {
+                Ok(audit) => self.audit = Remote::Ready(audit),
+                Err(problem) => self.toast(problem, true, None),
+            },
+            Event::Compared(result) => self.compare.end(result),
+            Event::Previewed(result) => self.export.preview.end(result),
+            Event::ReportSaved(result) => self.report_saved(result),
+            of_wizard => self.receive_for_wizard(of_wizard),
+        }
+        Vec::new()
+    }
+
+    /// What the Connect page waits for.
+    fn receive_for_wizard(&mut self, event: Event) {
+        match event {
             Event::TestStep { run, step } => {
                 if let Some(test) = self.wizard_test(run) {
                     test.steps.push(step);
@@ -62,31 +82,20 @@ impl Model {
                     test.report = Some(report);
                 }
             }
-            Event::SnapshotChosen(path) => {
-                self.audit.begin();
-                return vec![Effect::OpenSnapshot { path, store: None }];
-            }
             Event::EnvFileRead(Ok(text)) => {
                 let taken = self.wizard.as_mut().is_some_and(|w| w.paste(&text));
                 if !taken {
                     self.toast("The file names no Postgres, Redis, backend or storefront address", true, None);
                 }
             }
-            Event::EnvFileRead(Err(problem)) | Event::Problem(problem) => self.toast(problem, true, None),
+            Event::EnvFileRead(Err(problem)) => self.toast(problem, true, None),
             Event::CaFileChosen(path) => {
                 if let Some(w) = &mut self.wizard {
                     w.postgres.ca_file = path.display().to_string();
                 }
             }
-            Event::Dismissed(result) => match result {
-                Ok(audit) => self.audit = Remote::Ready(audit),
-                Err(problem) => self.toast(problem, true, None),
-            },
-            Event::Compared(result) => self.compare.end(result),
-            Event::Previewed(result) => self.export.preview.end(result),
-            Event::ReportSaved(result) => self.report_saved(result),
+            _ => {}
         }
-        Vec::new()
     }
 
     /// Events of another run are dropped here and nowhere else.
