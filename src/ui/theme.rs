@@ -136,6 +136,9 @@ pub mod space {
     pub const CONTENT_MAX: f32 = 1600.0;
 }
 
+/// Laid over the page under a dialog.
+pub const BACKDROP: Color32 = Color32::from_black_alpha(110);
+
 /// The only two shadows; nothing but dialogs and menus has one.
 pub mod shadow {
     use egui::{Color32, Shadow};

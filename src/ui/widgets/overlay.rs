@@ -1,15 +1,15 @@
 //! What lies over the page: tooltips, menus, dialogs.
 
 use egui::{
-    Color32, CornerRadius, CursorIcon, Frame, Id, InnerResponse, Key, Margin, Modal, Modifiers, Popup, Response, Role, Sense, Stroke, Tooltip, Ui,
-    WidgetInfo, pos2, vec2,
+    CornerRadius, CursorIcon, Frame, Id, InnerResponse, Key, Margin, Modal, Modifiers, Popup, Response, Role, Sense, Stroke, Tooltip, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::button::{Button, Kind};
 use super::paint;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{Face, Icon};
-use crate::ui::theme::{Theme, radius, shadow, space};
+use crate::ui::theme::{BACKDROP, Theme, radius, shadow, space};
 
 const DIALOG_WIDTH: f32 = 400.0;
 const MENU_ITEM_HEIGHT: f32 = 28.0;
@@ -144,7 +144,7 @@ impl Dialog<'_> {
             .shadow(shadow::DIALOG)
             .corner_radius(CornerRadius::same(radius::CARD))
             .inner_margin(Margin::same(16));
-        let modal = Modal::new(Id::unique(id)).frame(frame).backdrop_color(Color32::from_black_alpha(110)).show(ctx, |ui| self.content(ui, fields));
+        let modal = Modal::new(Id::unique(id)).frame(frame).backdrop_color(BACKDROP).show(ctx, |ui| self.content(ui, fields));
         let enter = modal.is_top_modal
             && !self.destructive
             && self.blocked.is_none()

@@ -1,6 +1,6 @@
 //! Ctrl K: pages, stores, findings and checks by name.
 
-use eframe::egui::{self, Color32, CornerRadius, Frame, Id, Key, Margin, Modal, Modifiers, Role, Stroke, Ui, WidgetInfo, pos2};
+use eframe::egui::{self, CornerRadius, Frame, Id, Key, Margin, Modal, Modifiers, Role, Stroke, Ui, WidgetInfo, pos2};
 
 use crate::app::{Action, Model, Page};
 use crate::checks::registry;
@@ -8,7 +8,7 @@ use crate::evidence::Layer;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face, Icon};
 use crate::ui::look;
-use crate::ui::theme::{Theme, height, radius, shadow, space};
+use crate::ui::theme::{BACKDROP, Theme, height, radius, shadow, space};
 use crate::ui::widgets::{Field, paint, row_list};
 
 const WIDE: f32 = 520.0;
@@ -35,7 +35,7 @@ pub fn show(ui: &mut Ui, model: &Model, text: &str, actions: &mut Vec<Action>) {
         .inner_margin(Margin::same(12));
     let mut typed = text.to_owned();
     let mut opened = None;
-    let modal = Modal::new(Id::unique("go to")).frame(frame).backdrop_color(Color32::from_black_alpha(110)).show(ui.ctx(), |ui| {
+    let modal = Modal::new(Id::unique("go to")).frame(frame).backdrop_color(BACKDROP).show(ui.ctx(), |ui| {
         ui.set_width(WIDE);
         ui.spacing_mut().item_spacing.y = 0.0;
         let (up, down) = ui.input_mut(|input| {
