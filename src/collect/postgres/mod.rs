@@ -2,6 +2,7 @@
 
 mod activity;
 mod fold;
+mod literals;
 mod live;
 mod medusa;
 mod proofs;

@@ -6,6 +6,7 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::fold::{fold, highest_placeholder};
+use super::literals::mask;
 use super::reader::{Reader, count};
 use crate::connect::postgres::{QueryErrorKind, TAG, quote_role};
 use crate::evidence::postgres::{Extension, Statement, StatementCounters, Statements, quote};
@@ -360,7 +361,7 @@ fn text(text: Option<String>, chars: Option<i64>, dollars: Option<i64>, role: Op
     let highest = highest_placeholder(&text);
     // Beyond the cut only the signs can be counted; generated lists use each number once.
     let placeholders = if is_whole { highest } else { highest.max(dollars.and_then(|d| u32::try_from(d).ok()).unwrap_or(0)) };
-    Some(Text { folded: fold(&text), chars, placeholders, role, is_own: text.contains(TAG) })
+    Some(Text { folded: mask(&fold(&text)), chars, placeholders, role, is_own: text.contains(TAG) })
 }
 
 fn counters(r: &CountersRow) -> StatementCounters {
