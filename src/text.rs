@@ -188,8 +188,12 @@ fn significant(x: f64) -> String {
         trim(format!("{x:.1}"))
     } else if x >= 0.0095 {
         trim(format!("{x:.2}"))
+    } else if x >= 1e-6 {
+        // Two figures, however far behind the point they stand.
+        let places = (-x.log10().floor()) as usize + 1;
+        trim(format!("{x:.places$}"))
     } else {
-        format!("{x:.1e}")
+        "0".to_owned()
     }
 }
 
@@ -223,6 +227,8 @@ mod tests {
         assert_eq!(count_short(3_610_000), "3.61\u{a0}M");
         assert_eq!(per_second(0.68), "40.8/min");
         assert_eq!(plural(1, "key", "keys"), "1\u{a0}key");
+        assert_eq!(number(0.000_62), "0.00062");
+        assert_eq!(number(3.0e-308), "0");
     }
 
     #[test]

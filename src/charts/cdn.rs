@@ -43,7 +43,7 @@ pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
     let mut chart = ChartSpec {
         id: "cdn.hit_ratio".into(),
         title: "CDN hit ratio".into(),
-        caption: "of cacheable requests, by hour, UTC".into(),
+        caption: "of requests looked up in the cache, dynamic ones left out, by hour, UTC".into(),
         conclusion: String::new(),
         kind: ChartKind::Line,
         unit: Unit::Ratio,

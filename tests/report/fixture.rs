@@ -477,7 +477,7 @@ pub fn missing_index() -> Finding {
             undo: None,
         },
     ];
-    f.touches = vec!["table:public.image".into()];
+    f.touches = vec!["columns:public.image(product_id)".into()];
     f
 }
 
@@ -540,7 +540,7 @@ fn latency() -> Finding {
 
 pub fn findings() -> Vec<(&'static Check, Vec<Finding>)> {
     let mut slow = finding("select from image", Severity::Medium, Resource::DatabaseTime, 0.2);
-    slow.touches = vec!["table:public.image".into()];
+    slow.touches = vec!["columns:public.image(product_id)".into()];
     let mut log = finding("log_min_duration_statement", Severity::Info, Resource::Insight, 0.2);
     log.step = "Log slow statements".into();
     vec![

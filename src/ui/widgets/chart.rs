@@ -165,7 +165,9 @@ fn even_step(y_max: f64) -> Option<f64> {
 
 /// The top of the axis and the ticks from 0 to it.
 pub(super) fn ticks(data: &ChartData) -> (f64, Vec<f64>) {
-    let highest = data.y_max.unwrap_or_else(|| highest(data)).max(f64::MIN_POSITIVE);
+    // Nothing but zeros is drawn on the scale of one: an axis needs some length.
+    let highest = data.y_max.unwrap_or_else(|| highest(data));
+    let highest = if highest > 0.0 { highest } else { 1.0 };
     let step = data.y_max.and_then(even_step).unwrap_or_else(|| step(highest));
     let count = (highest / step - 1e-9).ceil().max(1.0) as usize;
     let y_max = data.y_max.unwrap_or(step * count as f64);

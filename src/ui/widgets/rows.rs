@@ -213,16 +213,17 @@ pub fn plan_row(ui: &Ui, response: &Response, row: PlanRow<'_>, selected: bool) 
     let right = rect.right() - 17.0;
     paint::text_right(painter, pos2(right, y), row.effort, Type::LABEL, theme.text_muted);
     let gain_right = right - 60.0;
-    // The layer's column ends 134 left of here: a longer gain is cut, the detail page has it whole.
-    let gain = paint::line(painter, row.gain, Type::NAME, theme.text, 134.0);
-    paint::right(painter, gain_right, above, gain);
     let basis = pos2(gain_right, below);
     paint::text_right(painter, basis, row.basis, Type::LABEL, theme.text_weak);
     let layer = gain_right - 234.0;
     let hue = row.layer.color(theme);
     paint::icon(painter, pos2(layer + 7.0, y), row.layer.icon(), Face::Regular, 14.0, hue);
     let at = pos2(layer + 20.0, y);
-    paint::text_left(painter, at, row.layer.word(), Type::LABEL, theme.text_muted, 76.0);
+    let word = paint::line(painter, row.layer.word(), Type::LABEL, theme.text_muted, 76.0);
+    // A gain that would run into the layer's name is cut; the detail page has it whole.
+    let gain = paint::line(painter, row.gain, Type::NAME, theme.text, gain_right - at.x - word.size().x - space::M);
+    paint::left(painter, at.x, at.y, word);
+    paint::right(painter, gain_right, above, gain);
     let x = rect.left() + 66.0;
     let room = layer - x - space::M;
     paint::text_left(painter, pos2(x, above), row.title, Type::NAME, theme.text, room);

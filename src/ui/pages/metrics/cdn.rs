@@ -47,8 +47,8 @@ fn figures(audit: &Audit, analytics: &Result<Analytics, Gap>) -> [Figure; 5] {
     let known = |f: fn(&Analytics) -> Figure| analytics.as_ref().map(f).map_err(Gap::clone);
     [
         Figure::of("Hit ratio, cacheable requests", hit_ratio(audit)),
-        Figure::of("Hit ratio, cacheable bytes", known(bytes_ratio)),
-        Figure::of("Cacheable requests", known(cacheable)),
+        Figure::of("Hit ratio, bytes looked up", known(bytes_ratio)),
+        Figure::of("Looked up in the cache", known(cacheable)),
         Figure::of("Reached the origin", known(to_origin)),
         Figure::of("Origin errors", known(errors)),
     ]
@@ -69,17 +69,17 @@ fn bytes_ratio(a: &Analytics) -> Figure {
     let hits = sum(a, |s| s.bytes, measures::is_edge_hit);
     let of = sum(a, |s| s.bytes, measures::is_cacheable_status);
     if of == 0 {
-        return Figure::missing("Hit ratio, cacheable bytes", "no cacheable byte was served");
+        return Figure::missing("Hit ratio, bytes looked up", "no byte was looked up in the cache");
     }
     let context = format!("{} of {}", text::bytes_disk(hits), text::bytes_disk(of));
-    Figure::new("Hit ratio, cacheable bytes", text::percent(hits as f64 / of as f64), "", context)
+    Figure::new("Hit ratio, bytes looked up", text::percent(hits as f64 / of as f64), "", context)
 }
 
 fn cacheable(a: &Analytics) -> Figure {
     let of = sum(a, |s| s.requests, measures::is_cacheable_status);
     let all = sum(a, |s| s.requests, |_| true);
     let left_out = format!("{} dynamic, left out", text::count_short(all.saturating_sub(of)));
-    Figure::new("Cacheable requests", text::count_short(of), format!("of {}", text::count_short(all)), left_out)
+    Figure::new("Looked up in the cache", text::count_short(of), format!("of {}", text::count_short(all)), left_out)
 }
 
 fn to_origin(a: &Analytics) -> Figure {
