@@ -60,7 +60,7 @@ impl ReportFormat {
 /// What a report holds. "Not checked" is not among the choices: it cannot be left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportChoice {
-    /// Empty: "Performance audit of <store>".
+    /// Empty: "Performance audit of STORE".
     pub title: String,
     pub summary: bool,
     pub plan: bool,
