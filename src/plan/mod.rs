@@ -204,10 +204,12 @@ fn weight(finding: &Finding) -> f64 {
     share * resource_weight(finding.cost.resource) * certainty * note
 }
 
-/// Cost, then confidence, then effort, then severity; the key makes it total.
+/// Notes last; then cost, confidence, effort, severity; the key makes it total.
 fn order(a: &Ranked, b: &Ranked) -> std::cmp::Ordering {
-    b.weight
-        .total_cmp(&a.weight)
+    let is_note = |r: &Ranked| r.finding.severity == Severity::Info;
+    is_note(a)
+        .cmp(&is_note(b))
+        .then_with(|| b.weight.total_cmp(&a.weight))
         .then_with(|| b.finding.confidence.cmp(&a.finding.confidence))
         .then_with(|| a.finding.effort.cmp(&b.finding.effort))
         .then_with(|| b.finding.severity.cmp(&a.finding.severity))

@@ -114,6 +114,7 @@ fn cover(snapshot: &Snapshot, plan: &Plan) -> Vec<Block> {
 
 fn layer(summary: &LayerSummary) -> LayerEntry {
     let words = match summary.status {
+        LayerStatus::Audited | LayerStatus::Partial if summary.score.is_none() => "not judged",
         LayerStatus::Audited | LayerStatus::Partial => "of 100",
         LayerStatus::Unreachable => "unreachable",
         LayerStatus::NotConfigured => "not connected",
