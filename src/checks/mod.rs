@@ -59,6 +59,12 @@ pub struct Check {
     pub evaluate: fn(&Snapshot) -> Result<Vec<Finding>, Gap>,
 }
 
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
 /// Whether a check says anything about this store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applies {
