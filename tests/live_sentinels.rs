@@ -32,7 +32,8 @@ select 'zqxsentinel literal', count(*) from customer where first_name like 'zqxs
 do $$ begin perform 'zqxsentinel in a block'; end $$;
 alter role sentinel_role password 'zqxsentinelpw2';
 prepare p as select * from customer where email = 'zqxsentinel78@mail.example';
-set application_name = 'sentinel app';
+create index customer_but_one on customer (email) where email <> 'zqxsentinel5@mail.example';
+create index customer_is_one on customer ((email = 'zqxsentinel6@mail.example'));
 comment on table customer is 'zqxsentinel comment'";
 
 fn profile(postgres: &str, redis: Option<&str>) -> (Profile, Secrets) {
@@ -109,7 +110,8 @@ async fn no_planted_mark_reaches_any_output() {
     }
     let (profile, secrets) = profile(&db.url, redis.as_deref());
     let run = Run::new(Duration::from_secs(5), |note| assert!(!format!("{note:?}").contains(MARK), "{note:?}"));
-    let busy = db.connection().await;
+    let mut busy = db.connection().await;
+    sqlx::Executor::execute(&mut busy, "set application_name = 'zqxsentinel@mail.example'").await.unwrap();
     let traffic = tokio::spawn(async move {
         let mut c = busy;
         loop {

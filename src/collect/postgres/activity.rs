@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use super::reader::{Reader, count, small};
 use crate::evidence::postgres::{Activity, Session, SessionGroup, XminHolder};
 use crate::evidence::{Section, Seen};
+use crate::secret::without_addresses;
 
 #[derive(FromRow)]
 struct LimitsRow {
@@ -51,15 +52,18 @@ pub async fn read(reader: &mut Reader<'_>) -> Seen<Activity> {
     let groups: Vec<GroupRow> = reader.rows(section, include_str!("sql/activity_groups.sql")).await?;
     let sessions: Vec<SessionRow> = reader.rows(section, include_str!("sql/sessions.sql")).await?;
     let xmin: Vec<XminRow> = reader.rows(section, include_str!("sql/oldest_xmin.sql")).await?;
+    // A script may name its connections after a person.
+    let mut addresses = Vec::new();
+    let mut program = |name: &str| without_addresses(name, &mut addresses);
     Ok(Activity {
         max_connections: small(limits.max_connections),
         reserved: small(limits.reserved),
         connections: small(limits.connections),
         groups: groups
             .into_iter()
-            .map(|g| SessionGroup { application: g.application, role: g.role, state: g.state, count: small(g.count) })
+            .map(|g| SessionGroup { application: program(&g.application), role: g.role, state: g.state, count: small(g.count) })
             .collect(),
-        sessions: sessions.into_iter().map(session).collect(),
+        sessions: sessions.into_iter().map(|s| Session { application: program(&s.application), ..session(s) }).collect(),
         hidden: small(limits.hidden),
         waits: Vec::new(),
         oldest_xmin: xmin.into_iter().next().map(|x| XminHolder { kind: x.kind, name: x.name, age_xids: count(x.age_xids) }),

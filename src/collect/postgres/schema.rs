@@ -9,6 +9,7 @@ use super::reader::{ROWS_MAX, Reader, count, listed, rise, small};
 use crate::connect::postgres::{QueryErrorKind, column_stats_grant};
 use crate::evidence::postgres::{Column, ColumnStats, Constraint, Index, IndexKey, Sequence, Table, TableCounters};
 use crate::evidence::{Cause, Gap, Listed, Sampled, Section, Seen};
+use crate::secret::without_addresses;
 
 /// What one relation takes on disk, bytes.
 #[derive(Default, Clone, Copy)]
@@ -212,11 +213,14 @@ pub async fn indexes(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(List
     let rows: Vec<IndexRow> = reader.rows(Section::PgIndexes, include_str!("sql/indexes.sql")).await?;
     let sizes = sizes.as_ref().map_err(|g| Gap { section: Section::PgIndexes, ..g.clone() })?;
     let oids = rows.iter().map(|r| r.oid).collect();
-    Ok((listed(rows, ROWS_MAX, |r| index(r, sizes)), oids))
+    let mut addresses = Vec::new();
+    Ok((listed(rows, ROWS_MAX, |r| index(r, sizes, &mut addresses)), oids))
 }
 
-fn index(r: IndexRow, sizes: &Sizes) -> Index {
-    let keys = index_keys(&r);
+/// Predicates and expressions are the owner's words and may name a customer: `addresses` keeps those that were left out apart.
+fn index(r: IndexRow, sizes: &Sizes, addresses: &mut Vec<String>) -> Index {
+    let mut keys = index_keys(&r);
+    keys.iter_mut().for_each(|k| k.text = without_addresses(&k.text, addresses));
     Index {
         keys,
         schema: r.schema,
@@ -224,7 +228,7 @@ fn index(r: IndexRow, sizes: &Sizes) -> Index {
         name: r.name,
         method: r.method,
         include: r.include,
-        predicate: r.predicate,
+        predicate: r.predicate.map(|p| without_addresses(&p, addresses)),
         is_unique: r.is_unique,
         nulls_not_distinct: r.nulls_not_distinct,
         is_primary: r.is_primary,
@@ -234,7 +238,7 @@ fn index(r: IndexRow, sizes: &Sizes) -> Index {
         is_replica_identity: r.is_replica_identity,
         constraint: r.constraint,
         extension: r.extension,
-        definition: r.definition,
+        definition: without_addresses(&r.definition, addresses),
         // The parent index of a partitioned table has no storage.
         bytes: sizes.relations.get(&r.oid).copied().unwrap_or(0),
         scans: Sampled::only(count(r.scans)),
