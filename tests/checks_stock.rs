@@ -94,6 +94,8 @@ fn index(row: &Row) -> Index {
         extension: None,
         definition: row["def"].clone(),
         bytes: 30_000_000,
+        rows_estimate: -1.0,
+        options: Vec::new(),
         scans: Sampled::only(0),
         last_scan: None,
         name,
@@ -297,6 +299,7 @@ fn server() -> Server {
         now: datetime!(2026-11-23 09:30 UTC),
         round_trip_ms: 0.3,
         database_bytes: 5_000_000_000,
+        memory_bytes: None,
         counters: Sampled::only(none),
     }
 }
@@ -360,6 +363,10 @@ fn stock(version: &str, workload: &str, is_large: bool) -> Option<Snapshot> {
         }),
         sequences: Err(unread(Section::PgSequences)),
         replication: Ok(Replication { replicas: Vec::new(), slots: Vec::new() }),
+        roles: Ok(Vec::new()),
+        checkpoints: Err(Gap::not_configured(Section::PgCheckpoints)),
+        nodes: Ok(Vec::new()),
+        plans: Ok(Vec::new()),
         medusa: Ok(Medusa {
             major: if version == "v1" { 1 } else { 2 },
             version: if version == "v1" { "1.20.11" } else { "2.21.2" }.into(),

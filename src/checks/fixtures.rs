@@ -48,6 +48,7 @@ fn postgres() -> Postgres {
             now,
             round_trip_ms: 0.4,
             database_bytes: 5_000_000_000,
+            memory_bytes: None,
             counters: Sampled::only(counters),
         }),
         settings: Ok(Vec::new()),
@@ -71,6 +72,10 @@ fn postgres() -> Postgres {
         }),
         sequences: Ok(Vec::new()),
         replication: Ok(Replication { replicas: Vec::new(), slots: Vec::new() }),
+        roles: Ok(Vec::new()),
+        checkpoints: Err(Gap::not_configured(Section::PgCheckpoints)),
+        nodes: Ok(Vec::new()),
+        plans: Ok(Vec::new()),
         medusa: Ok(Medusa {
             major: 2,
             version: "2.21.2".into(),
@@ -182,6 +187,8 @@ pub fn index(table: &str, name: &str, columns: &[&str], predicate: Option<&str>)
         extension: None,
         definition: format!("CREATE INDEX {} ON public.{} USING btree ({})", quote(name), quote(table), columns.join(", ")),
         bytes: 20_000_000,
+        rows_estimate: -1.0,
+        options: Vec::new(),
         scans: Sampled::only(1),
         last_scan: None,
     }

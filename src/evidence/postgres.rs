@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::medusa::{MediaHost, Medusa, RowCount};
-use super::{Listed, Sampled, Seen, sections};
+use super::{Cause, Gap, Listed, Sampled, Section, Seen, sections};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Postgres {
@@ -21,9 +21,20 @@ pub struct Postgres {
     pub activity: Seen<Activity>,
     pub sequences: Seen<Vec<Sequence>>,
     pub replication: Seen<Replication>,
+    /// Settings of the roles that have sessions here.
+    #[serde(default = "older_roles")]
+    pub roles: Seen<Vec<RoleSettings>>,
+    #[serde(default = "older_checkpoints")]
+    pub checkpoints: Seen<Checkpoints>,
+    /// Usage counters of the store's other nodes, where their addresses were given; empty: none was given.
+    #[serde(default = "older_nodes")]
+    pub nodes: Seen<Vec<Node>>,
     pub medusa: Seen<Medusa>,
     pub media: Seen<Vec<MediaHost>>,
     pub row_counts: Seen<Vec<RowCount>>,
+    /// Plans of the costliest statements as they are now.
+    #[serde(default = "older_plans")]
+    pub plans: Seen<Vec<StatementPlan>>,
     /// What the planner said of candidate indexes, where it could be asked.
     pub proofs: Seen<Vec<Proof>>,
 }
@@ -42,11 +53,37 @@ sections!(Postgres {
     activity: Activity => PgActivity,
     sequences: Vec<Sequence> => PgSequences,
     replication: Replication => PgReplication,
+    roles: Vec<RoleSettings> => PgRoles,
+    checkpoints: Checkpoints => PgCheckpoints,
+    nodes: Vec<Node> => PgNodes,
     medusa: Medusa => PgMedusa,
     media: Vec<MediaHost> => PgMedia,
     row_counts: Vec<RowCount> => PgRowCounts,
+    plans: Vec<StatementPlan> => PgPlans,
     proofs: Vec<Proof> => PgProofs,
 });
+
+/// The gap of a section that the build which took the snapshot did not read.
+fn older(section: Section) -> Gap {
+    let cause = Cause::TooOld { have: "an earlier snapshot".to_owned(), need: "one taken by this version".to_owned() };
+    Gap::new(section, cause, "The snapshot was taken by an earlier version, which did not read this. Run the audit again.")
+}
+
+fn older_roles<T>() -> Seen<T> {
+    Err(older(Section::PgRoles))
+}
+
+fn older_checkpoints<T>() -> Seen<T> {
+    Err(older(Section::PgCheckpoints))
+}
+
+fn older_nodes<T>() -> Seen<T> {
+    Err(older(Section::PgNodes))
+}
+
+fn older_plans<T>() -> Seen<T> {
+    Err(older(Section::PgPlans))
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Server {
@@ -76,6 +113,9 @@ pub struct Server {
     /// Round trip of an empty statement, milliseconds, median of five.
     pub round_trip_ms: f64,
     pub database_bytes: u64,
+    /// Memory of the server's machine as the user gave it; the server itself does not tell.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     pub counters: Sampled<DatabaseCounters>,
 }
 
@@ -118,6 +158,9 @@ pub struct Database {
     pub bytes: Option<u64>,
     pub connections: u32,
     pub xid_age: u64,
+    /// Age of the oldest multixact.
+    #[serde(default)]
+    pub mxid_age: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -257,6 +300,12 @@ pub struct Index {
     /// `pg_get_indexdef`.
     pub definition: String,
     pub bytes: u64,
+    /// `pg_class.reltuples` of the index; −1 = never counted.
+    #[serde(default = "never_counted")]
+    pub rows_estimate: f64,
+    /// Storage parameters, `fillfactor=70`.
+    #[serde(default)]
+    pub options: Vec<String>,
     pub scans: Sampled<u64>,
     /// Postgres 16 and later.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -275,6 +324,10 @@ pub struct IndexKey {
     pub collation: Option<String>,
     pub is_descending: bool,
     pub nulls_first: bool,
+}
+
+fn never_counted() -> f64 {
+    -1.0
 }
 
 impl Index {
@@ -379,6 +432,14 @@ pub struct StatementCounters {
     pub temp_blocks_read: u64,
     pub temp_blocks_written: u64,
     pub io_ms: f64,
+    /// Reading and writing temporary files; 15 and later with `track_io_timing`, else 0.
+    #[serde(default)]
+    pub temp_io_ms: f64,
+    /// Compiling by the JIT; 15 and later, else 0.
+    #[serde(default)]
+    pub jit_ms: f64,
+    #[serde(default)]
+    pub wal_bytes: u64,
 }
 
 impl StatementCounters {
@@ -435,6 +496,9 @@ pub struct Session {
     pub blocked_by: Vec<i32>,
     /// `queryid` of its statement (14 and later), never its text: texts of running statements hold values.
     pub statement_id: Option<String>,
+    /// Tables on which it holds a lock stronger than reading, `public.cart`; at most ten.
+    #[serde(default)]
+    pub locked_tables: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -475,6 +539,82 @@ pub struct Slot {
     pub name: String,
     pub is_active: bool,
     pub retained_bytes: Option<u64>,
+    /// "physical", "logical".
+    #[serde(default)]
+    pub kind: String,
+    /// "reserved", "extended", "unreserved", "lost".
+    #[serde(default)]
+    pub wal_status: Option<String>,
+    /// What may still be written before the slot is lost; `None`: unbounded.
+    #[serde(default)]
+    pub safe_bytes: Option<i64>,
+}
+
+/// Settings that a role brings to its sessions here, in `pg_settings`' units and the server's words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoleSettings {
+    pub role: String,
+    /// Sessions it has in this database now, our own excluded.
+    pub sessions: u32,
+    /// Of the sessions, those of the role or of the role in this database win over the database's, and those over the server's.
+    pub settings: Vec<RoleSetting>,
+    /// −1: no limit.
+    pub connection_limit: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoleSetting {
+    pub name: String,
+    pub value: String,
+    /// "role in database", "role", "database".
+    pub source: String,
+}
+
+/// What the checkpointer did, of the whole server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    pub counters: Sampled<CheckpointCounters>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub stats_reset_at: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointCounters {
+    pub timed: u64,
+    pub requested: u64,
+    pub buffers_written: u64,
+    /// 14 and later.
+    pub wal_bytes: Option<u64>,
+}
+
+/// One more node of the store's Postgres: usage counters only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub host: String,
+    pub is_replica: bool,
+    pub version_num: u32,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub counting_since: Option<OffsetDateTime>,
+    pub indexes: Listed<NodeIndex>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeIndex {
+    pub schema: String,
+    pub name: String,
+    pub scans: u64,
+    /// 16 and later.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_scan: Option<OffsetDateTime>,
+}
+
+/// The plan of one statement for any parameters, without conditions: they could hold values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatementPlan {
+    pub statement_id: String,
+    pub cost: f64,
+    /// Indented lines, "Seq Scan on image (cost 4,211, rows 3)".
+    pub lines: Vec<String>,
 }
 
 /// What the planner said of one statement with and without a hypothetical index.

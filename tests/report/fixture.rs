@@ -154,6 +154,7 @@ fn postgres() -> Postgres {
         now: datetime!(2026-11-23 09:30 UTC),
         round_trip_ms: 0.6,
         database_bytes: 5_100_000_000,
+        memory_bytes: None,
         counters: Sampled::only(DatabaseCounters {
             commits: 1,
             rollbacks: 0,
@@ -189,6 +190,10 @@ fn postgres() -> Postgres {
         }),
         sequences: Err(gap(Section::PgSequences)),
         replication: Err(gap(Section::PgReplication)),
+        roles: Err(gap(Section::PgRoles)),
+        checkpoints: Err(gap(Section::PgCheckpoints)),
+        nodes: Err(gap(Section::PgNodes)),
+        plans: Err(gap(Section::PgPlans)),
         medusa: Ok(Medusa {
             major: 2,
             version: "2.21.2".into(),

@@ -36,6 +36,7 @@ struct SessionRow {
     waiting_s: Option<f64>,
     blocked_by: Vec<i32>,
     statement_id: Option<String>,
+    locked_tables: Vec<String>,
 }
 
 #[derive(FromRow)]
@@ -83,5 +84,6 @@ fn session(r: SessionRow) -> Session {
         waiting_s: r.waiting_s,
         blocked_by: r.blocked_by,
         statement_id: r.statement_id,
+        locked_tables: r.locked_tables,
     }
 }

@@ -1,12 +1,14 @@
 //! Reads one Postgres server and its Medusa database, twice around the window, by one held connection and read-only transactions.
 
 mod activity;
+mod checkpoints;
 mod fold;
 mod literals;
 mod live;
 mod medusa;
 mod proofs;
 mod reader;
+mod roles;
 mod schema;
 mod server;
 mod statements;
@@ -20,7 +22,8 @@ use crate::connect::postgres::{OpenError, OpenErrorKind, Session, open};
 use crate::connect::profile::{Limits, PostgresProfile};
 use crate::evidence::medusa::{MediaHost, Medusa, RowCount};
 use crate::evidence::postgres::{
-    Activity, Column, ColumnStats, Constraint, Database, Extension, Index, Postgres, Proof, Replication, Sequence, Setting, Table,
+    Activity, Checkpoints, Column, ColumnStats, Constraint, Database, Extension, Index, Node, Postgres, Proof, Replication, RoleSettings, Sequence,
+    Setting, StatementPlan, Table,
 };
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Listed, Section, Seen, Timeline};
 use crate::secret::Secret;
@@ -29,7 +32,7 @@ use reader::Reader;
 use server::FirstServer;
 
 /// Sections of the first reading, of the second, and the proofs: what progress counts to.
-const STEPS: u32 = 17;
+const STEPS: u32 = 19;
 /// When other layers held the window shut longer than this, counters are read again as it opens.
 const STALE_AFTER_S: f64 = 0.25;
 
@@ -120,9 +123,13 @@ struct First {
     activity: Seen<Activity>,
     sequences: Seen<Vec<Sequence>>,
     replication: Seen<Replication>,
+    roles: Seen<Vec<RoleSettings>>,
+    checkpoints: Seen<Checkpoints>,
+    nodes: Seen<Vec<Node>>,
     medusa: Seen<Medusa>,
     media: Seen<Vec<MediaHost>>,
     row_counts: Seen<Vec<RowCount>>,
+    plans: Seen<Vec<StatementPlan>>,
     proofs: Seen<Vec<Proof>>,
     waits: Vec<(String, u64)>,
 }
@@ -161,6 +168,8 @@ impl First {
         let column_stats = section!(reader, PgColumnStats, "column statistics", schema::column_stats(reader));
         let sequences = section!(reader, PgSequences, "sequences", schema::sequences(reader));
         let replication = section!(reader, PgReplication, "replication", server::replication(reader));
+        let roles = section!(reader, PgRoles, "role settings", roles::read(reader));
+        let checkpoints = section!(reader, PgCheckpoints, "checkpoints", checkpoints::first(reader));
         let medusa = section!(reader, PgMedusa, "Medusa version", medusa::installation(reader));
         let media = section!(reader, PgMedia, "media hosts", medusa::media(reader, &medusa));
         let row_counts = section!(reader, PgRowCounts, "row counts", medusa::row_counts(reader, &medusa, &column_stats));
@@ -186,9 +195,13 @@ impl First {
             activity,
             sequences,
             replication,
+            roles,
+            checkpoints,
+            nodes: Ok(Vec::new()),
             medusa,
             media,
             row_counts,
+            plans: Ok(Vec::new()),
             proofs,
             waits: Vec::new(),
         }
@@ -221,6 +234,9 @@ impl First {
         if let Ok(server) = &mut self.server {
             gaps.extend(server::second(reader, server, profile.port).await.err());
         }
+        if let Ok(checkpoints) = &mut self.checkpoints {
+            gaps.extend(checkpoints::again(reader, checkpoints).await.err());
+        }
         if is_last && self.activity.is_ok() {
             self.activity = activity::read(reader).await;
         }
@@ -242,6 +258,9 @@ impl First {
         }
         if let Ok(server) = &mut self.server {
             server.server.counters.window = None;
+        }
+        if let Ok(checkpoints) = &mut self.checkpoints {
+            checkpoints.counters.window = None;
         }
     }
 
@@ -290,9 +309,13 @@ impl First {
             activity,
             sequences: self.sequences.clone(),
             replication: self.replication.clone(),
+            roles: self.roles.clone(),
+            checkpoints: self.checkpoints.clone(),
+            nodes: self.nodes.clone(),
             medusa: self.medusa.clone(),
             media: self.media.clone(),
             row_counts: self.row_counts.clone(),
+            plans: self.plans.clone(),
             proofs: self.proofs.clone(),
         }
     }

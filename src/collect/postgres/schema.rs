@@ -194,6 +194,8 @@ struct IndexRow {
     constraint: Option<String>,
     extension: Option<String>,
     definition: String,
+    rows_estimate: f64,
+    options: Vec<String>,
     scans: i64,
     last_scan: Option<OffsetDateTime>,
 }
@@ -241,6 +243,8 @@ fn index(r: IndexRow, sizes: &Sizes, addresses: &mut Vec<String>) -> Index {
         definition: without_addresses(&r.definition, addresses),
         // The parent index of a partitioned table has no storage.
         bytes: sizes.relations.get(&r.oid).copied().unwrap_or(0),
+        rows_estimate: r.rows_estimate,
+        options: r.options,
         scans: Sampled::only(count(r.scans)),
         last_scan: r.last_scan,
     }

@@ -71,6 +71,7 @@ pub async fn first(reader: &mut Reader<'_>, address: String, elapsed_s: f64) -> 
         now: counters.now,
         round_trip_ms: reader.session.round_trip_ms(),
         database_bytes: count(row.database_bytes),
+        memory_bytes: None,
         counters: Sampled::only(database_counters(&counters)),
     };
     Ok(FirstServer { server, block_size: count(row.block_size), backend_pid: row.backend_pid, server_port: row.server_port })
@@ -165,12 +166,18 @@ struct DatabaseRow {
     bytes: Option<i64>,
     connections: i32,
     xid_age: i64,
+    mxid_age: i64,
 }
 
 pub async fn databases(reader: &mut Reader<'_>) -> Seen<Vec<Database>> {
     let rows: Vec<DatabaseRow> = reader.rows(Section::PgDatabases, include_str!("sql/databases.sql")).await?;
-    let database =
-        |r: DatabaseRow| Database { name: r.name, bytes: r.bytes.map(count), connections: small(r.connections), xid_age: count(r.xid_age) };
+    let database = |r: DatabaseRow| Database {
+        name: r.name,
+        bytes: r.bytes.map(count),
+        connections: small(r.connections),
+        xid_age: count(r.xid_age),
+        mxid_age: count(r.mxid_age),
+    };
     Ok(rows.into_iter().map(database).collect())
 }
 
@@ -186,6 +193,9 @@ struct SlotRow {
     name: String,
     is_active: bool,
     retained_bytes: Option<i64>,
+    kind: String,
+    wal_status: Option<String>,
+    safe_bytes: Option<i64>,
 }
 
 /// Replicas and slots. A replica whose state is hidden is a gap: its lag would be unknown.
@@ -199,6 +209,17 @@ pub async fn replication(reader: &mut Reader<'_>) -> Seen<Replication> {
     let replica = |r: ReplicaRow| r.state.map(|state| Replica { application: r.application, state, lag_bytes: r.lag_bytes.map(count) });
     Ok(Replication {
         replicas: replicas.into_iter().filter_map(replica).collect(),
-        slots: slots.into_iter().map(|s| Slot { name: s.name, is_active: s.is_active, retained_bytes: s.retained_bytes.map(count) }).collect(),
+        slots: slots.into_iter().map(slot).collect(),
     })
+}
+
+fn slot(r: SlotRow) -> Slot {
+    Slot {
+        name: r.name,
+        is_active: r.is_active,
+        retained_bytes: r.retained_bytes.map(count),
+        kind: r.kind,
+        wal_status: r.wal_status,
+        safe_bytes: r.safe_bytes,
+    }
 }

@@ -40,6 +40,9 @@ struct CountersRow {
     temp_blocks_read: i64,
     temp_blocks_written: i64,
     io_ms: f64,
+    temp_io_ms: f64,
+    jit_ms: f64,
+    wal_bytes: i64,
 }
 
 #[derive(FromRow)]
@@ -377,6 +380,9 @@ fn counters(r: &CountersRow) -> StatementCounters {
         temp_blocks_read: count(r.temp_blocks_read),
         temp_blocks_written: count(r.temp_blocks_written),
         io_ms: r.io_ms,
+        temp_io_ms: r.temp_io_ms,
+        jit_ms: r.jit_ms,
+        wal_bytes: count(r.wal_bytes),
     }
 }
 
@@ -397,6 +403,9 @@ fn add(a: &StatementCounters, b: &StatementCounters) -> StatementCounters {
         temp_blocks_read: a.temp_blocks_read + b.temp_blocks_read,
         temp_blocks_written: a.temp_blocks_written + b.temp_blocks_written,
         io_ms: a.io_ms + b.io_ms,
+        temp_io_ms: a.temp_io_ms + b.temp_io_ms,
+        jit_ms: a.jit_ms + b.jit_ms,
+        wal_bytes: a.wal_bytes + b.wal_bytes,
     }
 }
 
@@ -425,5 +434,8 @@ fn subtract(before: &StatementCounters, after: &StatementCounters) -> Option<Sta
         temp_blocks_read: after.temp_blocks_read.checked_sub(before.temp_blocks_read)?,
         temp_blocks_written: after.temp_blocks_written.checked_sub(before.temp_blocks_written)?,
         io_ms: (after.io_ms - before.io_ms).max(0.0),
+        temp_io_ms: (after.temp_io_ms - before.temp_io_ms).max(0.0),
+        jit_ms: (after.jit_ms - before.jit_ms).max(0.0),
+        wal_bytes: after.wal_bytes.checked_sub(before.wal_bytes)?,
     })
 }

@@ -34,6 +34,7 @@ mod tests {
             assert!(text.starts_with(crate::connect::postgres::TAG));
             assert_eq!(text.matches("as io_ms").count(), 1, "{major}");
             assert_eq!(text.matches("as is_toplevel").count(), 1, "{major}");
+            assert_eq!(text.matches("as jit_ms").count(), 1, "{major}");
         }
     }
 }

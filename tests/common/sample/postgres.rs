@@ -20,7 +20,7 @@ pub fn postgres() -> Postgres {
             installed: Some("1.10".to_owned()),
             available: Some("1.10".to_owned()),
         }]),
-        databases: Ok(vec![Database { name: "medusa".to_owned(), bytes: Some(4_200_000_000), connections: 44, xid_age: 41_000_000 }]),
+        databases: Ok(vec![Database { name: "medusa".to_owned(), bytes: Some(4_200_000_000), connections: 44, xid_age: 41_000_000, mxid_age: 0 }]),
         tables: Ok(Listed::whole(tables())),
         indexes: Ok(Listed::whole(indexes())),
         constraints: Ok(Listed::whole(Vec::new())),
@@ -37,6 +37,10 @@ pub fn postgres() -> Postgres {
             column: Some("order.display_id".to_owned()),
         }]),
         replication: Ok(Replication { replicas: Vec::new(), slots: Vec::new() }),
+        roles: Ok(Vec::new()),
+        checkpoints: Err(Gap::not_configured(Section::PgCheckpoints)),
+        nodes: Ok(Vec::new()),
+        plans: Ok(Vec::new()),
         medusa: Ok(medusa()),
         media: Ok(vec![MediaHost {
             column: "image.url".to_owned(),
@@ -79,6 +83,7 @@ fn server() -> Server {
         now: TAKEN_AT,
         round_trip_ms: 9.2,
         database_bytes: 4_200_000_000,
+        memory_bytes: None,
         counters: Sampled { total, window: Some(window) },
     }
 }
@@ -184,6 +189,8 @@ fn indexes() -> Vec<Index> {
         extension: None,
         definition: format!("create index {name} on public.{table} using btree ({column})"),
         bytes,
+        rows_estimate: -1.0,
+        options: Vec::new(),
         scans: Sampled { total: scans * 4_000, window: Some(scans) },
         last_scan: None,
     };
@@ -286,6 +293,7 @@ fn activity() -> Activity {
             waiting_s: None,
             blocked_by: Vec::new(),
             statement_id: Some("4611686018427387909".to_owned()),
+            locked_tables: vec!["public.cart".to_owned()],
         }],
         hidden: 0,
         waits: vec![("IO:DataFileRead".to_owned(), 41), ("Lock:transactionid".to_owned(), 3)],

@@ -26,6 +26,8 @@ select
   con.conname::text as constraint,
   e.extname::text as extension,
   pg_catalog.pg_get_indexdef(x.indexrelid) as definition,
+  c.reltuples::float8 as rows_estimate,
+  coalesce(c.reloptions, '{}'::text[]) as options,
   pg_catalog.pg_stat_get_numscans(x.indexrelid) as scans,
   pg_catalog.pg_stat_get_lastscan(x.indexrelid) as last_scan -- since: 16
   null::timestamptz as last_scan -- until: 15

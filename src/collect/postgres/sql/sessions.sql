@@ -21,8 +21,24 @@ select
     where l.pid = a.pid and not l.granted
   ) end as waiting_s,
   coalesce(w.blocked_by, '{}'::int4[]) as blocked_by,
-  a.query_id::text as statement_id -- since: 14
-  null::text as statement_id -- until: 13
+  a.query_id::text as statement_id, -- since: 14
+  null::text as statement_id, -- until: 13
+  coalesce((
+    select pg_catalog.array_agg(h.name order by h.name)
+    from (
+      select distinct n.nspname::text || '.' || c.relname::text as name
+      from pg_catalog.pg_locks as l
+      join pg_catalog.pg_class as c on c.oid = l.relation and c.relkind in ('r', 'p', 'm')
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+      where l.pid = a.pid
+        and l.locktype = 'relation'
+        and l.granted
+        and l.mode <> 'AccessShareLock'
+        and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+      order by 1
+      limit 10
+    ) as h
+  ), '{}'::text[]) as locked_tables
 from pg_catalog.pg_stat_activity as a
 left join waiting as w on w.pid = a.pid
 where a.backend_type = 'client backend'

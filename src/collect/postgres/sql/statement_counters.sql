@@ -14,6 +14,11 @@ select
   s.shared_blks_dirtied as blocks_dirtied,
   s.temp_blks_read as temp_blocks_read,
   s.temp_blks_written as temp_blocks_written,
+  s.temp_blk_read_time + s.temp_blk_write_time as temp_io_ms, -- since: 15
+  0::float8 as temp_io_ms, -- until: 14
+  s.jit_generation_time + s.jit_inlining_time + s.jit_optimization_time + s.jit_emission_time as jit_ms, -- since: 15
+  0::float8 as jit_ms, -- until: 14
+  s.wal_bytes::int8 as wal_bytes,
   s.blk_read_time + s.blk_write_time as io_ms -- until: 16
   s.shared_blk_read_time + s.shared_blk_write_time as io_ms -- since: 17
 from {schema}.pg_stat_statements(false) as s
