@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAxis, against_min, enough, sentence, span};
-use crate::checks::measures::{is_cacheable_status, is_edge_hit};
+use crate::checks::measures::{is_cacheable_status, is_edge_hit, path_corrections};
 use crate::evidence::cdn::Analytics;
 use crate::evidence::{Gap, Snapshot};
 use crate::text;
@@ -27,14 +27,25 @@ fn requests(statuses: &BTreeMap<&str, u64>, counts: impl Fn(&str) -> bool) -> u6
     statuses.iter().filter(|(status, _)| counts(status)).map(|(_, n)| n).sum()
 }
 
-/// Hit ratio of cacheable requests by hour. An hour without a cacheable request is a gap.
+/// Hit ratio of cacheable requests by hour, on the gauge's own base. Paths are told for the whole span only, so what they add to the base
+/// is spread over the hours like the requests it is part of. An hour without a cacheable request is a gap.
 pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
-    let points: Vec<(f64, Option<f64>)> = hours(analytics(snapshot)?)
+    let analytics = analytics(snapshot)?;
+    let hours = hours(analytics);
+    let is_dynamic = |status: &str| !is_cacheable_status(status) && !matches!(status, "none" | "unknown");
+    let is_fetched = |status: &str| is_cacheable_status(status) && !is_edge_hit(status);
+    let of_all = |counts: fn(&str) -> bool| hours.values().map(|s| requests(s, counts)).sum::<u64>();
+    let (all_dynamic, all_fetched) = (of_all(is_dynamic), of_all(is_fetched));
+    let (added, removed) = path_corrections(analytics);
+    let points: Vec<(f64, Option<f64>)> = hours
         .iter()
         .map(|(hour, statuses)| {
-            let of = requests(statuses, is_cacheable_status);
-            let hits = requests(statuses, is_edge_hit);
-            (*hour as f64, (of > 0).then(|| hits as f64 / of as f64))
+            let hits = requests(statuses, is_edge_hit) as f64;
+            let looked_up = requests(statuses, is_cacheable_status) as f64;
+            let dynamic = part_of(added, requests(statuses, is_dynamic), all_dynamic);
+            let personal = part_of(removed, requests(statuses, is_fetched), all_fetched);
+            let of = (looked_up + dynamic - personal).max(hits);
+            (*hour as f64, (of > 0.0).then(|| hits / of))
         })
         .collect();
     enough(&points)?;
@@ -43,7 +54,7 @@ pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
     let mut chart = ChartSpec {
         id: "cdn.hit_ratio".into(),
         title: "CDN hit ratio".into(),
-        caption: "of requests looked up in the cache, dynamic ones left out, by hour, UTC".into(),
+        caption: "of cacheable requests, by hour, UTC".into(),
         conclusion: String::new(),
         kind: ChartKind::Line,
         unit: Unit::Ratio,
@@ -54,6 +65,11 @@ pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
     };
     chart.conclusion = format!("Hit ratio by hour: {}, {against}.", span(Unit::Ratio, chart.range()));
     Ok(chart)
+}
+
+/// The share of `whole` that falls to `part` of `all`.
+fn part_of(whole: u64, part: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { whole.min(all) as f64 * part as f64 / all as f64 }
 }
 
 /// Requests by cache status, stacked by hour.

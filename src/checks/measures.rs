@@ -178,8 +178,9 @@ pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
     Ok(rate)
 }
 
-/// Requests to add to and to take from what the statuses alone call cacheable.
-fn path_corrections(analytics: &Analytics) -> (u64, u64) {
+/// Requests to add to and to take from what the statuses alone call cacheable: dynamic answers on catalogue and static paths, and
+/// personal paths that the cache looked up in vain.
+pub fn path_corrections(analytics: &Analytics) -> (u64, u64) {
     let (mut added, mut removed) = (0, 0);
     for row in &analytics.by_path.rows {
         match (path_kind(&row.path), is_cacheable_status(&row.status)) {
