@@ -30,6 +30,7 @@ type Bind = fn(u64) -> Value;
 enum Value {
     Text(String),
     Int(i64),
+    Bool(bool),
 }
 
 fn id(prefix: &str, n: u64) -> Value {
@@ -95,7 +96,7 @@ const STREAMS: &[Stream] = &[
     },
     Stream {
         text: r#"select count(*) from "order" as "o0" where "o0"."deleted_at" is null and "o0"."is_draft_order" = $1"#,
-        binds: &[|_| Value::Text("f".into())],
+        binds: &[|_| Value::Bool(false)],
         rest: 4.0,
     },
     Stream {
@@ -132,6 +133,7 @@ async fn send(c: &mut PgConnection, stream: &Stream, turn: u64) {
         query = match bind(turn) {
             Value::Text(t) => query.bind(t),
             Value::Int(i) => query.bind(i),
+            Value::Bool(b) => query.bind(b),
         };
     }
     query.fetch_all(c).await.unwrap_or_else(|e| panic!("{}: {e}", stream.text));
