@@ -205,7 +205,7 @@ fn statements(rows: &[Row]) -> Statements {
         own_excluded: 0,
         total: Sampled::only(total),
         reset_at: Some(datetime!(2026-11-20 09:30 UTC)),
-        evictions: None,
+        evictions: Some(Sampled::only(0)),
         extension_version: "1.10".into(),
         max_entries: Some(5_000),
     }
@@ -311,6 +311,7 @@ fn settings() -> Vec<Setting> {
         ("autovacuum_vacuum_scale_factor", "0.2"),
         ("log_min_duration_statement", "-1"),
         ("log_statement", "none"),
+        ("track_io_timing", "off"),
     ];
     let one = |(name, value): &(&str, &str)| Setting {
         name: (*name).into(),
