@@ -6,7 +6,7 @@ use crate::checks::index::find_table;
 use crate::checks::new_index::NewIndex;
 use crate::checks::scans::{TABLE_BYTES_MIN, TABLE_ROWS_MIN};
 use crate::checks::sql::Shape;
-use crate::checks::statement::{Sums, has_long_list, is_read, is_search, rewrite, table as statement_table};
+use crate::checks::statement::{Sums, has_long_list, is_read, is_search, table as statement_table};
 use crate::checks::workload::{Load, ReadLoad, Workload, read_loads, workload};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::{Index, Table, quote};
@@ -23,9 +23,9 @@ const SHARE_MIN: f64 = 0.01;
 const CALLS_MIN: u64 = 10;
 /// Calls from which a mean is steady.
 const CALLS_STEADY: u64 = 100;
-/// Bytes a second of a trigram index's build; it reads every text and sorts its triples.
-const BUILD_BYTES_A_SECOND: f64 = 5e6;
-/// What a trigram index leaves of a search for a word of six letters, as measured on names and titles.
+/// Bytes of table a second of a trigram index's build: measured 7.4 s for 12 MB with two columns.
+const BUILD_BYTES_A_SECOND: f64 = 1.5e6;
+/// Of a search, by either remedy. A word of eight letters among 80,000 customers took 44 ms, with the index 0.1 ms; short ones gain less.
 const SAVING: f64 = 0.9;
 /// Tables of the search module of v2 that hold its documents.
 const SEARCH_DOCUMENTS: &str = "search_postgres_index";
