@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::checks::index::{Cover, covering_index, find_table, is_soft_delete_partial, wanted};
+use crate::checks::medusa::is_stock_table;
 use crate::checks::new_index::NewIndex;
 use crate::checks::scans::{CALLS_MIN, READ_TO_RETURNED_MIN, Scene, is_driven, reads_most_of, scene};
 use crate::checks::sql::{Kind, Shape, TableUse};
-use crate::checks::statement::{Sums, is_key_check, rewrite, table as statement_table};
+use crate::checks::statement::{Sums, has_long_list, is_key_check, rewrite, table as statement_table};
 use crate::checks::workload::{Load, read_loads};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::{Index, Table, quote};
@@ -31,8 +32,8 @@ pub static CHECK: Check = Check {
           reads the whole table. It also counts and shows what has been deleted.",
     remedy: "Add deleted_at is null to the statement. Where deleted rows are really wanted, give it an index of its own.",
     method: "Statements that touch half of a table's blocks and return less than a tenth of its rows, on tables of 10 MB or 10,000 rows, from 10 calls and 1 % of \
-             the database time, whose columns a partial index on live rows leads with while no other index does. Postgres' own checks of foreign keys are \
-             left out.",
+             the database time, whose columns a partial index on live rows leads with while no other index does. Postgres' own checks of foreign keys, lists of \
+             thousands of ids and statements that mention the table twice are left out: what they read cannot be laid to the missing condition.",
     effort: Effort::Hours,
     references: &[
         "https://www.postgresql.org/docs/current/indexes-partial.html",
@@ -51,6 +52,8 @@ struct Blind<'s> {
     index: &'s Index,
     /// How the costliest statement calls the table.
     alias: String,
+    /// Every statement reaches it by a join, as Medusa's own product page does: the statement is not the store's to change.
+    is_joined: bool,
     loads: Vec<Load<'s>>,
 }
 
@@ -58,13 +61,15 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let scene = scene(snapshot)?;
     let mut found: BTreeMap<(&str, &str), Blind> = BTreeMap::new();
     for read in read_loads(&scene.workload) {
-        if matches!(read.shape.kind, Kind::Insert | Kind::Utility | Kind::Unknown) || is_key_check(&read.load.statement.text) {
+        let is_others = is_key_check(&read.load.statement.text) || has_long_list(&read.load);
+        if matches!(read.shape.kind, Kind::Insert | Kind::Utility | Kind::Unknown) || is_others {
             continue;
         }
         for used in &read.shape.tables {
             let Some((table, index)) = missed(&scene, &read.load, &read.shape, used) else { continue };
-            let new = || Blind { table, index, alias: used.alias.clone(), loads: Vec::new() };
+            let new = || Blind { table, index, alias: used.alias.clone(), is_joined: true, loads: Vec::new() };
             let blind = found.entry((&table.name, &index.name)).or_insert_with(new);
+            blind.is_joined &= used.equal.is_empty();
             if blind.loads.iter().all(|l| l.statement.id != read.load.statement.id) {
                 blind.loads.push(read.load);
             }
@@ -85,7 +90,9 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 
 /// The table that this mention scans, and the index on live rows that it misses.
 fn missed<'s>(scene: &Scene<'s>, load: &Load, shape: &Shape, used: &TableUse) -> Option<(&'s Table, &'s Index)> {
-    if used.is_soft_delete_filtered() {
+    // Twice in one statement: which of the two reads the blocks is not known (Medusa's lists join a table to sort by it and again to show it).
+    let mentions = shape.tables.iter().filter(|t| t.table == used.table).count();
+    if used.is_soft_delete_filtered() || mentions > 1 {
         return None;
     }
     let table = find_table(scene.tables, used)?;
@@ -116,26 +123,32 @@ fn finding(snapshot: &Snapshot, scene: &Scene, blind: &Blind) -> Finding {
     let column = blind.index.keys.first().map_or("", |k| k.text.as_str());
     let place = format!("{}.{}({column})", blind.table.schema, blind.table.name);
     let because = scene.workload.because();
+    let is_medusas = blind.is_medusas();
     let mut touches: Vec<String> = blind.loads.iter().map(Load::touch).collect();
     touches.extend([format!("table:{}.{}", blind.table.schema, blind.table.name), format!("columns:{place}")]);
     Finding {
         subject: Subject::new("columns", place),
         observed: format!(
-            "{} {} look for {column} in {} without deleted_at is null and read {} to return {}: {} a call, {} of the database time.",
+            "{} {} look for {column} in {} without deleted_at is null and read {} to return {}: {} a call, {} of the database time.{}",
             text::plural(sums.calls, "call", "calls"),
             scene.workload.words,
             blind.table.name,
             text::plural(blind.table.rows().unwrap_or(0), "row", "rows"),
             text::number(sums.rows_a_call()),
             text::millis(sums.mean_ms()),
-            text::percent(share)
+            text::percent(share),
+            if is_medusas { " Medusa's own reads join the table so." } else { "" }
         ),
-        step: format!("Ask {} for live rows only", blind.table.name),
+        step: if is_medusas {
+            format!("Index {}({column}) over all rows", blind.table.name)
+        } else {
+            format!("Ask {} for live rows only", blind.table.name)
+        },
         evidence: evidence(scene, blind),
         severity: Severity::from_share(share),
         confidence: if sums.calls < CALLS_STEADY { Confidence::Low } else { Confidence::Medium },
         confidence_because: format!("modelled from the blocks read, {because}"),
-        effort: Effort::Hours,
+        effort: if is_medusas { Effort::Minutes } else { Effort::Hours },
         cost: Cost { resource: Resource::DatabaseTime, share },
         gain: Some(gain(scene, blind, &sums, share)),
         averts: None,
@@ -167,23 +180,30 @@ fn gain(scene: &Scene, blind: &Blind, sums: &Sums, share: f64) -> Gain {
     gain
 }
 
+impl Blind<'_> {
+    fn is_medusas(&self) -> bool {
+        self.is_joined && is_stock_table(&self.table.name)
+    }
+}
+
 fn remedies(snapshot: &Snapshot, scene: &Scene, blind: &Blind, column: &str) -> Vec<Remedy> {
     let alias = quote(&blind.alias);
-    let mut remedies = vec![rewrite(
+    let say = rewrite(
         "Say that live rows are meant",
         format!(
             "-- in the where clause, beside the condition on {column}:\nand {alias}.deleted_at is null\n// or with knex:\n.whereNull(\"{}.deleted_at\")\n",
             blind.alias
         ),
         "Deleted rows leave the answer. Medusa's own services add the condition by themselves; raw SQL and knex do not.",
-    )];
-    let new = NewIndex::new(&blind.table.schema, &blind.table.name, &[column.to_owned()], None, scene.indexes);
-    remedies.extend(
-        new.remedies(snapshot, blind.table.table_bytes)
-            .into_iter()
-            .map(|r| Remedy { label: format!("{}, where deleted rows are wanted", r.label), ..r }),
     );
-    remedies
+    let new = NewIndex::new(&blind.table.schema, &blind.table.name, &[column.to_owned()], None, scene.indexes);
+    let index = new.remedies(snapshot, blind.table.table_bytes);
+    if blind.is_medusas() {
+        // The statement is Medusa's: an index over all rows is what the store can do.
+        return index;
+    }
+    let label = |r: Remedy| Remedy { label: format!("{}, where deleted rows are wanted", r.label), ..r };
+    std::iter::once(say).chain(index.into_iter().map(label)).collect()
 }
 
 #[cfg(test)]
@@ -265,6 +285,24 @@ mod tests {
         for (rows, bytes, named) in [(9_999, 9_999_999, false), (10_000, 9_999_999, true)] {
             assert_eq!(fails(&shop(scanning("1", BLIND, 100, 3_400.0, 12_800), |pg| tables(pg, vec![table("customer", rows, bytes)]))), named);
         }
+    }
+
+    #[test]
+    fn medusas_own_joins_get_an_index_over_all_rows() {
+        let page = r#"select "p0"."id" from "product" as "p0" left join "image" as "p3" on "p0"."id" = "p3"."product_id" where "p0"."deleted_at" is null and "p0"."id" in ($1, …)"#;
+        let images = |pg: &mut Postgres| {
+            tables(pg, vec![table("product", 20_000, 8_000_000), table("image", 60_000, 8_724_480)]);
+            indexes(pg, vec![index("product", "product_pkey", &["id"], None), index("image", "IDX_image_product_id", &["product_id"], Some(LIVE))]);
+        };
+        let found = findings(&CHECK, &shop(scanning("1", page, 100, 2_150.0, 1_068), images));
+        assert_eq!(found[0].step, "Index image(product_id) over all rows");
+        assert_eq!(found[0].remedies[0].text, "create index concurrently idx_image_product_id on public.image (product_id);");
+        assert!(found[0].observed.ends_with("Medusa's own reads join the table so."));
+        // The lists sort by the rank of the images first: what they read of them is not for lack of the condition.
+        let list = r#"select "p0"."id" from "product" as "p0" left join "image" as "p3" on "p0"."id" = "p3"."product_id" where "p0"."id" in (select "p0"."id" from (select "p0"."id" from "product" as "p0" left join "image" as "p3" on "p0"."id" = "p3"."product_id" where "p0"."status" = $1 group by "p0"."id" order by min("p3"."rank") limit $2) as "p0")"#;
+        assert_passes(&CHECK, &shop(scanning("1", list, 100, 23_700.0, 2_453), images));
+        let long = Statement { placeholders: 20_000, ..scanning("1", page, 100, 2_150.0, 1_068) };
+        assert_passes(&CHECK, &shop(long, images));
     }
 
     #[test]
