@@ -18,6 +18,7 @@ pub mod sql;
 mod sql_ast;
 mod sql_expr;
 mod sql_tolerant;
+pub mod statement;
 pub mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -230,7 +230,7 @@ impl<'s> Scene<'s> {
     }
 
     /// Columns that exist and whose type a btree can order usefully.
-    fn indexable(&self, table: &Table, columns: &[String]) -> Vec<String> {
+    pub fn indexable(&self, table: &Table, columns: &[String]) -> Vec<String> {
         let known: Vec<&Column> = self.columns.iter().filter(|c| c.schema == table.schema && c.table == table.name).collect();
         let fits = |column: &String| {
             let plain = column.rsplit('(').next().unwrap_or(column).trim_end_matches(')');
@@ -246,7 +246,7 @@ impl<'s> Scene<'s> {
     }
 
     /// The columns worth indexing, most selective first, at most two; unknown statistics are trusted.
-    fn selective(&self, table: &Table, rows: f64, columns: &[String]) -> Vec<String> {
+    pub fn selective(&self, table: &Table, rows: f64, columns: &[String]) -> Vec<String> {
         let mut rated: Vec<(f64, &String)> = columns.iter().map(|c| (self.rows_left(table, rows, c).unwrap_or(1.0), c)).collect();
         rated.retain(|(left, _)| left * READ_TO_RETURNED_MIN <= rows);
         rated.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -270,7 +270,7 @@ fn is_selective_type(data_type: &str) -> bool {
 }
 
 /// By the blocks it touches: what an index served touches few.
-fn reads_most_of(load: &Load, table: &Table) -> bool {
+pub fn reads_most_of(load: &Load, table: &Table) -> bool {
     let pages = (table.table_bytes as f64 / 8_192.0).max(1.0);
     load.blocks_a_call() >= pages * BLOCKS_SHARE_MIN
 }

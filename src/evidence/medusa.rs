@@ -46,7 +46,7 @@ pub struct MediaHost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowCount {
     pub table: String,
-    /// "total", "soft_deleted", "retention_null_final", …
+    /// "total", "soft_deleted", "retention_null_final", … and of orders "status pending": words of Medusa's own enumeration.
     pub what: String,
     pub rows: u64,
     /// From the planner's statistics instead of a count.

@@ -1,6 +1,7 @@
 //! A statement whose mean is over the target and whose share is worth the work.
 
 use crate::checks::sql::{Shape, TableUse};
+use crate::checks::statement::{LONG_LIST, explain, subject};
 use crate::checks::workload::{Load, Workload, shape, workload};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
@@ -13,8 +14,6 @@ const SHARE_MIN: f64 = 0.01;
 const CALLS_MIN: u64 = 5;
 /// Calls from which a mean is steady.
 const CALLS_STEADY: u64 = 100;
-/// Placeholders by which the product lists of Medusa v2 are known: they send every product of the sales channel.
-const PLACEHOLDERS_MAX: u32 = 1_000;
 
 pub static CHECK: Check = Check {
     id: "pg-slow-statement",
@@ -31,7 +30,19 @@ pub static CHECK: Check = Check {
     references: &["https://www.postgresql.org/docs/current/using-explain.html", "https://www.postgresql.org/docs/current/pgstatstatements.html"],
     needs: &[Section::PgStatements],
     uses: &[],
-    symptom_of: &["pg-missing-index", "pg-commerce-index", "pg-n-plus-one"],
+    symptom_of: &[
+        "pg-missing-index",
+        "pg-commerce-index",
+        "pg-n-plus-one",
+        "pg-link-filter-explosion",
+        "pg-soft-delete-blind",
+        "pg-search-without-trigram",
+        "pg-pending-orders-index",
+        "pg-costly-count",
+        "pg-deep-offset",
+        "pg-overfetch",
+        "pg-temp-spill",
+    ],
     applies_to: always,
     evaluate,
 };
@@ -49,7 +60,7 @@ fn finding(snapshot: &Snapshot, work: &Workload, load: &Load) -> Finding {
     let (share, mean_ms) = (work.share(load), load.counters.mean_ms());
     let shape = shape(&load.statement.text);
     let cause = cause(load, &shape);
-    let is_stock_list = load.statement.placeholders > PLACEHOLDERS_MAX;
+    let is_stock_list = load.statement.placeholders > LONG_LIST;
     let (confidence, because) = if load.counters.calls >= CALLS_STEADY {
         (Confidence::High, work.because())
     } else {
@@ -83,19 +94,6 @@ fn finding(snapshot: &Snapshot, work: &Workload, load: &Load) -> Finding {
     }
 }
 
-/// The tables and what it looks for, so that a dismissal survives another queryid.
-fn subject(load: &Load, shape: &Shape) -> String {
-    let Some(main) = shape.main_table() else { return text::cut(&text::one_line(&load.statement.text), 60) };
-    let mut by: Vec<String> = main.lookup_columns().iter().map(|c| (*c).to_owned()).collect();
-    by.extend(main.range.iter().chain(&main.like).cloned());
-    by.extend(main.order_by.first().map(|k| format!("order {}", k.column)));
-    by.dedup();
-    let word = if main.is_aggregate { "count" } else { "rows" };
-    let others = shape.tables.len() - 1;
-    let joined = if others > 0 { format!(" with {others} more") } else { String::new() };
-    format!("{word} of {}({}){joined}", main.table, by.join(", "))
-}
-
 fn evidence(load: &Load) -> Vec<Evidence> {
     let c = &load.counters;
     vec![
@@ -120,7 +118,7 @@ enum Suspect {
 
 fn cause(load: &Load, shape: &Shape) -> Suspect {
     let any = |f: fn(&TableUse) -> bool| shape.tables.iter().any(f);
-    if load.statement.placeholders > PLACEHOLDERS_MAX {
+    if load.statement.placeholders > LONG_LIST {
         Suspect::ProductList
     } else if any(|t| !t.like.is_empty()) || load.statement.text.to_lowercase().contains(" ilike ") {
         Suspect::Search
@@ -169,28 +167,6 @@ impl Suspect {
         }
         remedies.push(explain(load));
         remedies
-    }
-}
-
-/// Postgres 16 explains a text with placeholders; older versions are asked through a prepared statement.
-fn explain(load: &Load) -> Remedy {
-    let is_whole = load.statement.text_chars <= load.statement.text.chars().count() as u64 && !load.statement.text.contains('…');
-    let text = if is_whole {
-        format!(
-            "set plan_cache_mode = force_generic_plan;\nprepare slow_statement as {};\nexplain execute slow_statement({});\ndeallocate slow_statement;",
-            load.statement.text.trim_end_matches(';'),
-            vec!["null"; load.statement.placeholders as usize].join(", ")
-        )
-    } else {
-        format!("select query from pg_stat_statements where queryid = {};", load.statement.id)
-    };
-    Remedy {
-        kind: RemedyKind::Sql,
-        label: if is_whole { "See its plan" } else { "Read the whole statement" }.to_owned(),
-        text,
-        lock: None,
-        risk: "None: explain without analyze does not run the statement.".to_owned(),
-        undo: None,
     }
 }
 

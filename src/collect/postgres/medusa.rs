@@ -114,6 +114,12 @@ struct CountableRow {
 }
 
 #[derive(FromRow)]
+struct StatusRow {
+    status: String,
+    frequency: f64,
+}
+
+#[derive(FromRow)]
 struct CountRow {
     table: String,
     what: String,
@@ -141,8 +147,24 @@ pub async fn row_counts(reader: &mut Reader<'_>, medusa: &Seen<Medusa>, stats: &
         let rows: Vec<CountRow> = reader.rows(section, &sql).await?;
         counts.extend(rows.into_iter().map(|r| RowCount { table: r.table, what: r.what, rows: count(r.rows), is_estimate: false }));
     }
+    counts.extend(order_statuses(reader, &medusa.schema, &counts).await?);
     counts.sort_by(|a, b| (&a.table, &a.what).cmp(&(&b.table, &b.what)));
     Ok(counts)
+}
+
+/// Orders by status, "status pending": the planner's frequencies of the enumeration's words. Nothing where the role may not read the
+/// column or the table was never analyzed.
+async fn order_statuses(reader: &mut Reader<'_>, schema: &str, counts: &[RowCount]) -> Seen<Vec<RowCount>> {
+    let Some(total) = counts.iter().find(|c| c.table == "order" && c.what == "total").map(|c| c.rows) else { return Ok(Vec::new()) };
+    let sql = include_str!("sql/order_statuses.sql").replace("{schema}", &schema.replace('\'', "''"));
+    let rows: Vec<StatusRow> = reader.rows(Section::PgRowCounts, &sql).await?;
+    let one = |r: StatusRow| RowCount {
+        table: "order".to_owned(),
+        what: format!("status {}", r.status),
+        rows: (r.frequency * total as f64).round() as u64,
+        is_estimate: true,
+    };
+    Ok(rows.into_iter().map(one).collect())
 }
 
 /// What is counted of a table: a name and the condition.

@@ -18,7 +18,7 @@ where c.relnamespace = pg_catalog.to_regnamespace('{schema}')::oid
   and c.relname in (
     'cart', 'cart_line_item', 'customer', 'idempotency_key', 'image', 'inventory_item', 'line_item', 'money_amount', 'notification',
     'order', 'order_item', 'order_line_item', 'price', 'price_set', 'product', 'product_category', 'product_sales_channel',
-    'product_variant', 'staged_job', 'workflow_execution'
+    'product_variant', 'sales_channel', 'staged_job', 'workflow_execution'
   )
 group by c.oid, c.relname, c.reltuples, s.n_live_tup, c.relpages, c.relnamespace
 order by c.relname

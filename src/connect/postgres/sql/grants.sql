@@ -25,6 +25,7 @@ begin
          or (c.relname = 'image' and a.attname in ('id', 'url', 'product_id'))
          or (c.relname = 'product' and a.attname in ('id', 'status', 'thumbnail'))
          or (c.relname = 'product_images' and a.attname in ('image_id', 'product_id'))
+         or (c.relname = 'order' and a.attname = 'status')
          or (c.relname = 'workflow_execution' and a.attname in ('state', 'retention_time', 'created_at', 'updated_at'))
          or (c.relname in ('staged_job', 'idempotency_key') and a.attname = 'id'))
      group by c.oid
