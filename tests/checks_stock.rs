@@ -273,11 +273,39 @@ fn table(name: &str, is_large: bool) -> Table {
         modified_since_analyze: 20,
         last_vacuum: None,
         last_autovacuum: None,
-        last_analyze: None,
+        last_analyze: Some(datetime!(2026-11-22 09:30 UTC)),
         last_autoanalyze: None,
         options: Vec::new(),
         counters: Sampled::only(counters),
         xid_age: 10_000,
+        mxid_age: 0,
+        dropped_columns: 0,
+    }
+}
+
+/// Widths that make the rows of every table the 400 bytes they take.
+fn column_stats(columns: &[Column]) -> Vec<ColumnStats> {
+    let count = |table: &str| columns.iter().filter(|c| c.table == table).count() as u32;
+    let one = |c: &Column| ColumnStats {
+        schema: c.schema.clone(),
+        table: c.table.clone(),
+        column: c.name.clone(),
+        null_fraction: 0.0,
+        average_width: (340 / count(&c.table)).max(1),
+        distinct: -1.0,
+        correlation: None,
+    };
+    columns.iter().map(one).collect()
+}
+
+fn display_ids() -> Sequence {
+    Sequence {
+        schema: "public".into(),
+        name: "order_display_id_seq".into(),
+        last_value: Some(500_000),
+        is_readable: true,
+        max_value: 2_147_483_647,
+        column: Some("order.display_id".into()),
     }
 }
 
@@ -345,12 +373,12 @@ fn stock(version: &str, workload: &str, is_large: bool) -> Option<Snapshot> {
         server: Ok(server()),
         settings: Ok(settings()),
         extensions: Ok(vec![Extension { name: "pg_stat_statements".into(), installed: Some("1.10".into()), available: Some("1.10".into()) }]),
-        databases: Err(unread(Section::PgDatabases)),
+        databases: Ok(vec![Database { name: "medusa".into(), bytes: Some(5_000_000_000), connections: 22, xid_age: 10_000, mxid_age: 0 }]),
         tables: Ok(Listed::whole(tables.iter().map(|t| table(t, is_large)).collect())),
         indexes: Ok(Listed::whole(indexes.iter().map(index).collect())),
         constraints: Ok(Listed::whole(constraints.iter().map(constraint).collect())),
+        column_stats: Ok(Listed::whole(column_stats(&columns))),
         columns: Ok(Listed::whole(columns)),
-        column_stats: Err(unread(Section::PgColumnStats)),
         statements: Ok(statements(&csv(workload)?)),
         activity: Ok(Activity {
             max_connections: 100,
@@ -362,7 +390,7 @@ fn stock(version: &str, workload: &str, is_large: bool) -> Option<Snapshot> {
             waits: Vec::new(),
             oldest_xmin: None,
         }),
-        sequences: Err(unread(Section::PgSequences)),
+        sequences: Ok(vec![display_ids()]),
         replication: Ok(Replication { replicas: Vec::new(), slots: Vec::new() }),
         roles: Ok(Vec::new()),
         checkpoints: Err(Gap::not_configured(Section::PgCheckpoints)),

@@ -163,6 +163,8 @@ pub fn table(name: &str, rows: u64, bytes: u64) -> Table {
             hot_updates: 0,
         }),
         xid_age: 0,
+        mxid_age: 0,
+        dropped_columns: 0,
     }
 }
 

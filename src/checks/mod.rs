@@ -1,6 +1,7 @@
 //! The checks: pure functions of the snapshot. One file a check; its folder and file name give its id.
 
 pub mod app;
+pub mod bloat;
 pub mod cdn;
 pub mod commerce;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub mod postgres;
 pub mod redis;
 pub mod registry;
 pub mod scans;
+pub mod sessions;
 pub mod sql;
 mod sql_ast;
 mod sql_expr;

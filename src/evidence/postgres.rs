@@ -190,8 +190,14 @@ pub struct Table {
     /// Storage parameters, `autovacuum_vacuum_scale_factor=0.02`.
     pub options: Vec<String>,
     pub counters: Sampled<TableCounters>,
-    /// Age of the oldest unfrozen transaction id.
+    /// Age of the oldest unfrozen transaction id, its TOAST table's included.
     pub xid_age: u64,
+    /// Age of the oldest multixact, its TOAST table's included.
+    #[serde(default)]
+    pub mxid_age: u64,
+    /// Columns that were dropped: rows written before keep their values until they are written again.
+    #[serde(default)]
+    pub dropped_columns: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -251,6 +251,8 @@ fn tables() -> Vec<Table> {
                 hot_updates: 0,
             }),
             xid_age: 1_000,
+            mxid_age: 0,
+            dropped_columns: 0,
         })
         .collect()
 }

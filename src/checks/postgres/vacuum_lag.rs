@@ -1,7 +1,8 @@
 //! Dead rows pile up faster than vacuum takes them away.
 
+use crate::checks::sessions::{XMIN_AGE_MIN, holder_touch, holder_words, release};
 use crate::checks::{Check, FINDINGS_MAX, always};
-use crate::evidence::postgres::{Activity, Setting, Table, quote};
+use crate::evidence::postgres::{Activity, Setting, Table, XminHolder};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -12,8 +13,9 @@ const TRIGGER_TIMES: f64 = 2.0;
 const DEAD_SHARE_MIN: f64 = 0.10;
 /// Smaller tables are vacuumed in a moment and may be emptied and filled all day.
 const ROWS_MIN: u64 = 10_000;
-/// An open transaction this many transactions old keeps dead rows from being removed.
-const XMIN_AGE_MIN: u64 = 100_000;
+/// A younger holder explains what is left when vacuum came within the hour and left it.
+const XMIN_AGE_RECENT_MIN: u64 = 1_000;
+const RECENT_S: f64 = 3_600.0;
 
 pub static CHECK: Check = Check {
     id: "pg-vacuum-lag",
@@ -24,12 +26,13 @@ pub static CHECK: Check = Check {
           fills with what nobody can see.",
     remedy: "Vacuum the table now, and let autovacuum come to it earlier. Where an old transaction holds the rows, end that first.",
     method: "Tables with 10,000 rows or more whose dead rows are over twice the table's own autovacuum trigger (its storage parameters, else the server's \
-             settings) and at least 10 % of all its rows. What holds vacuum back is named when it is 100,000 transactions old.",
+             settings, the maximum of Postgres 18 included) and at least 10 % of all its rows. What holds vacuum back (a session, prepared transaction, slot or \
+             standby) is named when it is 100,000 transactions old, or 1,000 where vacuum came within the hour and left the rows.",
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM"],
     needs: &[Section::PgTables, Section::PgSettings],
-    uses: &[Section::PgActivity],
-    symptom_of: &[],
+    uses: &[Section::PgActivity, Section::PgServer],
+    symptom_of: &["pg-idle-in-transaction", "pg-long-transaction", "pg-inactive-slot"],
     applies_to: always,
     evaluate,
 };
@@ -40,7 +43,10 @@ struct Trigger {
     scale: f64,
     /// Postgres 18: no more dead rows than this.
     max: Option<f64>,
-    is_on: bool,
+    /// For the whole server.
+    is_server_on: bool,
+    /// By the table's own storage parameter.
+    is_table_on: bool,
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
@@ -50,13 +56,14 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         threshold: number(settings, "autovacuum_vacuum_threshold")?,
         scale: number(settings, "autovacuum_vacuum_scale_factor")?,
         max: number(settings, "autovacuum_vacuum_max_threshold").ok().filter(|m| *m >= 0.0),
-        is_on: settings.iter().find(|s| s.name == "autovacuum").is_none_or(|s| s.value == "on"),
+        is_server_on: ["autovacuum", "track_counts"].iter().all(|n| settings.iter().find(|s| s.name == *n).is_none_or(|s| s.value == "on")),
+        is_table_on: true,
     };
     let all_bytes: u64 = tables.iter().map(Table::total_bytes).sum();
     let activity = pg.activity.as_ref().ok();
     let late = tables.iter().filter(|t| t.kind != "p" && t.extension.is_none()).filter_map(|t| {
         let trigger = of_table(&server, t);
-        is_late(t, &trigger).then(|| finding(t, &trigger, all_bytes, activity))
+        is_late(t, &trigger).then(|| finding(snapshot, t, &trigger, all_bytes, activity))
     });
     let mut findings: Vec<Finding> = late.collect();
     findings.sort_by(|a, b| b.cost.share.total_cmp(&a.cost.share).then_with(|| a.subject.cmp(&b.subject)));
@@ -76,7 +83,8 @@ fn of_table(server: &Trigger, table: &Table) -> Trigger {
         threshold: parsed("autovacuum_vacuum_threshold").unwrap_or(server.threshold),
         scale: parsed("autovacuum_vacuum_scale_factor").unwrap_or(server.scale),
         max: parsed("autovacuum_vacuum_max_threshold").or(server.max).filter(|m| *m >= 0.0),
-        is_on: server.is_on && !option("autovacuum_enabled").is_some_and(|v| v == "false" || v == "off"),
+        is_server_on: server.is_server_on,
+        is_table_on: !option("autovacuum_enabled").is_some_and(|v| matches!(v.as_str(), "false" | "off" | "0" | "no")),
     }
 }
 
@@ -98,32 +106,49 @@ fn is_late(table: &Table, trigger: &Trigger) -> bool {
         && dead_share(table) >= DEAD_SHARE_MIN
 }
 
-fn finding(table: &Table, trigger: &Trigger, all_bytes: u64, activity: Option<&Activity>) -> Finding {
-    let dead_bytes = table.table_bytes as f64 * dead_share(table);
-    let share = if all_bytes > 0 { (dead_bytes / all_bytes as f64).min(1.0) } else { 0.0 };
-    let holder = activity.and_then(|a| a.oldest_xmin.as_ref()).filter(|h| h.age_xids >= XMIN_AGE_MIN);
+/// What keeps the rows: old by itself, or young and yet in the way of a vacuum that came and left them.
+fn holder<'a>(snapshot: &Snapshot, activity: Option<&'a Activity>, table: &Table) -> Option<(&'a Activity, &'a XminHolder)> {
+    let activity = activity?;
+    let now = snapshot.pg().and_then(|pg| pg.server()).map_or(snapshot.meta.taken_at, |s| s.now);
+    let is_recent = table.last_vacuum.max(table.last_autovacuum).is_some_and(|at| (now - at).as_seconds_f64() < RECENT_S);
+    let enough = if is_recent { XMIN_AGE_RECENT_MIN } else { XMIN_AGE_MIN };
+    activity.oldest_xmin.as_ref().filter(|h| h.age_xids >= enough).map(|h| (activity, h))
+}
+
+fn observed(table: &Table, trigger: &Trigger, held: Option<(&Activity, &XminHolder)>) -> String {
     let last = [table.last_vacuum, table.last_autovacuum].into_iter().flatten().max();
     let vacuumed =
         last.map_or_else(|| "never vacuumed since the counters were reset".to_owned(), |at| format!("last vacuumed {}", text::date_time(at)));
-    let held = holder
-        .map(|h| format!(" The {} {} holds them back: it is {} transactions old.", h.kind, h.name, text::count(h.age_xids)))
+    let off = match (trigger.is_server_on, trigger.is_table_on) {
+        (false, _) => " Autovacuum is off for the whole server.",
+        (true, false) => " Autovacuum is off for it.",
+        (true, true) => "",
+    };
+    let held = held
+        .map(|(a, h)| format!(" The {} holds them back: it is {} transactions old.", holder_words(a, h), text::count(h.age_xids)))
         .unwrap_or_default();
-    let off = if trigger.is_on { "" } else { " Autovacuum is off for it." };
+    format!(
+        "{} of {} in {} are dead ({}), {}; autovacuum should have come at {}.{off}{held}",
+        text::count(table.dead_rows),
+        text::plural(table.live_rows + table.dead_rows, "row", "rows"),
+        table.name,
+        text::percent(dead_share(table)),
+        vacuumed,
+        text::count(trigger.dead_rows(table) as u64)
+    )
+}
+
+fn finding(snapshot: &Snapshot, table: &Table, trigger: &Trigger, all_bytes: u64, activity: Option<&Activity>) -> Finding {
+    let dead_bytes = table.table_bytes as f64 * dead_share(table);
+    let share = if all_bytes > 0 { (dead_bytes / all_bytes as f64).min(1.0) } else { 0.0 };
+    let held = holder(snapshot, activity, table);
     let mut gain = Gain::new(Basis::Modelled, format!("{} reused", text::bytes_disk(dead_bytes as u64)));
     gain.storage_bytes = Some(dead_bytes as u64);
     Finding {
         subject: Subject::new("table", format!("{}.{}", table.schema, table.name)),
-        observed: format!(
-            "{} of {} in {} are dead ({}), {}; autovacuum should have come at {}.{off}{held}",
-            text::count(table.dead_rows),
-            text::plural(table.live_rows + table.dead_rows, "row", "rows"),
-            table.name,
-            text::percent(dead_share(table)),
-            vacuumed,
-            text::count(trigger.dead_rows(table) as u64)
-        ),
-        step: match holder {
-            Some(h) => format!("End the {} that holds vacuum back, then vacuum {}", h.kind, table.name),
+        observed: observed(table, trigger, held),
+        step: match held {
+            Some((_, h)) => format!("End the {} that holds vacuum back, then vacuum {}", h.kind, table.name),
             None => format!("Vacuum {} and let autovacuum come earlier", table.name),
         },
         evidence: evidence(table, trigger),
@@ -134,9 +159,9 @@ fn finding(table: &Table, trigger: &Trigger, all_bytes: u64, activity: Option<&A
         cost: Cost { resource: Resource::Storage, share },
         gain: Some(gain),
         averts: None,
-        remedies: remedies(table, trigger),
+        remedies: held.map(|(_, h)| release(snapshot, h)).into_iter().chain(remedies(table, trigger)).collect(),
         verify: format!("Audit again: the dead rows of {} are near 0 now and stay below {}.", table.name, text::percent(DEAD_SHARE_MIN)),
-        touches: vec![format!("table:{}.{}", table.schema, table.name)],
+        touches: held.map(|(_, h)| holder_touch(h)).into_iter().chain([format!("table:{}.{}", table.schema, table.name)]).collect(),
     }
 }
 
@@ -150,10 +175,24 @@ fn evidence(table: &Table, trigger: &Trigger) -> Vec<Evidence> {
 }
 
 fn remedies(table: &Table, trigger: &Trigger) -> Vec<Remedy> {
-    let name = format!("{}.{}", quote(&table.schema), quote(&table.name));
+    let name = table.full_name();
     // A fiftieth of the rows, ten times as often as the default.
-    let enabled = if trigger.is_on { "" } else { ", autovacuum_enabled = true" };
-    let reset = if trigger.is_on { "" } else { ", autovacuum_enabled" };
+    let (enabled, reset) = if trigger.is_table_on { ("", "") } else { (", autovacuum_enabled = true", ", autovacuum_enabled") };
+    let mut remedies = per_table(table, &name, enabled, reset);
+    if !trigger.is_server_on {
+        remedies.push(Remedy {
+            kind: RemedyKind::Sql,
+            label: "Turn autovacuum on".to_owned(),
+            text: "alter system set autovacuum = on;\nalter system set track_counts = on;\nselect pg_reload_conf();".to_owned(),
+            lock: Some("None: no restart, a reload.".to_owned()),
+            risk: "Autovacuum begins with every table that waits for it: expect I/O for a while.".to_owned(),
+            undo: Some("alter system reset autovacuum;\nalter system reset track_counts;\nselect pg_reload_conf();".to_owned()),
+        });
+    }
+    remedies
+}
+
+fn per_table(table: &Table, name: &str, enabled: &str, reset: &str) -> Vec<Remedy> {
     vec![
         Remedy {
             kind: RemedyKind::Sql,
@@ -178,7 +217,8 @@ fn remedies(table: &Table, trigger: &Trigger) -> Vec<Remedy> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
-    use crate::evidence::postgres::{Postgres, XminHolder};
+    use crate::evidence::postgres::Postgres;
+    use time::macros::datetime;
 
     fn setting(name: &str, value: &str) -> Setting {
         Setting { name: name.into(), value: value.into(), unit: None, source: "default".into(), boot_value: None, pending_restart: false }
@@ -250,7 +290,32 @@ mod tests {
             )
         };
         assert!(!findings(&CHECK, &held(99_999))[0].observed.contains("replication slot"));
-        assert!(findings(&CHECK, &held(100_000))[0].observed.contains("The replication slot old holds them back"));
+        let found = findings(&CHECK, &held(100_000));
+        assert!(found[0].observed.contains("The replication slot old holds them back"));
+        assert!(found[0].remedies[0].text.starts_with("select pg_drop_replication_slot"));
+        assert_eq!(found[0].touches[0], "slot:old");
+    }
+
+    #[test]
+    fn a_young_holder_explains_what_a_vacuum_left() {
+        let held = |age, minutes| {
+            let vacuumed = |t: &mut Table| t.last_vacuum = Some(datetime!(2026-11-23 09:30 UTC) - time::Duration::minutes(minutes));
+            let holds = |pg: &mut Postgres| {
+                pg.activity.as_mut().unwrap().oldest_xmin = Some(XminHolder { kind: "session".into(), name: "pid 7".into(), age_xids: age });
+            };
+            findings(&CHECK, &cart(100_000, 90_000, vacuumed, holds))[0].observed.contains("holds them back")
+        };
+        assert!(held(1_000, 59));
+        assert!(!held(999, 59));
+        assert!(!held(1_000, 60));
+    }
+
+    #[test]
+    fn a_server_without_autovacuum_gets_it_back() {
+        let off = |pg: &mut Postgres| pg.settings.as_mut().unwrap()[0].value = "off".into();
+        let found = findings(&CHECK, &cart(100_000, 90_000, |_| {}, off));
+        assert!(found[0].observed.contains("off for the whole server"));
+        assert!(found[0].remedies.last().unwrap().text.starts_with("alter system set autovacuum = on;"));
     }
 
     #[test]

@@ -76,6 +76,8 @@ struct TableRow {
     last_autoanalyze: Option<OffsetDateTime>,
     options: Vec<String>,
     xid_age: i64,
+    mxid_age: i64,
+    dropped_columns: i32,
     #[sqlx(flatten)]
     counters: TableCountersRow,
 }
@@ -129,6 +131,8 @@ fn table(r: TableRow, sizes: &Sizes) -> Table {
         options: r.options,
         counters: Sampled::only(table_counters(&r.counters)),
         xid_age: count(r.xid_age),
+        mxid_age: count(r.mxid_age),
+        dropped_columns: small(r.dropped_columns),
     }
 }
 

@@ -150,6 +150,8 @@ fn tables() -> Vec<Table> {
             }),
         },
         xid_age: 41_000_000,
+        mxid_age: 0,
+        dropped_columns: 0,
     };
     vec![
         row("order", 184_220, 740_000_000, 440_000_000, 0),

@@ -1,5 +1,6 @@
 /* medusa-advisor */
--- Never a text: those of running statements hold values. Blocking pids only for who waits: asking takes the lock tables' locks.
+-- Never a text: those of running statements hold values. Blocking pids only for who waits: asking takes the lock tables' locks. Sessions of
+-- this database alone: what others do in theirs neither locks its tables nor keeps their dead rows.
 with waiting as (
   select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blocked_by
   from pg_catalog.pg_stat_activity as a
@@ -43,6 +44,7 @@ from pg_catalog.pg_stat_activity as a
 left join waiting as w on w.pid = a.pid
 where a.backend_type = 'client backend'
   and a.pid <> pg_catalog.pg_backend_pid()
+  and a.datid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
   and (
     w.pid is not null
     or a.pid in (select pg_catalog.unnest(b.blocked_by) from waiting as b)

@@ -14,7 +14,15 @@ select
   s.last_analyze as last_analyze,
   s.last_autoanalyze as last_autoanalyze,
   coalesce(c.reloptions, '{}'::text[]) as options,
-  case when c.relfrozenxid <> '0'::xid then pg_catalog.age(c.relfrozenxid)::int8 else 0::int8 end as xid_age,
+  greatest(
+    case when c.relfrozenxid <> '0'::xid then pg_catalog.age(c.relfrozenxid)::int8 else 0::int8 end,
+    case when o.relfrozenxid <> '0'::xid then pg_catalog.age(o.relfrozenxid)::int8 else 0::int8 end
+  ) as xid_age,
+  greatest(
+    case when c.relminmxid <> '0'::xid then pg_catalog.mxid_age(c.relminmxid)::int8 else 0::int8 end,
+    case when o.relminmxid <> '0'::xid then pg_catalog.mxid_age(o.relminmxid)::int8 else 0::int8 end
+  ) as mxid_age,
+  (select pg_catalog.count(*) from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and a.attisdropped)::int4 as dropped_columns,
   coalesce(s.seq_scan, 0) as seq_scans,
   coalesce(s.seq_tup_read, 0) as seq_rows_read,
   coalesce(s.idx_scan, 0) as index_scans,
@@ -26,6 +34,7 @@ select
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 left join pg_catalog.pg_stat_all_tables as s on s.relid = c.oid
+left join pg_catalog.pg_class as o on o.oid = c.reltoastrelid
 left join pg_catalog.pg_depend as d
   on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'
 left join pg_catalog.pg_extension as e on e.oid = d.refobjid

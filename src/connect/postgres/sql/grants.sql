@@ -34,4 +34,7 @@ begin
   end loop;
 end $$;
 
+-- How far the sequences have counted, so that one that runs out is seen in time.
+grant select on all sequences in schema public to medusa_advisor;
+
 -- Widths and null shares of columns for the bloat estimates; no values.
