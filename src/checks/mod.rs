@@ -1,7 +1,9 @@
 //! The checks: pure functions of the snapshot. One file a check; its folder and file name give its id.
 
 pub mod app;
+pub mod block_reads;
 pub mod cdn;
+pub mod checkpoints;
 pub mod commerce;
 #[cfg(test)]
 pub mod fixtures;
@@ -10,10 +12,12 @@ pub mod index;
 pub mod measures;
 pub mod medusa;
 pub mod new_index;
+pub mod poolers;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
 pub mod scans;
+pub mod server_settings;
 pub mod sql;
 mod sql_ast;
 mod sql_expr;
