@@ -131,7 +131,8 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
-const SORT: &str = "select count(*) from (select url from image order by url offset 0) as sorted";
+/// Few comparisons, wide rows: 100,000 of them spill some 16 MB.
+const SORT: &str = "select count(*) from (select rank, url || url as wide from image order by rank offset 0) as sorted";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_mem() {
@@ -141,13 +142,13 @@ async fn work_mem() {
     db.run(IMAGES).await;
     let app = App::new(&db).await;
     db.reset_counters().await;
-    let (_, plan) = app.audit(&db, SORT, Some("64GiB")).await;
+    let (_, plan) = app.audit(&db, SORT, Some("128GiB")).await;
     let found = finding(&plan, "pg-settings-work-mem", "work_mem");
     println!("{} [{}] {:?}", found.finding.observed, found.finding.step, found.finding.severity);
     assert!(remedy(found, 0).starts_with(&format!("alter role {}", app.role)), "{}", remedy(found, 0));
     db.run(remedy(found, 0)).await;
     db.reset_counters().await;
-    let (_, plan) = app.audit(&db, SORT, Some("64GiB")).await;
+    let (_, plan) = app.audit(&db, SORT, Some("128GiB")).await;
     assert!(!is_found(&plan, "pg-settings-work-mem", "work_mem"));
     assert!(plan.passed.iter().any(|c| c.id == "pg-settings-work-mem"));
 }

@@ -28,6 +28,12 @@ impl BlockReads {
         let all = self.hit + self.read;
         if all == 0 { 1.0 } else { self.hit as f64 / all as f64 }
     }
+
+    /// 0…1.
+    pub fn miss_share(&self) -> f64 {
+        let all = self.hit + self.read;
+        if all == 0 { 0.0 } else { self.read as f64 / all as f64 }
+    }
 }
 
 /// The window where it saw enough, else the time since the reset.

@@ -131,7 +131,8 @@ fn by_whom(snapshot: &Snapshot, activity: &Activity) -> String {
     }
     let left_open = idle_in_transaction(activity);
     if share_of(left_open, activity) >= IN_TRANSACTION_SHARE_MIN {
-        said.push_str(&format!(" {} of them wait inside an open transaction for their program.", text::count(left_open.into())));
+        let wait = text::plural(left_open.into(), "of them waits", "of them wait");
+        said.push_str(&format!(" {wait} inside an open transaction for the program."));
     }
     if let Some(name) = pooler(snapshot) {
         said.push_str(&format!(" They come through {name}: its pool is too large."));

@@ -29,7 +29,7 @@ pub static CHECK: Check = Check {
     why: "Autovacuum removes what updates and deletes leave behind, keeps the planner's statistics fresh and prevents the transaction numbers from running out. \
           Without it tables and indexes grow without end, plans go wrong, and one day the server stops taking writes.",
     remedy: "Turn it on; where it is on and late everywhere, let it work faster.",
-    method: "autovacuum or track_counts off; or three and more tables of 10,000 rows late at once: dead rows over twice their trigger and a tenth of the rows, not \
+    method: "The settings autovacuum and track_counts off; or three and more tables of 10,000 rows late at once: dead rows over twice their trigger and a tenth of the rows, not \
              vacuumed for an hour, while the allowance (autovacuum_vacuum_cost_limit over cost_delay) is below ten times the shipped one and no old transaction \
              holds the rows. One late table alone is pg-vacuum-lag's.",
     effort: Effort::Minutes,

@@ -25,7 +25,7 @@ pub static CHECK: Check = Check {
     layer: Layer::Postgres,
     title: "The planner reckons with another amount of cache than there is",
     passed: "The planner reckons with about the cache there is, or its plans do not suffer from it.",
-    why: "effective_cache_size takes no memory: it tells the planner how much of the database the server and the operating system hold in memory together. \
+    why: "The setting effective_cache_size takes no memory: it tells the planner how much of the database the server and the operating system hold in memory together. \
           Told too little, the planner takes an index for dear and reads whole tables instead.",
     remedy: "Set it to half of the machine's memory.",
     method: "Only where the database is larger than effective_cache_size and tables of 10 MB or more that have indexes are scanned whole (in the window, else \

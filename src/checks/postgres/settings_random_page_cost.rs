@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     layer: Layer::Postgres,
     title: "The planner refuses indexes for fear of a slow disk",
     passed: "No costly statement scans a table although an index would find its rows.",
-    why: "random_page_cost says how much dearer a block out of order is than one in order. It is shipped for turning disks; on solid state storage it makes the \
+    why: "The setting random_page_cost says how much dearer a block out of order is than one in order. It is shipped for turning disks; on solid state storage it makes the \
           planner read a whole table where an index would find the few rows.",
     remedy: "Lower random_page_cost for the application's role.",
     method: "Statements of 1 % of database time or more that read at least half of a large table though a valid index leads with a column they compare, one value \
@@ -59,18 +59,19 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let (settings, scene, platform) = (Settings::of(snapshot)?, scene(snapshot)?, platform(snapshot)?);
     let server = settings.number("random_page_cost")?;
     let roles: &[RoleSettings] = pg.roles.as_ref().map_or(&[], Vec::as_slice);
-    let dear = |l: &Load| {
+    let cost = |l: &Load| {
         let own = l.statement.role.as_deref().and_then(|r| of_role(roles, r, "random_page_cost")).and_then(|v| v.parse().ok());
-        own.unwrap_or(server) >= COST_MIN
+        own.unwrap_or(server)
     };
-    let refused: Vec<Refused> = refused(pg, &scene).into_iter().filter(|r| dear(&r.load)).collect();
+    let refused: Vec<Refused> = refused(pg, &scene).into_iter().filter(|r| cost(&r.load) >= COST_MIN).collect();
     let ms: f64 = refused.iter().map(|r| r.load.counters.total_ms).sum();
     let share = scene.workload.share_of(ms);
     if refused.is_empty() || share < SHARE_MIN {
         return Ok(Vec::new());
     }
     let Some(storage) = quick_storage(&scene)? else { return Ok(Vec::new()) };
-    Ok(vec![finding(platform, &settings, &scene, &refused, share, &storage)])
+    let now = refused.iter().map(|r| cost(&r.load)).fold(0.0, f64::max);
+    Ok(vec![finding(platform, &settings, &scene, &refused, &format!("random_page_cost is {}, but {storage}.", text::number(now)))])
 }
 
 /// Why a block out of order costs hardly more here; `None`: it does.
@@ -151,16 +152,16 @@ fn index_for<'s>(indexes: &'s [Index], stats: &[ColumnStats], table: &Table, use
     })
 }
 
-fn finding(platform: &str, settings: &Settings, scene: &Scene, refused: &[Refused], share: f64, storage: &str) -> Finding {
+fn finding(platform: &str, settings: &Settings, scene: &Scene, refused: &[Refused], storage: &str) -> Finding {
     let workload = &scene.workload;
+    let share = workload.share_of(refused.iter().map(|r| r.load.counters.total_ms).sum());
     let role = only_role(refused.iter().map(|r| r.load.statement));
-    let now = settings.find("random_page_cost").map_or("not read", |s| s.value.as_str());
     let risk = "Plans change for every statement of the role, most for the better: compare the slowest ones before and after.";
     let changes = [Change::plain(settings, "random_page_cost", COST_WANTED)];
     Finding {
         subject: Subject::new("setting", "random_page_cost"),
         observed: format!(
-            "{} a table though an index would find the rows: {} of database time {}. random_page_cost is {now}, but {storage}.",
+            "{} a table though an index would find the rows: {} of database time {}. {storage}",
             text::plural(refused.len() as u64, "statement scans", "statements scan"),
             text::percent(share),
             workload.words

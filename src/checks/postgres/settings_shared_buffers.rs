@@ -64,7 +64,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         return Ok(Vec::new());
     }
     let reads = block_reads(snapshot)?;
-    if 1.0 - reads.hit_share() <= MISS_SHARE_MIN {
+    if reads.miss_share() <= MISS_SHARE_MIN {
         return Ok(Vec::new());
     }
     match told {
@@ -76,7 +76,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         None if now <= SHIPPED_BYTES && server.database_bytes >= DATABASE_BYTES_MIN => Ok(vec![too_small(pg, &settings, &reads, now, WANTED_UNTOLD)]),
         None => Err(memory_gap(format!(
             "{} of the blocks were not in shared_buffers ({}); whether that is little depends on the memory of the machine.",
-            text::percent(1.0 - reads.hit_share()),
+            text::percent(reads.miss_share()),
             text::bytes_memory(now)
         ))),
     }
@@ -105,7 +105,7 @@ fn too_small(pg: &Postgres, settings: &Settings, reads: &BlockReads, now: u64, w
         observed: format!(
             "shared_buffers is {}{of_memory}: {} of the blocks were not in it {}.{waits}{pending}",
             text::bytes_memory(now),
-            text::percent(1.0 - reads.hit_share()),
+            text::percent(reads.miss_share()),
             reads.words
         ),
         step: if is_pending { "Restart Postgres".to_owned() } else { format!("Raise shared_buffers to {}", text::bytes_memory(wanted)) },
