@@ -100,7 +100,7 @@ impl Effort {
 /// What a finding is about. Its key (check, kind and name) is stable between runs: dismissals and comparisons hang on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// "index", "columns", "table", "statement", "setting", "key_pattern", "instance", "command", "path", "host", "zone", "rule", "server".
+    /// "index", "columns", "table", "statement", "setting", "key_pattern", "instance", "command", "path", "host", "zone", "rule", "server", "role".
     pub kind: String,
     /// `public.image(product_id)`; for statements the table and the shape, not the queryid.
     pub name: String,

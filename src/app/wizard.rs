@@ -3,8 +3,8 @@
 mod edit;
 
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, parse_postgres,
-    parse_redis, parse_shop,
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, memory_text,
+    parse_memory, parse_postgres, parse_redis, parse_shop,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -51,6 +51,8 @@ pub enum Field {
     PgUser,
     PgPassword,
     PgCaFile,
+    /// Memory of the server's machine.
+    PgMemory,
     RedisUrl(usize),
     RedisPassword(usize),
     Zone,
@@ -86,6 +88,8 @@ pub struct PostgresForm {
     pub password: Secret<String>,
     pub tls: TlsMode,
     pub ca_file: String,
+    /// As typed: "16GiB"; empty: not told.
+    pub memory: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +142,7 @@ impl Wizard {
                 password: Secret::default(),
                 tls: TlsMode::Prefer,
                 ca_file: String::new(),
+                memory: String::new(),
             },
             redis: vec![RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false }],
             zone: String::new(),
@@ -162,6 +167,7 @@ impl Wizard {
         w.keep = profile.keep_secrets;
         if let Some(p) = &profile.postgres {
             w.fill_postgres(p);
+            w.postgres.memory = p.memory_bytes.map(memory_text).unwrap_or_default();
         }
         if !profile.redis.is_empty() {
             w.redis =
@@ -213,6 +219,7 @@ impl Wizard {
                 self.postgres.ca_file = text;
                 self.forget_test(WizardStep::Postgres);
             }
+            Field::PgMemory => self.postgres.memory = text,
             Field::RedisUrl(i) => self.set_redis_url(i, text),
             Field::RedisPassword(i) => {
                 if let Some(r) = self.redis.get_mut(i) {
@@ -296,6 +303,7 @@ impl Wizard {
             user: if f.user.trim().is_empty() { "postgres".to_owned() } else { f.user.trim().to_owned() },
             tls: f.tls,
             ca_file: filled(&f.ca_file),
+            memory_bytes: filled(&f.memory).map(|t| parse_memory(&t)).transpose()?,
         })
     }
 
@@ -379,6 +387,19 @@ mod tests {
         assert!(!w.postgres.url.contains("hunter2"));
         w.set(Field::PgHost, "other.example.com".into());
         assert_eq!(w.postgres.url, "postgres://advisor@other.example.com:6543/medusa");
+    }
+
+    #[test]
+    fn the_memory_stays_with_another_address() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        w.set(Field::PgMemory, "16 GB".into());
+        w.set(Field::PgUrl, "postgres://advisor@db.example.com/medusa".into());
+        let profile = w.profile("x").unwrap();
+        assert_eq!(profile.postgres.as_ref().unwrap().memory_bytes, Some(16 * 1_024 * 1_024 * 1_024));
+        assert_eq!(Wizard::edit(&profile, true).postgres.memory, "16GiB");
+        w.set(Field::PgMemory, "much".into());
+        assert!(w.profile("x").unwrap_err().1.contains("16GiB"));
     }
 
     #[test]

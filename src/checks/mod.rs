@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod bloat;
+pub mod block_reads;
 pub mod cdn;
+pub mod checkpoints;
 pub mod commerce;
 #[cfg(test)]
 pub mod fixtures;
@@ -11,11 +13,13 @@ pub mod index;
 pub mod measures;
 pub mod medusa;
 pub mod new_index;
+pub mod poolers;
 pub mod postgres;
 pub mod redis;
 pub mod registry;
 pub mod scans;
 pub mod sessions;
+pub mod server_settings;
 pub mod sql;
 mod sql_ast;
 mod sql_expr;

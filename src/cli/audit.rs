@@ -27,6 +27,9 @@ pub fn perform(args: AuditArgs) -> anyhow::Result<Ended> {
     if let Some(window) = args.window {
         profile.limits.window_s = u32::try_from(window.as_secs()).context("the window is too long")?;
     }
+    if let (Some(postgres), Some(bytes)) = (&mut profile.postgres, args.postgres_memory) {
+        postgres.memory_bytes = Some(bytes);
+    }
     leave_out_layers(&mut profile, &args);
     say_what_is_not_read(&args);
     let window = Duration::from_secs(u64::from(profile.limits.window_s));

@@ -72,6 +72,9 @@ pub struct AuditArgs {
     /// postgres://user@host:5432/medusa; the password also from PGPASSWORD.
     #[arg(long, value_name = "URL", env = "MEDUSA_ADVISOR_POSTGRES", hide_env_values = true)]
     pub postgres: Option<String>,
+    /// Memory of the Postgres machine, as in 16GiB: the server does not tell it.
+    #[arg(long, value_name = "SIZE", value_parser = crate::connect::profile::parse_memory)]
+    pub postgres_memory: Option<u64>,
     /// redis://host:6379/0; repeat for several instances.
     #[arg(long, value_name = "URL")]
     pub redis: Vec<String>,

@@ -64,6 +64,9 @@ pub struct PostgresProfile {
     pub tls: TlsMode,
     /// PEM file of the certificate authority.
     pub ca_file: Option<String>,
+    /// Memory of the server's machine, which the server does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// libpq's `sslmode`.
@@ -217,8 +220,34 @@ pub fn parse_postgres(text: &str) -> Result<(PostgresProfile, Option<Secret<Stri
         user: if user.is_empty() { "postgres".to_owned() } else { user },
         tls,
         ca_file: query("sslrootcert"),
+        memory_bytes: None,
     };
     Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
+}
+
+/// Smaller is no machine that Postgres runs on, larger a slip of the pen.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 128 * 1_024 * 1_024..=64 * 1_024_u64.pow(4);
+
+/// Reads the memory of a machine: "16GiB", "16 GB", "16G", "512MB". Memory is sold in powers of two, whatever the unit is called.
+pub fn parse_memory(text: &str) -> Result<u64, String> {
+    let wrong = || format!("\"{}\" is not the memory of a machine: a size like 16GiB is needed, 128MiB to 64TiB.", text.trim());
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let number: f64 = text[..end].parse().map_err(|_| wrong())?;
+    let power = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        _ => return Err(wrong()),
+    };
+    let bytes = (number * 1_024_f64.powi(power)) as u64;
+    if MEMORY_BYTES.contains(&bytes) { Ok(bytes) } else { Err(wrong()) }
+}
+
+/// The memory of a machine as [`parse_memory`] reads it: "16GiB".
+pub fn memory_text(bytes: u64) -> String {
+    const MIB: u64 = 1_024 * 1_024;
+    if bytes.is_multiple_of(1_024 * MIB) { format!("{}GiB", bytes / MIB / 1_024) } else { format!("{}MiB", bytes / MIB) }
 }
 
 /// Reads a `redis://` or `rediss://` URL; the password comes back apart.
@@ -343,6 +372,19 @@ mod tests {
         assert!(matches!(parse_postgres("postgres://u@h"), Err(AddressError::Missing { what: "database", .. })));
         assert!(parse_shop("shop.example.com").is_ok());
         assert!(parse_shop("ftp://x").is_err());
+    }
+
+    #[test]
+    fn memory_is_read_in_powers_of_two() {
+        for (text, gib) in [("16GiB", 16.0), ("16 GB", 16.0), (" 16g ", 16.0), ("1.5GiB", 1.5), ("512MB", 0.5), ("2TiB", 2_048.0)] {
+            assert_eq!(parse_memory(text), Ok((gib * 1_024_f64.powi(3)) as u64), "{text}");
+        }
+        for wrong in ["", "16", "GiB", "16 apples", "100MB", "65TiB", "-1GiB"] {
+            assert!(parse_memory(wrong).is_err(), "{wrong}");
+        }
+        for text in ["16GiB", "1536MiB"] {
+            assert_eq!(memory_text(parse_memory(text).unwrap()), text);
+        }
     }
 
     #[test]

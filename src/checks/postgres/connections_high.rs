@@ -1,7 +1,8 @@
 //! The connections are running out.
 
+use crate::checks::poolers::{idle, idle_in_transaction, of_role, pooler};
 use crate::checks::{Check, always};
-use crate::evidence::postgres::Activity;
+use crate::evidence::postgres::{Activity, RoleSettings, quote};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -13,6 +14,8 @@ const SHARE_HIGH: f64 = 0.90;
 const SHARE_CRITICAL: f64 = 0.95;
 /// Idle backends from which a smaller pool would end it.
 const IDLE_SHARE_MIN: f64 = 0.5;
+/// Transactions left open from which ending them would end it.
+const IN_TRANSACTION_SHARE_MIN: f64 = 0.2;
 
 pub static CHECK: Check = Check {
     id: "pg-connections-high",
@@ -22,48 +25,78 @@ pub static CHECK: Check = Check {
     why: "Postgres refuses new connections once all are taken: the shop answers with errors at the moment it is busiest, and an administrator may not get in \
           either.",
     remedy: "Bound the pools of the instances so that their sum stays below what the server has, or put a pooler in front.",
-    method: "Counts the client connections of all databases, our own left out, against max_connections without the reserved ones: over 80 % is Medium, over 90 % \
-             High, over 95 % Critical.",
+    method: "Counts the client connections of all databases, our own left out, against max_connections without the reserved ones, and those of each role with a \
+             connection limit against that limit: over 80 % is Medium, over 90 % High, over 95 % Critical. Transactions left idle are named from a fifth of the \
+             connections on; where a pooler is seen, its own pool is what to bound.",
     effort: Effort::Hours,
     references: &[
         "https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS",
         "https://www.pgbouncer.org/config.html",
     ],
     needs: &[Section::PgActivity],
-    uses: &[Section::PgMedusa],
+    uses: &[Section::PgMedusa, Section::PgRoles, Section::PgServer],
     symptom_of: &[],
     applies_to: always,
     evaluate,
 };
 
+/// What is running out: all connections, or those of one role.
+struct Taken<'s> {
+    role: Option<&'s RoleSettings>,
+    connections: u32,
+    usable: u32,
+}
+
+impl Taken<'_> {
+    fn share(&self) -> f64 {
+        f64::from(self.connections) / f64::from(self.usable.max(1))
+    }
+}
+
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let activity = snapshot.pg()?.activity()?;
+    let pg = snapshot.pg()?;
+    let activity = pg.activity()?;
     let usable = activity.max_connections.saturating_sub(activity.reserved);
     if usable == 0 {
         return Err(Gap::new(Section::PgActivity, Cause::Unreadable, "The server says that it takes no connections."));
     }
-    let share = f64::from(activity.connections) / f64::from(usable);
-    Ok(if share > SHARE_MAX { vec![finding(snapshot, activity, usable, share)] } else { Vec::new() })
+    let own = pg.server.as_ref().map(|s| s.role.as_str()).unwrap_or_default();
+    let roles: &[RoleSettings] = pg.roles.as_ref().map_or(&[], Vec::as_slice);
+    // Our own role is limited on purpose, and to what we need.
+    let limited = roles.iter().filter(|r| r.connection_limit > 0 && r.role != own).map(|role| Taken {
+        role: Some(role),
+        connections: of_role(&activity.groups, &role.role),
+        usable: u32::try_from(role.connection_limit).unwrap_or(usable).min(usable),
+    });
+    let all = Taken { role: None, connections: activity.connections, usable };
+    Ok(std::iter::once(all).chain(limited).filter(|t| t.share() > SHARE_MAX).map(|t| finding(snapshot, activity, &t)).collect())
 }
 
-fn finding(snapshot: &Snapshot, activity: &Activity, usable: u32, share: f64) -> Finding {
-    let idle: u32 = activity.groups.iter().filter(|g| g.state == "idle").map(|g| g.count).sum();
-    let idle_share = f64::from(idle) / f64::from(activity.connections.max(1));
-    let mostly = if idle_share >= IDLE_SHARE_MIN {
-        format!(" {} of them are idle: the pools are larger than the work.", text::percent(idle_share))
-    } else {
-        String::new()
+fn finding(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Finding {
+    let share = taken.share();
+    let of_whom = taken.role.map_or_else(String::new, |r| format!(" of role {}", r.role));
+    let limit = match taken.role {
+        Some(role) => format!("alter role {} connection limit", quote(&role.role)),
+        None => "max_connections, less the reserved ones".to_owned(),
     };
     Finding {
-        subject: Subject::new("server", "connections"),
+        subject: match taken.role {
+            Some(role) => Subject::new("role", &role.role),
+            None => Subject::new("server", "connections"),
+        },
         observed: format!(
-            "{} of {} usable connections are taken ({}).{mostly}",
-            text::count(activity.connections.into()),
-            text::count(usable.into()),
-            text::percent(share)
+            "{} of {} usable connections{of_whom} are taken ({}).{}",
+            text::count(taken.connections.into()),
+            text::count(taken.usable.into()),
+            text::percent(share),
+            by_whom(snapshot, activity)
         ),
         step: "Bound the connection pools".to_owned(),
-        evidence: vec![groups(activity), Evidence::figure("Usable connections", usable.into(), "connections", text::count(usable.into()))],
+        evidence: vec![
+            groups(activity),
+            Evidence::figure("Usable connections", taken.usable.into(), "connections", text::count(taken.usable.into())),
+            Evidence::text("Limited by", limit),
+        ],
         severity: match share {
             s if s > SHARE_CRITICAL => Severity::Critical,
             s if s > SHARE_HIGH => Severity::High,
@@ -79,10 +112,32 @@ fn finding(snapshot: &Snapshot, activity: &Activity, usable: u32, share: f64) ->
         cost: Cost { resource: Resource::Risk, share: share.min(1.0) },
         gain: None,
         averts: Some("refused connections".to_owned()),
-        remedies: remedies(snapshot, usable),
-        verify: format!("Audit again at the busiest hour: at most {} connections.", text::count((f64::from(usable) * SHARE_MAX) as u64)),
+        remedies: remedies(snapshot, activity, taken),
+        verify: format!("Audit again at the busiest hour: at most {} connections.", text::count((f64::from(taken.usable) * SHARE_MAX) as u64)),
         touches: Vec::new(),
     }
+}
+
+fn share_of(count: u32, activity: &Activity) -> f64 {
+    f64::from(count) / f64::from(activity.connections.max(1))
+}
+
+/// What the connections do, as far as it says how to have fewer.
+fn by_whom(snapshot: &Snapshot, activity: &Activity) -> String {
+    let mut said = String::new();
+    let idle_share = share_of(idle(activity), activity);
+    if idle_share >= IDLE_SHARE_MIN {
+        said.push_str(&format!(" {} of them are idle: the pools are larger than the work.", text::percent(idle_share)));
+    }
+    let left_open = idle_in_transaction(activity);
+    if share_of(left_open, activity) >= IN_TRANSACTION_SHARE_MIN {
+        let wait = text::plural(left_open.into(), "of them waits", "of them wait");
+        said.push_str(&format!(" {wait} inside an open transaction for the program."));
+    }
+    if let Some(name) = pooler(snapshot) {
+        said.push_str(&format!(" They come through {name}: its pool is too large."));
+    }
+    said
 }
 
 fn groups(activity: &Activity) -> Evidence {
@@ -100,47 +155,86 @@ fn groups(activity: &Activity) -> Evidence {
     Evidence::table("Connections", &["Application", "Role", "State", "Count"], groups.iter().map(row).collect())
 }
 
-fn remedies(snapshot: &Snapshot, usable: u32) -> Vec<Remedy> {
+fn remedies(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Vec<Remedy> {
+    let pool = match pooler(snapshot) {
+        Some(_) => of_pooler(taken.usable),
+        None => of_instances(snapshot, taken.usable),
+    };
+    let mut remedies = vec![pool, end_left_open()];
+    if share_of(idle_in_transaction(activity), activity) >= IN_TRANSACTION_SHARE_MIN {
+        remedies.reverse();
+    }
+    if let Some(role) = taken.role {
+        remedies.push(raise_limit(role));
+    }
+    remedies
+}
+
+fn of_instances(snapshot: &Snapshot, usable: u32) -> Remedy {
     // Two instances (server and worker), doubled while a deployment replaces them, within 80 %.
     let pool = (f64::from(usable) * SHARE_MAX / 4.0).floor().clamp(2.0, 20.0);
-    let (label, text) = match snapshot.medusa().map(|m| m.major) {
-        Ok(1) => (
-            "Bound the pool of each instance",
-            format!(
-                "// medusa-config.js: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  database_extra: {{ max: {pool}, idleTimeoutMillis: 30000 }},\n}}\n"
-            ),
+    let text = match snapshot.medusa().map(|m| m.major) {
+        Ok(1) => format!(
+            "// medusa-config.js: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  database_extra: {{ max: {pool}, idleTimeoutMillis: 30000 }},\n}}\n"
         ),
-        _ => (
-            "Bound the pool of each instance",
-            format!(
-                "// medusa-config.ts: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  databaseDriverOptions: {{\n    pool: {{ min: 2, max: {pool}, idleTimeoutMillis: 30000 }},\n  }},\n}}\n"
-            ),
+        _ => format!(
+            "// medusa-config.ts: per instance; {pool} for two instances that a deployment doubles\nprojectConfig: {{\n  databaseDriverOptions: {{\n    pool: {{ min: 2, max: {pool}, idleTimeoutMillis: 30000 }},\n  }},\n}}\n"
         ),
     };
-    vec![
-        Remedy {
-            kind: RemedyKind::MedusaConfig,
-            label: label.to_owned(),
-            text,
-            lock: None,
-            risk: "Too small a pool makes requests wait for a connection: count the instances before you choose.".to_owned(),
-            undo: Some("Take the pool out of the configuration.".to_owned()),
-        },
-        Remedy {
-            kind: RemedyKind::Sql,
-            label: "End transactions that were left open".to_owned(),
-            text: "alter system set idle_in_transaction_session_timeout = '60s';\nselect pg_reload_conf();".to_owned(),
-            lock: Some("None: no restart, a reload.".to_owned()),
-            risk: "A transaction that waits longer than a minute for its application is rolled back.".to_owned(),
-            undo: Some("alter system reset idle_in_transaction_session_timeout;\nselect pg_reload_conf();".to_owned()),
-        },
-    ]
+    Remedy {
+        kind: RemedyKind::MedusaConfig,
+        label: "Bound the pool of each instance".to_owned(),
+        text,
+        lock: None,
+        risk: "Too small a pool makes requests wait for a connection: count the instances before you choose.".to_owned(),
+        undo: Some("Take the pool out of the configuration.".to_owned()),
+    }
+}
+
+fn of_pooler(usable: u32) -> Remedy {
+    let pool = (f64::from(usable) * SHARE_MAX).floor().max(1.0);
+    Remedy {
+        kind: RemedyKind::Shell,
+        label: "Bound the pooler".to_owned(),
+        text: format!(
+            "; pgbouncer.ini: all pools together stay within 80 % of the server; then run RELOAD in its console\n[pgbouncer]\npool_mode = \
+             transaction\nmax_db_connections = {pool}"
+        ),
+        lock: None,
+        risk: "Clients wait for a free connection when all are in use: query_wait_timeout says how long.".to_owned(),
+        undo: Some("Take max_db_connections out and reload.".to_owned()),
+    }
+}
+
+fn end_left_open() -> Remedy {
+    Remedy {
+        kind: RemedyKind::Sql,
+        label: "End transactions that were left open".to_owned(),
+        text: "alter system set idle_in_transaction_session_timeout = '60s';\nselect pg_reload_conf();".to_owned(),
+        lock: Some("None: no restart, a reload.".to_owned()),
+        risk: "A transaction that waits longer than a minute for its application is rolled back.".to_owned(),
+        undo: Some("alter system reset idle_in_transaction_session_timeout;\nselect pg_reload_conf();".to_owned()),
+    }
+}
+
+fn raise_limit(role: &RoleSettings) -> Remedy {
+    let (name, limit) = (quote(&role.role), role.connection_limit);
+    Remedy {
+        kind: RemedyKind::Sql,
+        label: format!("Raise the limit of {}", role.role),
+        text: format!("alter role {name} connection limit {};", limit.saturating_mul(2)),
+        lock: Some("None. New connections have it.".to_owned()),
+        risk: "The server must have the connections: compare the new limit with max_connections.".to_owned(),
+        undo: Some(format!("alter role {name} connection limit {limit};")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
+    use crate::checks::poolers::tests::group;
+    use crate::checks::server_settings::tests::role;
     use crate::evidence::postgres::SessionGroup;
 
     fn taken(connections: u32, edit: impl FnOnce(&mut Activity)) -> Snapshot {
@@ -174,6 +268,37 @@ mod tests {
         assert!(findings(&CHECK, &idle(45))[0].observed.contains("are idle"));
         assert!(!findings(&CHECK, &idle(44))[0].observed.contains("are idle"));
         assert!(findings(&CHECK, &idle(45))[0].remedies[0].text.contains("max: 20"));
+    }
+
+    #[test]
+    fn a_roles_own_limit_runs_out_first() {
+        let limited = |limit, count, name: &'static str| {
+            let mut snapshot = taken(20, |a| a.groups = vec![group("", name, "active", count)]);
+            let pg = snapshot.postgres.as_mut().unwrap();
+            pg.roles = Ok(vec![RoleSettings { connection_limit: limit, ..role(name, 1, &[]) }]);
+            snapshot
+        };
+        assert_passes(&CHECK, &limited(10, 8, "medusa"));
+        let found = findings(&CHECK, &limited(10, 9, "medusa"));
+        assert_eq!((found[0].subject.name.as_str(), found[0].severity), ("medusa", Severity::Medium));
+        assert_eq!(found[0].remedies[2].text, "alter role medusa connection limit 20;");
+        assert_passes(&CHECK, &limited(-1, 9, "medusa"));
+        // The role we audit with is held to three on purpose.
+        assert_passes(&CHECK, &limited(3, 3, "advisor"));
+    }
+
+    #[test]
+    fn transactions_left_open_come_first() {
+        let open = |count| taken(90, |a| a.groups = vec![group("", "medusa", "idle in transaction", count)]);
+        assert!(findings(&CHECK, &open(18))[0].remedies[0].text.contains("idle_in_transaction_session_timeout"));
+        assert_eq!(findings(&CHECK, &open(17))[0].remedies[0].kind, RemedyKind::MedusaConfig);
+    }
+
+    #[test]
+    fn a_pooler_is_bound_itself() {
+        let found = findings(&CHECK, &taken(90, |a| a.groups = vec![group("pgbouncer", "medusa", "idle", 90)]));
+        assert!(found[0].observed.contains("PgBouncer"));
+        assert!(found[0].remedies[0].text.contains("max_db_connections = 80"));
     }
 
     #[test]

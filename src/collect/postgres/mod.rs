@@ -155,7 +155,7 @@ impl First {
         // Where even this fails, every section below says so by its own gap.
         let _ = reader.session.begin().await;
         let elapsed_s = start.elapsed().as_secs_f64();
-        let server = section!(reader, PgServer, "server", server::first(reader, profile.address(), elapsed_s));
+        let server = section!(reader, PgServer, "server", server::first(reader, profile, elapsed_s));
         let block_size = server.as_ref().map_or(BLOCK_SIZE_USUAL, |s| s.block_size);
         let settings = section!(reader, PgSettings, "settings", server::settings(reader));
         let extensions = section!(reader, PgExtensions, "extensions", server::extensions(reader));

@@ -4,6 +4,7 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::reader::{Reader, count, rise, small};
+use crate::connect::profile::PostgresProfile;
 use crate::evidence::postgres::{Database, DatabaseCounters, Extension, Replica, Replication, Server, Setting, Slot};
 use crate::evidence::{Cause, Gap, Sampled, Section, Seen};
 
@@ -51,12 +52,12 @@ struct CountersRow {
 }
 
 /// First reading of the server and the counters of this database.
-pub async fn first(reader: &mut Reader<'_>, address: String, elapsed_s: f64) -> Seen<FirstServer> {
+pub async fn first(reader: &mut Reader<'_>, profile: &PostgresProfile, elapsed_s: f64) -> Seen<FirstServer> {
     let row: ServerRow = reader.row(Section::PgServer, include_str!("sql/server.sql")).await?;
     let counters: CountersRow = reader.row(Section::PgServer, include_str!("sql/database_counters.sql")).await?;
     let is_old = row.backend_age_s.is_some_and(|age| age > elapsed_s + BACKEND_AGE_SLACK_S);
     let server = Server {
-        host: address,
+        host: profile.address(),
         database: row.database,
         role: row.role,
         version_num: small(row.version_num),
@@ -71,7 +72,7 @@ pub async fn first(reader: &mut Reader<'_>, address: String, elapsed_s: f64) -> 
         now: counters.now,
         round_trip_ms: reader.session.round_trip_ms(),
         database_bytes: count(row.database_bytes),
-        memory_bytes: None,
+        memory_bytes: profile.memory_bytes,
         counters: Sampled::only(database_counters(&counters)),
     };
     Ok(FirstServer { server, block_size: count(row.block_size), backend_pid: row.backend_pid, server_port: row.server_port })

@@ -26,6 +26,7 @@ pub fn postgres(ui: &mut Ui, form: &mut Form<'_>) {
     let fields = [
         (Field::StatementTimeoutMs, "Statement timeout, ms", l.statement_timeout_ms.to_string()),
         (Field::LockTimeoutMs, "Lock timeout, ms", l.lock_timeout_ms.to_string()),
+        (Field::PgMemory, "Memory, as 16GiB", form.wizard.postgres.memory.clone()),
     ];
     rows(ui, form, &summary, &fields);
 }
