@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cdn;
 pub mod commerce;
+pub mod counts;
 #[cfg(test)]
 pub mod fixtures;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod measures;
 pub mod medusa;
 pub mod new_index;
 pub mod postgres;
+pub mod purge;
 pub mod redis;
 pub mod registry;
 pub mod scans;
