@@ -4,7 +4,7 @@ use time::Duration;
 use time::macros::datetime;
 
 use crate::checks::Check;
-use crate::evidence::medusa::Medusa;
+use crate::evidence::medusa::{Medusa, RowCount};
 use crate::evidence::postgres::*;
 use crate::evidence::{Gap, Listed, Meta, Sampled, Section, Snapshot, Targets};
 use crate::finding::{Finding, Outcome};
@@ -222,6 +222,19 @@ pub fn tables(pg: &mut Postgres, rows: Vec<Table>) {
 
 pub fn indexes(pg: &mut Postgres, rows: Vec<Index>) {
     pg.indexes = Ok(Listed::whole(rows));
+}
+
+/// Sets the row counts: table, what, rows; counted one by one.
+pub fn counted(pg: &mut Postgres, rows: &[(&str, &str, u64)]) {
+    let row = |(table, what, rows): &(&str, &str, u64)| RowCount { table: (*table).into(), what: (*what).into(), rows: *rows, is_estimate: false };
+    pg.row_counts = Ok(rows.iter().map(row).collect());
+}
+
+/// Makes it a Medusa 1 store.
+pub fn version_one(pg: &mut Postgres) {
+    if let Ok(medusa) = &mut pg.medusa {
+        (medusa.major, medusa.version, medusa.tables) = (1, "1.20.11".into(), 100);
+    }
 }
 
 /// The findings of a check that must fail.

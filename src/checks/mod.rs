@@ -6,6 +6,7 @@ pub mod block_reads;
 pub mod cdn;
 pub mod checkpoints;
 pub mod commerce;
+pub mod counts;
 #[cfg(test)]
 pub mod fixtures;
 pub mod http;
@@ -15,6 +16,7 @@ pub mod medusa;
 pub mod new_index;
 pub mod poolers;
 pub mod postgres;
+pub mod purge;
 pub mod redis;
 pub mod registry;
 pub mod scans;

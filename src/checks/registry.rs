@@ -5,7 +5,16 @@ use super::Check;
 /// Sorted by folder and file name.
 #[rustfmt::skip]
 pub static ALL: &[&Check] = &[
+    &super::app::abandoned_carts::CHECK,
+    &super::app::catalogue_shape::CHECK,
+    &super::app::idempotency_keys_kept::CHECK,
+    &super::app::inventory_drift::CHECK,
+    &super::app::notification_growth::CHECK,
     &super::app::p95_slow::CHECK,
+    &super::app::price_explosion::CHECK,
+    &super::app::soft_deleted_rows::CHECK,
+    &super::app::staged_jobs_backlog::CHECK,
+    &super::app::workflow_executions_growing::CHECK,
     &super::cdn::absent::CHECK,
     &super::cdn::compression_missing::CHECK,
     &super::cdn::local_file_storage::CHECK,

@@ -46,9 +46,26 @@ pub struct MediaHost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowCount {
     pub table: String,
-    /// "total", "soft_deleted", "retention_null_final", … and of orders "status pending": words of Medusa's own enumeration.
+    /// "total", "soft_deleted", "retention_null_final", …, of orders "status pending" in the words of Medusa's own enumeration; or one of the
+    /// marks below, with no rows.
     pub what: String,
     pub rows: u64,
-    /// From the planner's statistics instead of a count.
+    /// From a sample of pages or from the planner's statistics instead of a count.
     pub is_estimate: bool,
+}
+
+impl RowCount {
+    /// Mark: the role may not read what some of the table's counts need.
+    pub const UNREADABLE: &str = "unreadable";
+    /// Mark: row level security hides rows from the role.
+    pub const ROW_SECURITY: &str = "row_security";
+    /// Mark: a count took too long or met a lock.
+    pub const NOT_COUNTED: &str = "not_counted";
+    /// How many pages the table's estimates come from; absent: not sampled.
+    pub const PAGES_SAMPLED: &str = "pages_sampled";
+
+    /// Says something of the counting instead of counting rows.
+    pub fn is_mark(&self) -> bool {
+        [Self::UNREADABLE, Self::ROW_SECURITY, Self::NOT_COUNTED, Self::PAGES_SAMPLED].contains(&self.what.as_str())
+    }
 }

@@ -2,6 +2,7 @@
 
 mod activity;
 mod checkpoints;
+mod counts;
 mod fold;
 mod literals;
 mod live;
@@ -172,7 +173,7 @@ impl First {
         let checkpoints = section!(reader, PgCheckpoints, "checkpoints", checkpoints::first(reader));
         let medusa = section!(reader, PgMedusa, "Medusa version", medusa::installation(reader));
         let media = section!(reader, PgMedia, "media hosts", medusa::media(reader, &medusa));
-        let row_counts = section!(reader, PgRowCounts, "row counts", medusa::row_counts(reader, &medusa, &column_stats));
+        let row_counts = section!(reader, PgRowCounts, "row counts", counts::read(reader, &medusa, &tables, &indexes, &column_stats));
         let activity = section!(reader, PgActivity, "sessions", activity::read(reader));
         let statements = section!(reader, PgStatements, "statements", statements::first(reader, &extensions));
         let _ = reader.session.end().await;

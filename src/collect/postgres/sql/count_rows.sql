@@ -1,1 +1,5 @@
-/* medusa-advisor */ select '{table}'::text as table, '{what}'::text as what, pg_catalog.count(*)::int8 as rows from {relation} as t where {condition}
+/* medusa-advisor */
+select u.what, u.rows
+from (select '{whats}'::text[] as whats, array[{counts}]::int8[] as counts from {relation} as t {sample}) as s
+cross join lateral rows from (pg_catalog.unnest(s.whats), pg_catalog.unnest(s.counts)) as u (what, rows)
+order by u.what

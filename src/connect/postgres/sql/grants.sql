@@ -26,8 +26,15 @@ begin
          or (c.relname = 'product' and a.attname in ('id', 'status', 'thumbnail'))
          or (c.relname = 'product_images' and a.attname in ('image_id', 'product_id'))
          or (c.relname = 'order' and a.attname = 'status')
-         or (c.relname = 'workflow_execution' and a.attname in ('state', 'retention_time', 'created_at', 'updated_at'))
-         or (c.relname in ('staged_job', 'idempotency_key') and a.attname = 'id'))
+         or (c.relname = 'workflow_execution' and a.attname in ('id', 'run_id', 'state', 'retention_time', 'created_at', 'updated_at'))
+         or (c.relname = 'cart' and a.attname in ('id', 'completed_at', 'updated_at', 'payment_authorized_at', 'type'))
+         or (c.relname in ('cart_line_item', 'line_item') and a.attname = 'cart_id')
+         or (c.relname in ('staged_job', 'idempotency_key', 'notification') and a.attname in ('id', 'created_at', 'status'))
+         or (c.relname in ('inventory_level', 'reservation_item')
+           and a.attname in ('inventory_item_id', 'location_id', 'reserved_quantity', 'quantity'))
+         or (c.relname in ('price', 'money_amount', 'price_set') and a.attname in ('id', 'price_set_id', 'price_list_id'))
+         or (c.relname in ('product_variant', 'product_sales_channel') and a.attname in ('product_id', 'sales_channel_id'))
+         or (c.relname = 'index_metadata' and a.attname = 'status'))
      group by c.oid
   loop
     execute format('grant select (%s) on %s to medusa_advisor', wanted.columns, wanted.relation);

@@ -196,7 +196,7 @@ fn row_counts(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &mu
         Err(gap) => return gap_state(ui, audit, &gap, actions),
     };
     let row = |c: &crate::evidence::medusa::RowCount| {
-        let basis = if c.is_estimate { "estimated by the planner" } else { "counted" };
+        let basis = if c.is_estimate { "estimated" } else { "counted" };
         let cells = vec![
             Cell::Mono(c.table.clone()),
             Cell::Weak(c.what.replace('_', " ")),
@@ -215,7 +215,7 @@ fn row_counts(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &mu
             Column::right("Rows", Width::Points(80.0)).sortable(),
             Column::left("Basis", Width::Points(150.0)).sortable(),
         ],
-        rows: counts.iter().map(row).collect(),
+        rows: counts.iter().filter(|c| !c.is_mark()).map(row).collect(),
         hue: look::hue(Layer::App),
         filter: "",
         since: None,
