@@ -18,6 +18,9 @@ pub mod sql;
 mod sql_ast;
 mod sql_expr;
 mod sql_tolerant;
+mod stock;
+mod stock_notes;
+mod stock_sql;
 pub mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
