@@ -21,17 +21,18 @@ def word(at):
     return ".".join(map(str, at))
 
 
-def index_key(raw):
+def index_key(index, constraints):
     """What makes an index, without what is absent."""
-    kept = {k: v for k, v in raw.items() if v not in (None, False, [])}
-    return json.dumps(kept, separators=(",", ":"), sort_keys=False)
+    index = {**index, "constraint": index.get("constraint") or constraints.get((index["table"], index["name"]))}
+    return json.dumps({k: index[k] for k in PARTS if index.get(k) not in (None, False, [])})
 
 
 def objects(raw):
     """Every object of one version as (kind, text)."""
     found = {("tables", json.dumps({"name": t})) for t in raw["tables"]}
     found |= {("link_tables", json.dumps({"name": t})) for t in raw["link_tables"]}
-    found |= {("indexes", index_key(i)) for i in raw["indexes"]}
+    constraints = {(c["table"], c["name"]): c["kind"] for c in raw["constraints"] if c["kind"] in "pux"}
+    found |= {("indexes", index_key(i, constraints)) for i in raw["indexes"]}
     # Keys and unique constraints are told by their indexes; no check asks for the others.
     keys = (c for c in raw["constraints"] if c["kind"] == "f")
     found |= {("foreign_keys", json.dumps({"table": c["table"], "columns": c["columns"]})) for c in keys}
@@ -103,6 +104,7 @@ def migration_lines(versions):
             yield f"{word(first)} {word(last)} {name}"
 
 
+PARTS = ("table", "name", "columns", "unique", "method", "opclasses", "options", "include", "constraint", "predicate")
 KINDS = ("tables", "link_tables", "indexes", "foreign_keys")
 
 

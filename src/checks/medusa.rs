@@ -194,14 +194,18 @@ pub fn told(version: &str) -> Option<Told> {
     let (from, to) = words.split_once('–').unwrap_or((words, words));
     let told = Told { from: Minor::parse(from)?, to: Minor::parse(to)?, is_early, may_be_newer };
     let releases = &of(told.from.0)?.releases;
-    let is_known = |m: Minor| releases.iter().any(|r| r.minor == m);
-    (is_known(told.from) && is_known(told.to)).then_some(told)
+    // What an early patch of the very first release lacks is not known.
+    let has_before = releases.iter().any(|r| r.minor < told.from || (r.minor == told.from && !told.is_early));
+    let is_known = releases.iter().any(|r| r.minor == told.to) && has_before;
+    is_known.then_some(told)
 }
 
-/// The indexes that every version the database may be of creates. An early patch may lack what its minor brought.
+/// The indexes that every version the database may be of creates. An early patch may lack what its minor brought, and of a minor without a
+/// baseline is known what the ones around it have in common.
 pub fn expected_indexes(told: &Told) -> Vec<&'static StockIndex> {
     let Some(of) = of(told.from.0) else { return Vec::new() };
-    let before = of.releases.iter().rev().map(|r| r.minor).find(|m| told.is_early && *m < told.from);
+    let reaches_back = told.is_early || of.releases.iter().all(|r| r.minor != told.from);
+    let before = of.releases.iter().rev().map(|r| r.minor).find(|m| reaches_back && *m < told.from);
     let minors: Vec<Minor> = of.releases.iter().map(|r| r.minor).filter(|m| (told.from..=told.to).contains(m)).chain(before).collect();
     // The same index under several descriptions is expected as the newest of them describes it.
     let has = |minor: Minor, index: &StockIndex| {
@@ -252,22 +256,27 @@ mod tests {
 
     #[test]
     fn the_words_of_a_version_are_read() {
-        let plain = Told { from: Minor(2, 13), to: Minor(2, 13), is_early: false, may_be_newer: false };
-        assert_eq!(told("2.13"), Some(plain));
-        assert_eq!(told("2.13.6"), Some(plain));
-        assert_eq!(told("2.13.x"), Some(Told { is_early: true, ..plain }));
-        assert_eq!(told("2.12–2.13"), Some(Told { from: Minor(2, 12), ..plain }));
+        let plain = Told { from: Minor(2, 8), to: Minor(2, 8), is_early: false, may_be_newer: false };
+        assert_eq!(told("2.8"), Some(plain));
+        assert_eq!(told("2.8.6"), Some(plain));
+        assert_eq!(told("2.8.x"), Some(Told { is_early: true, ..plain }));
+        assert_eq!(told("2.7–2.8"), Some(Told { from: Minor(2, 7), ..plain }));
         assert_eq!(told("2.21 or newer"), Some(Told { from: Minor(2, 21), to: Minor(2, 21), may_be_newer: true, ..plain }));
-        for unknown in ["2.x", "1.x", "1.12", "2.99", "3.0", ""] {
+        for unknown in ["2.x", "1.x", "1.12", "2.99", "3.0", "2.0.x", ""] {
             assert_eq!(told(unknown), None, "{unknown}");
         }
     }
 
     #[test]
     fn what_is_expected_follows_the_version() {
-        let (old, new) = (names("2.20"), names("2.21"));
-        let early = names("2.21.x");
-        assert_eq!(early, names("2.20–2.21"));
-        assert!(early.is_subset(&new) && early.is_subset(&old));
+        let (old, new) = (names("2.0"), names("2.4"));
+        assert!(new.len() > old.len());
+        let early = names("2.4.x");
+        assert!(early.is_subset(&new) && early.len() < new.len());
+        let between = names("2.4–2.8");
+        assert!(between.is_subset(&new) && between.is_subset(&names("2.8")));
+        // Whether 2.3 has a baseline or not, the ones around it have these.
+        assert!(names("2.3–2.4").is_superset(&names("2.0–2.4")));
+        assert!(names("2.0").iter().filter(|i| new.contains(*i)).count() >= names("2.0–2.4").len());
     }
 }

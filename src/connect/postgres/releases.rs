@@ -60,7 +60,14 @@ fn told_by(known: &Known, names: &[String]) -> Result<(String, String), Option<S
         return Err(newest_name);
     }
     if lacking > 0 {
-        return Ok((format!("{}.{}.x", at.0, at.1), format!("{evidence}; {lacking} that came with the minor's later patches are not there")));
+        let evidence = format!("{evidence}; {lacking} that came by {}.{} are not there", at.0, at.1);
+        // Minors without a list of their own lie between: their migrations are counted to this one.
+        let before = known.minors.range(..at).last().filter(|before| before.1 + 1 < at.1);
+        let version = match before {
+            Some(before) => format!("{}.{}–{}.{}", at.0, before.1 + 1, at.0, at.1),
+            None => format!("{}.{}.x", at.0, at.1),
+        };
+        return Ok((version, evidence));
     }
     let alike = known.minors.range(at..).take_while(|m| **m == at || of(**m).next().is_none()).last().copied().unwrap_or(at);
     if Some(&alike) == known.minors.last() {
@@ -95,6 +102,8 @@ mod tests {
 2.1 2.3 Migration20240202000000
 2.2 2.2 -
 2.3 2.3 Migration20240401000000
+2.6 2.6 Migration20240501000000
+2.6 2.6 Migration20240601000000
 1.20 1.20 First1700000000000
 1.20 1.20 Second1709888477798
 ";
@@ -121,11 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn a_part_across_minors_without_a_list_is_one_of_them() {
+        let three = [ONE.as_slice(), &["Migration20240401000000"]].concat();
+        assert_eq!(version(2, &[three.as_slice(), &["Migration20240501000000"]].concat()).as_deref(), Ok("2.4–2.6"));
+        assert_eq!(version(2, &[three.as_slice(), &["Migration20240501000000", "Migration20240601000000"]].concat()).as_deref(), Ok("2.6"));
+    }
+
+    #[test]
     fn the_stores_own_migrations_count_only_beyond_the_newest_release() {
         let own = "Migration20240901000000";
         assert_eq!(version(2, &[ONE.as_slice(), &[own]].concat()).as_deref(), Ok("2.1–2.2"));
-        assert_eq!(version(2, &[ONE.as_slice(), &["Migration20240401000000", own]].concat()).as_deref(), Ok("2.3 or newer"));
-        assert_eq!(version(2, &[ONE.as_slice(), &["Migration20240401000000", "Migration20240301000000"]].concat()).as_deref(), Ok("2.3"));
+        let all = ["Migration20240401000000", "Migration20240501000000", "Migration20240601000000"];
+        assert_eq!(version(2, &[ONE.as_slice(), &all, &[own]].concat()).as_deref(), Ok("2.6 or newer"));
+        assert_eq!(version(2, &[ONE.as_slice(), &all, &["Migration20240301000000"]].concat()).as_deref(), Ok("2.6"));
         assert_eq!(version(2, &[own]), Err(Some(own.to_owned())));
         assert_eq!(version(2, &[]), Err(None));
     }
@@ -138,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_list_holds_every_release() {
-        for (major, least) in [(1, 1), (2, 15)] {
+        for (major, least) in [(1, 1), (2, 4)] {
             let known = known(major, MIGRATIONS);
             assert!(known.minors.len() >= least && known.first.len() > 50, "{major}: {} minors", known.minors.len());
             // Every minor's own list, as a fresh installation of it has it, tells that minor.
