@@ -1,19 +1,19 @@
 #!/bin/sh
-# Writes the baseline of a Medusa version: the tables, indexes and constraints its own migrations create.
-# Usage: scripts/medusa-baseline.sh DATABASE_URL VERSION [OUT]
+# Writes what one Medusa version's own migrations create: tables, indexes, constraints, names of migrations.
+# Usage: scripts/medusa-baseline.sh DATABASE_URL VERSION OUT
 #   DATABASE_URL  a database migrated by exactly that version and by nothing else (no custom modules, no plug-ins)
-#   VERSION       e.g. 2.21.2; decides the file name: assets/medusa/v2-2.21.2.json
-# Reads the catalogue and the migration tables only. Needs psql 12 or newer.
+#   VERSION       e.g. 2.21.2
+# scripts/medusa-baselines.py puts these files together. Reads the catalogue and the migration tables only. Needs psql 12 or newer.
 set -eu
 
-if [ $# -lt 2 ]; then
+if [ $# -ne 3 ]; then
     sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 url=$1
 version=$2
 major=${version%%.*}
-out=${3:-$(dirname "$0")/../assets/medusa/v$major-$version.json}
+out=$3
 
 ask() { psql "$url" -XqAt -v ON_ERROR_STOP=1 -c "$1"; }
 
@@ -27,10 +27,9 @@ list() {
 case $major in
 2)
     link_tables="select to_json(table_name::text) from link_module_migrations order by table_name collate \"C\""
-    migrations="select to_json(name) from (
-                    select name::text from mikro_orm_migrations
-                    union select script_name::text from script_migrations) m
-                order by name collate \"C\""
+    # Earlier releases keep no list of scripts.
+    scripts=$(ask "select case when to_regclass('script_migrations') is not null then 'union select script_name::text from script_migrations' end")
+    migrations="select to_json(name) from (select name::text from mikro_orm_migrations $scripts) m order by name collate \"C\""
     ;;
 1)
     link_tables="select null where false"
@@ -48,7 +47,7 @@ from pg_catalog.pg_class
 where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
 order by relname collate \"C\""
 
-# Operator classes are named only where the method is not btree: there they decide what the index can serve.
+# Operator classes, order and included columns are named only where they are not the default.
 indexes="
 select json_strip_nulls(json_build_object(
            'table', t.relname,
@@ -57,10 +56,15 @@ select json_strip_nulls(json_build_object(
                        from generate_series(1, x.indnkeyatts) k),
            'unique', x.indisunique,
            'method', nullif(am.amname, 'btree'),
-           'opclasses', case when am.amname <> 'btree' then
-                       (select json_agg(o.opcname order by k)
-                        from unnest(x.indclass::oid[]) with ordinality c(oid, k)
-                        join pg_catalog.pg_opclass o on o.oid = c.oid) end,
+           'opclasses', (select nullif(json_agg(case when not o.opcdefault or am.amname <> 'btree' then o.opcname end order by k)::text,
+                                       json_agg(null::text order by k)::text)::json
+                         from unnest(x.indclass::oid[]) with ordinality c(oid, k)
+                         join pg_catalog.pg_opclass o on o.oid = c.oid),
+           'options', case when 0 <> any(x.indoption::int2[]) then x.indoption::int2[] end,
+           'include', case when x.indnatts > x.indnkeyatts then (select json_agg(pg_get_indexdef(x.indexrelid, k, true) order by k)
+                                                                from generate_series(x.indnkeyatts + 1, x.indnatts) k) end,
+           'constraint', (select c.contype from pg_catalog.pg_constraint c
+                          where c.conindid = x.indexrelid and c.conrelid = x.indrelid and c.contype in ('p', 'u', 'x')),
            'predicate', coalesce(pg_get_expr(x.indpred, x.indrelid, true), '')))
 from pg_catalog.pg_index x
 join pg_catalog.pg_class i on i.oid = x.indexrelid

@@ -1,45 +1,108 @@
 //! What belongs to Medusa itself: the tables, link tables and indexes that its own migrations create, by version.
 //!
-//! Ownership is judged against all baselines together: an object that any of them creates is never the target of a `drop`.
+//! Ownership is judged against all versions together: an object that any of them creates is never the target of a `drop`. What a store
+//! should have is judged by its own version.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// What one version's migrations create in an empty database.
+/// A minor version: 2.13.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Minor(pub u8, pub u8);
+
+impl Minor {
+    /// "2.13", "2.13.6".
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        Some(Self(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+}
+
+impl TryFrom<String> for Minor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text} is no minor version"))
+    }
+}
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// What the versions of one major create in an empty database, each object once.
 #[derive(Debug, Deserialize)]
-pub struct Baseline {
-    pub major: u8,
-    pub version: String,
-    pub tables: Vec<String>,
-    pub link_tables: Vec<String>,
-    pub indexes: Vec<StockIndex>,
-    pub constraints: Vec<StockConstraint>,
-    pub migrations: Vec<String>,
+struct Baselines {
+    major: u8,
+    releases: Vec<Release>,
+    tables: Vec<StockTable>,
+    link_tables: Vec<StockTable>,
+    indexes: Vec<StockIndex>,
+    foreign_keys: Vec<StockKey>,
 }
 
 #[derive(Debug, Deserialize)]
+struct Release {
+    minor: Minor,
+}
+
+#[derive(Debug, Deserialize)]
+struct StockTable {
+    name: String,
+}
+
+/// An index as the server describes it; `since` and `until` are absent where the first and the last known minor have it.
+#[derive(Debug, PartialEq, Deserialize)]
 pub struct StockIndex {
     pub table: String,
     pub name: String,
+    /// Key columns or expressions, quoted where SQL needs it.
     pub columns: Vec<String>,
+    #[serde(default)]
     pub unique: bool,
     pub predicate: Option<String>,
+    /// Absent: btree.
+    pub method: Option<String>,
+    /// One a key, named where it is not the default or the method is not btree.
+    #[serde(default)]
+    pub opclasses: Vec<Option<String>>,
+    /// As `pg_index.indoption`, one a key; absent: ascending.
+    #[serde(default)]
+    pub options: Vec<u8>,
+    /// As `pg_constraint.contype`, where it backs a primary key ("p") or a unique constraint ("u").
+    pub constraint: Option<String>,
+    since: Option<Minor>,
+    until: Option<Minor>,
+}
+
+impl StockIndex {
+    fn is_in(&self, minor: Minor) -> bool {
+        self.since.is_none_or(|s| s <= minor) && self.until.is_none_or(|u| minor <= u)
+    }
+
+    /// The key columns without their quotes.
+    pub fn plain_columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|c| c.trim_matches('"'))
+    }
 }
 
 #[derive(Debug, Deserialize)]
-pub struct StockConstraint {
-    pub table: String,
-    pub name: String,
-    /// As `pg_constraint.contype`: "p", "u", "f", "c".
-    pub kind: String,
-    pub columns: Vec<String>,
+struct StockKey {
+    table: String,
+    columns: Vec<String>,
+    until: Option<Minor>,
 }
 
 struct Known {
-    baselines: Vec<Baseline>,
+    baselines: Vec<Baselines>,
     tables: HashSet<String>,
+    link_tables: HashSet<String>,
     /// By table and name.
     indexes: HashMap<String, HashSet<String>>,
 }
@@ -55,19 +118,19 @@ const TOOL_PREFIXES: [&str; 4] = ["IDX_", "REL_", "UQ_", "PK_"];
 fn known() -> &'static Known {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let texts = [include_str!("../../assets/medusa/v1-1.20.11.json"), include_str!("../../assets/medusa/v2-2.21.2.json")];
-        let baselines: Vec<Baseline> = texts.iter().map(|t| serde_json::from_str(t).expect("the embedded baselines are well formed")).collect();
-        let tables = baselines.iter().flat_map(|b| b.tables.iter().chain(&b.link_tables)).cloned().collect();
+        let texts = [include_str!("../../assets/medusa/v1.json"), include_str!("../../assets/medusa/v2.json")];
+        let baselines: Vec<Baselines> = texts.iter().map(|t| serde_json::from_str(t).expect("the embedded baselines are well formed")).collect();
+        let link_tables: HashSet<String> = baselines.iter().flat_map(|b| &b.link_tables).map(|t| t.name.clone()).collect();
+        let tables = baselines.iter().flat_map(|b| &b.tables).map(|t| t.name.clone()).chain(link_tables.iter().cloned()).collect();
         let mut indexes: HashMap<String, HashSet<String>> = HashMap::new();
         for index in baselines.iter().flat_map(|b| &b.indexes) {
             indexes.entry(index.table.clone()).or_default().insert(index.name.clone());
         }
-        Known { baselines, tables, indexes }
+        Known { baselines, tables, link_tables, indexes }
     })
 }
 
-/// The baseline of a major version, 1 or 2.
-pub fn baseline(major: u8) -> Option<&'static Baseline> {
+fn of(major: u8) -> Option<&'static Baselines> {
     known().baselines.iter().find(|b| b.major == major)
 }
 
@@ -80,6 +143,11 @@ pub fn is_stock_table(table: &str) -> bool {
         || table.starts_with("index_relation")
 }
 
+/// Whether the table joins two modules: `medusa db:sync-links` makes it and its indexes.
+pub fn is_link_table(table: &str) -> bool {
+    known().link_tables.contains(table)
+}
+
 /// Whether Medusa creates and owns the index: by a baseline, by the index engine, or by the naming of Medusa's tools on a stock table.
 pub fn is_stock_index(table: &str, index: &str) -> bool {
     known().indexes.get(table).is_some_and(|names| names.contains(index))
@@ -89,31 +157,79 @@ pub fn is_stock_index(table: &str, index: &str) -> bool {
         || (is_stock_table(table) && (TOOL_PREFIXES.iter().any(|p| index.starts_with(p)) || index.ends_with("_pkey")))
 }
 
-/// The stock index of `major` on exactly these columns, which a store may have lost.
+/// The stock index of the newest known `major` on exactly these columns, which a store may have lost.
 pub fn stock_index(major: u8, table: &str, columns: &[String]) -> Option<&'static StockIndex> {
-    baseline(major)?.indexes.iter().find(|i| i.table == table && i.columns.iter().map(|c| c.trim_matches('"')).eq(columns.iter().map(String::as_str)))
+    let of = of(major)?;
+    let newest = of.releases.last()?.minor;
+    of.indexes.iter().find(|i| i.is_in(newest) && i.table == table && i.plain_columns().eq(columns.iter().map(String::as_str)))
 }
 
-/// Whether stock Medusa itself has this foreign key and no index that begins with it: then its own statements do not need one.
-/// Without a known version, any of the baselines speaks for it.
+/// Whether stock Medusa itself has this foreign key and no index that begins with it: then its own statements do not need one. Judged by
+/// the newest version that has the key. Without a known major version, any of them speaks for it.
 pub fn is_stock_bare_key(major: Option<u8>, table: &str, columns: &[String]) -> bool {
     known().baselines.iter().filter(|b| major.is_none_or(|m| m == b.major)).any(|b| {
-        let leads = |i: &StockIndex| i.columns.first().is_some_and(|c| columns.iter().any(|k| k == c.trim_matches('"')));
-        b.constraints.iter().any(|c| c.kind == "f" && c.table == table && c.columns == columns)
-            && !b.indexes.iter().any(|i| i.table == table && leads(i))
+        let Some(newest) = b.releases.last().map(|r| r.minor) else { return false };
+        let key = b.foreign_keys.iter().filter(|k| k.table == table && k.columns == columns).map(|k| k.until.unwrap_or(newest)).max();
+        let leads = |i: &StockIndex| i.plain_columns().next().is_some_and(|c| columns.iter().any(|k| k == c));
+        key.is_some_and(|minor| !b.indexes.iter().any(|i| i.table == table && i.is_in(minor) && leads(i)))
     })
+}
+
+/// The versions a database may be of, as far as its migrations tell: from the words of `Medusa::version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    pub from: Minor,
+    pub to: Minor,
+    /// An early patch of the minor: not all its migrations are there.
+    pub is_early: bool,
+    /// Migrations are there that no known version ships and that are newer than all of them.
+    pub may_be_newer: bool,
+}
+
+/// Reads "2.13", "2.13.6", "2.13.x", "2.16–2.17", "2.21 or newer"; `None` for "2.x" and for versions without a baseline.
+pub fn told(version: &str) -> Option<Told> {
+    let may_be_newer = version.ends_with(" or newer");
+    let words = version.trim_end_matches(" or newer");
+    let is_early = words.ends_with(".x");
+    let (from, to) = words.split_once('–').unwrap_or((words, words));
+    let told = Told { from: Minor::parse(from)?, to: Minor::parse(to)?, is_early, may_be_newer };
+    let releases = &of(told.from.0)?.releases;
+    // What an early patch of the very first release lacks is not known.
+    let has_before = releases.iter().any(|r| r.minor < told.from || (r.minor == told.from && !told.is_early));
+    let is_known = releases.iter().any(|r| r.minor == told.to) && has_before;
+    is_known.then_some(told)
+}
+
+/// The indexes that every version the database may be of creates. An early patch may lack what its minor brought, and of a minor without a
+/// baseline is known what the ones around it have in common.
+pub fn expected_indexes(told: &Told) -> Vec<&'static StockIndex> {
+    let Some(of) = of(told.from.0) else { return Vec::new() };
+    let reaches_back = told.is_early || of.releases.iter().all(|r| r.minor != told.from);
+    let before = of.releases.iter().rev().map(|r| r.minor).find(|m| reaches_back && *m < told.from);
+    let minors: Vec<Minor> = of.releases.iter().map(|r| r.minor).filter(|m| (told.from..=told.to).contains(m)).chain(before).collect();
+    // The same index under several descriptions is expected as the newest of them describes it.
+    let has = |minor: Minor, index: &StockIndex| {
+        index.is_in(minor) || of.indexes.iter().any(|i| i.table == index.table && i.name == index.name && i.is_in(minor))
+    };
+    of.indexes.iter().filter(|i| i.is_in(told.to) && minors.iter().all(|m| has(*m, i))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn names(version: &str) -> HashSet<(&'static str, &'static str)> {
+        expected_indexes(&told(version).unwrap()).iter().map(|i| (i.table.as_str(), i.name.as_str())).collect()
+    }
+
     #[test]
     fn the_baselines_load() {
-        let (one, two) = (baseline(1).unwrap(), baseline(2).unwrap());
+        let (one, two) = (of(1).unwrap(), of(2).unwrap());
         assert_eq!((one.tables.len(), one.indexes.len()), (100, 297));
-        assert_eq!((two.tables.len(), two.indexes.len(), two.link_tables.len()), (147, 598, 20));
-        assert!(baseline(3).is_none());
+        assert_eq!(two.releases.first().map(|r| r.minor), Some(Minor(2, 0)));
+        assert_eq!(two.releases.last().map(|r| r.minor), Some(Minor(2, 21)));
+        assert!(two.releases.is_sorted_by_key(|r| r.minor) && of(3).is_none());
+        assert_eq!((names("1.20").len(), names("2.21").len()), (297, 598));
     }
 
     #[test]
@@ -124,6 +240,7 @@ mod tests {
         assert!(is_stock_index("cat_product", "cat_product_document_tsv_idx"));
         assert!(!is_stock_index("image", "idx_image_url"));
         assert!(!is_stock_index("loyalty_point", "IDX_loyalty_point_customer_id"));
+        assert!(is_link_table("order_cart") && !is_link_table("order"));
     }
 
     #[test]
@@ -135,5 +252,31 @@ mod tests {
         let tag = ["product_tag_id".to_owned()];
         assert!(is_stock_bare_key(Some(2), "product_tags", &tag) && is_stock_bare_key(None, "product_tags", &tag));
         assert!(!is_stock_bare_key(Some(1), "product_tags", &tag));
+    }
+
+    #[test]
+    fn the_words_of_a_version_are_read() {
+        let plain = Told { from: Minor(2, 8), to: Minor(2, 8), is_early: false, may_be_newer: false };
+        assert_eq!(told("2.8"), Some(plain));
+        assert_eq!(told("2.8.6"), Some(plain));
+        assert_eq!(told("2.8.x"), Some(Told { is_early: true, ..plain }));
+        assert_eq!(told("2.7–2.8"), Some(Told { from: Minor(2, 7), ..plain }));
+        assert_eq!(told("2.21 or newer"), Some(Told { from: Minor(2, 21), to: Minor(2, 21), may_be_newer: true, ..plain }));
+        for unknown in ["2.x", "1.x", "1.12", "2.99", "3.0", "2.0.x", ""] {
+            assert_eq!(told(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_follows_the_version() {
+        let (old, new) = (names("2.0"), names("2.4"));
+        assert!(new.len() > old.len());
+        let early = names("2.4.x");
+        assert!(early.is_subset(&new) && early.len() < new.len());
+        let between = names("2.4–2.8");
+        assert!(between.is_subset(&new) && between.is_subset(&names("2.8")));
+        // Whether 2.3 has a baseline or not, the ones around it have these.
+        assert!(names("2.3–2.4").is_superset(&names("2.0–2.4")));
+        assert!(names("2.0").iter().filter(|i| new.contains(*i)).count() >= names("2.0–2.4").len());
     }
 }

@@ -27,6 +27,9 @@ mod sql_ast;
 mod sql_expr;
 mod sql_tolerant;
 pub mod statement;
+mod stock;
+mod stock_notes;
+mod stock_sql;
 pub mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

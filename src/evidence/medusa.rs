@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Medusa {
     /// 1 or 2.
     pub major: u8,
-    /// The version as far as the database tells it: "2.21.2", "2.x", "1.20.11".
+    /// The version as far as the database tells it: "2.13", "2.13.x" (an early patch), "2.16–2.17", "2.21 or newer", "2.x", "1.20".
     pub version: String,
     /// What the version was concluded from.
     pub evidence: String,

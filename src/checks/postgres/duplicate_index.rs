@@ -34,7 +34,7 @@ pub static CHECK: Check = Check {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
     let mut twins: BTreeMap<String, Vec<&Index>> = BTreeMap::new();
-    for index in pg.indexes()?.rows.iter().filter(|i| i.is_valid && i.is_ready && i.extension.is_none()) {
+    for index in pg.indexes()?.rows.iter().filter(|i| i.is_valid && i.is_ready && !i.is_building && i.extension.is_none()) {
         twins.entry(identity(index)).or_default().push(index);
     }
     let database_bytes = pg.server.as_ref().ok().map(|s| s.database_bytes);
@@ -57,7 +57,7 @@ fn identity(index: &Index) -> String {
 }
 
 /// Lower is kept.
-fn keep_rank(index: &Index) -> u8 {
+pub(super) fn keep_rank(index: &Index) -> u8 {
     match index {
         i if i.is_primary => 0,
         i if i.constraint.is_some() || i.is_replica_identity => 1,
@@ -111,7 +111,7 @@ fn finding(kept: &Index, spare: &Index, database_bytes: Option<u64>) -> Finding 
         } else {
             format!("Audit again: {} is gone and {} takes its scans.", spare.name, kept.name)
         },
-        touches: vec![format!("table:{}.{}", spare.schema, spare.table)],
+        touches: vec![format!("table:{}.{}", spare.schema, spare.table), format!("index:{}.{}", spare.schema, spare.name)],
     }
 }
 
@@ -178,6 +178,7 @@ mod tests {
         assert_passes(&CHECK, &pair(|_, b| b.include = vec!["total".into()]));
         assert_passes(&CHECK, &pair(|_, b| b.predicate = Some("(deleted_at IS NULL)".into())));
         assert_passes(&CHECK, &pair(|_, b| b.is_valid = false));
+        assert_passes(&CHECK, &pair(|_, b| b.is_building = true));
         assert_passes(&CHECK, &pair(|_, b| b.extension = Some("x".into())));
     }
 

@@ -1,6 +1,7 @@
 //! An index left behind by a build that failed.
 
 use super::duplicate_index::drop_remedy;
+use crate::checks::medusa::is_stock_index;
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::Index;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
@@ -16,7 +17,8 @@ pub static CHECK: Check = Check {
           unique, duplicates are not refused. Writes may pay for it all the same.",
     remedy: "Drop it where a valid twin exists, else rebuild it.",
     method: "Indexes that pg_index marks as not valid while no CREATE INDEX or REINDEX is running on them. Indexes of partitioned tables that were made for the \
-             parent alone are invalid by design and left out.",
+             parent alone are invalid by design and left out. One with a valid twin, or with a name that a broken-off REINDEX left, is dropped, unless it \
+             backs a constraint.",
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY"],
     needs: &[Section::PgIndexes],
@@ -39,7 +41,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 
 fn finding(index: &Index, indexes: &[Index], database_bytes: Option<u64>) -> Finding {
     let twin = valid_twin(index, indexes);
-    let is_leftover = twin.is_some() || is_rebuild_leftover(&index.name);
+    // What backs a constraint goes only with it.
+    let is_leftover = !is_bound(index) && (twin.is_some() || is_rebuild_leftover(&index.name));
     // Duplicates slip in while it is invalid.
     let is_unenforced = index.is_unique && !is_leftover;
     let share = database_bytes.filter(|b| *b > 0).map_or(0.0, |b| (index.bytes as f64 / b as f64).min(1.0));
@@ -62,8 +65,12 @@ fn finding(index: &Index, indexes: &[Index], database_bytes: Option<u64>) -> Fin
         averts: is_unenforced.then(|| "duplicate rows".to_owned()),
         remedies: remedies(index, is_leftover),
         verify: format!("Audit again: {} is {}.", index.name, if is_leftover { "gone" } else { "valid" }),
-        touches: vec![format!("table:{}.{}", index.schema, index.table)],
+        touches: vec![format!("table:{}.{}", index.schema, index.table), format!("index:{}.{}", index.schema, index.name)],
     }
+}
+
+fn is_bound(index: &Index) -> bool {
+    index.is_primary || index.constraint.is_some() || index.is_replica_identity
 }
 
 /// Names that REINDEX CONCURRENTLY gives: `_ccnew`, `_ccnew1`, `_ccold`.
@@ -90,7 +97,8 @@ fn rows(index: &Index, twin: Option<&Index>) -> Vec<Vec<Cell>> {
 fn remedies(index: &Index, is_leftover: bool) -> Vec<Remedy> {
     match (is_leftover, index.is_unique) {
         (true, _) => vec![drop_remedy(index)],
-        (false, true) => vec![rebuild(index), drop_remedy(index)],
+        (false, true) if !is_bound(index) && !is_stock_index(&index.table, &index.name) => vec![rebuild(index), drop_remedy(index)],
+        (false, true) => vec![rebuild(index)],
         (false, false) => vec![rebuild(index)],
     }
 }
@@ -141,6 +149,20 @@ mod tests {
         assert!(drops(&broken(|_| {}, Some(twin))));
         assert!(drops(&broken(|i| i.name = "idx_image_url_ccnew1".into(), None)));
         assert!(!drops(&broken(|_| {}, Some(index("image", "b", &["rank"], None)))));
+    }
+
+    #[test]
+    fn what_backs_a_constraint_or_is_medusas_is_rebuilt_and_not_dropped() {
+        let twin = || index("image", "b", &["url"], None);
+        for edit in [(|i: &mut Index| i.constraint = Some("c".into())) as fn(&mut Index), |i| i.is_primary = true, |i| i.is_replica_identity = true] {
+            let found = findings(&CHECK, &broken(edit, Some(twin())));
+            assert_eq!(found[0].remedies[0].text, "reindex index concurrently public.idx_image_url;");
+            assert_eq!(found[0].remedies.len(), 1);
+        }
+        let stock = |i: &mut Index| (i.is_unique, i.name) = (true, "IDX_image_url_unique".into());
+        assert_eq!(findings(&CHECK, &broken(stock, None))[0].remedies.len(), 1);
+        let own = |i: &mut Index| i.is_unique = true;
+        assert_eq!(findings(&CHECK, &broken(own, None))[0].remedies.len(), 2);
     }
 
     #[test]

@@ -26,12 +26,13 @@ pub static CHECK: Check = Check {
     why: "An index that no query uses still costs: each write keeps it up to date, it takes disk and memory, and it slows vacuum and restores.",
     remedy: "Make sure that no replica and no yearly job uses it, then drop it. The undo is beside it.",
     method: "Indexes of 10 MB or more with no scan (or, from Postgres 16, none for 31 days) on this node, whose counters run for at least 31 days. Never: unique \
-             indexes, those that back a constraint or the replica identity, the only support of a foreign key, and Medusa's own.",
+             indexes, those that back a constraint or the replica identity, the only support of a foreign key, and Medusa's own. An index on an \
+             expression is named with low confidence: its statistics may serve without a scan.",
     effort: Effort::Hours,
     references: &["https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ALL-INDEXES-VIEW"],
     needs: &[Section::PgServer, Section::PgIndexes, Section::PgConstraints],
     uses: &[Section::PgReplication],
-    symptom_of: &["pg-duplicate-index"],
+    symptom_of: &["pg-duplicate-index", "pg-redundant-index"],
     applies_to: always,
     evaluate,
 };
@@ -99,6 +100,12 @@ fn finding(index: &Index, age: &StatisticsAge, replicas: Option<usize>, database
     let idle = match index.last_scan {
         Some(at) => format!("no scans since {} on this node", text::date(at)),
         None => format!("no scans in {} on this node", text::plural(age.days() as u64, "day", "days")),
+    };
+    // Postgres gathers statistics of an indexed expression, and plans of other indexes may rest on them.
+    let keeps_statistics = index.keys.iter().any(|k| k.is_expression);
+    let (confidence, because) = match keeps_statistics {
+        true => (Confidence::Low, "the planner may use the statistics that it keeps of its expression".to_owned()),
+        false => (confidence, because),
     };
     Finding {
         subject: Subject::new("index", format!("{}.{}", index.schema, index.name)),
@@ -218,6 +225,11 @@ mod tests {
         assert_eq!(findings(&CHECK, &seen)[0].confidence, Confidence::Low);
         let unseen = idle(|_| {}, |pg| pg.replication = Err(Gap::not_configured(Section::PgReplication)));
         assert_eq!(findings(&CHECK, &unseen)[0].confidence, Confidence::Low);
+    }
+
+    #[test]
+    fn an_expression_may_serve_by_its_statistics() {
+        assert_eq!(findings(&CHECK, &idle(|i| i.keys = vec![key("lower(note)")], |_| {}))[0].confidence, Confidence::Low);
     }
 
     #[test]

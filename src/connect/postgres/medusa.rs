@@ -2,14 +2,14 @@
 
 use sqlx::FromRow;
 
-use super::{QueryError, Session};
+use super::{QueryError, Session, releases};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// 1 or 2.
     pub major: u8,
-    /// "2.21.2", "2.x".
+    /// "2.13", "2.13.x" (an early patch of it), "2.16–2.17", "2.21 or newer", "2.x".
     pub version: String,
     pub evidence: String,
     pub schema: String,
@@ -22,18 +22,6 @@ pub struct Found {
 const MARKERS_V2: [&str; 3] = ["link_module_migrations", "order_summary", "workflow_execution"];
 /// Present together only in v1.
 const MARKERS_V1: [&str; 3] = ["line_item", "money_amount", "staged_job"];
-
-/// The newest migration that a known release ships.
-struct Release {
-    major: u8,
-    version: &'static str,
-    migration: &'static str,
-}
-
-const RELEASES: [Release; 2] = [
-    Release { major: 2, version: "2.21.2", migration: "Migration20260911115931" },
-    Release { major: 1, version: "1.20.11", migration: "AlterCustomerUniqueConstraint1709888477798" },
-];
 
 const MODULES_V2: [(&str, &str); 24] = [
     ("api-key", "api_key"),
@@ -83,10 +71,8 @@ struct SchemaRow {
 }
 
 #[derive(FromRow)]
-struct MigrationsRow {
-    migrations: i64,
-    stock_seen: i64,
-    newest: Option<String>,
+struct MigrationRow {
+    name: String,
 }
 
 /// Looks for Medusa in the schemas of this database; `None` when there is none. Needs an open transaction.
@@ -125,18 +111,13 @@ async fn version(session: &mut Session, schema: &SchemaRow, major: u8) -> Result
     if !schema.can_read_migrations {
         return Ok((unknown, format!("tables {markers}; the names of the migrations may not be read")));
     }
-    let release = RELEASES.iter().find(|r| r.major == major).expect("both major versions have a known release");
     let qualified = format!("\"{}\".{table}", schema.schema.replace('"', "\"\""));
-    let sql = include_str!("sql/migrations.sql").replace("{stock}", release.migration).replace("{table}", &qualified);
-    let rows: Vec<MigrationsRow> = session.rows(&sql).await?;
-    let Some(row) = rows.into_iter().next() else {
-        return Ok((unknown, format!("tables {markers}")));
-    };
-    if row.stock_seen > 0 {
-        return Ok((release.version.to_owned(), format!("{} migrations, {} among them", row.migrations, release.migration)));
-    }
-    let newest = row.newest.map_or_else(String::new, |n| format!(", the newest of {n}"));
-    Ok((unknown, format!("tables {markers}; {} migrations{newest}, none that tells the release", row.migrations)))
+    let rows: Vec<MigrationRow> = session.rows(&include_str!("sql/migrations.sql").replace("{table}", &qualified)).await?;
+    let names: Vec<String> = rows.into_iter().map(|r| r.name).collect();
+    Ok(releases::told(major, &names).unwrap_or_else(|newest| {
+        let newest = newest.map_or_else(String::new, |n| format!(", the newest {n}"));
+        (unknown, format!("tables {markers}; {} migrations{newest}, which no known release tells", names.len()))
+    }))
 }
 
 #[cfg(test)]

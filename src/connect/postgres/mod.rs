@@ -3,6 +3,7 @@
 mod errors;
 mod grants;
 pub mod medusa;
+mod releases;
 mod session;
 mod test;
 

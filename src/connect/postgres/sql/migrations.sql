@@ -1,6 +1,6 @@
 /* medusa-advisor */
-select
-  pg_catalog.count(*)::int8 as migrations,
-  pg_catalog.count(*) filter (where m.name::text = '{stock}')::int8 as stock_seen,
-  pg_catalog.max(pg_catalog.substring(m.name::text, '[0-9]{13,14}')) as newest
+select m.name::text as name
 from {table} as m
+where m.name is not null
+order by m.name::text
+limit 5000
