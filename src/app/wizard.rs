@@ -51,6 +51,8 @@ pub enum Field {
     PgUser,
     PgPassword,
     PgCaFile,
+    /// One more node; the number after the last adds one.
+    PgNodeUrl(usize),
     RedisUrl(usize),
     RedisPassword(usize),
     Zone,
@@ -86,6 +88,16 @@ pub struct PostgresForm {
     pub password: Secret<String>,
     pub tls: TlsMode,
     pub ca_file: String,
+    /// Replicas, as a rule.
+    pub nodes: Vec<NodeForm>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeForm {
+    pub url: String,
+    pub url_error: Option<String>,
+    /// From its address; empty: as the store's.
+    pub password: Secret<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +150,7 @@ impl Wizard {
                 password: Secret::default(),
                 tls: TlsMode::Prefer,
                 ca_file: String::new(),
+                nodes: Vec::new(),
             },
             redis: vec![RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false }],
             zone: String::new(),
@@ -162,6 +175,7 @@ impl Wizard {
         w.keep = profile.keep_secrets;
         if let Some(p) = &profile.postgres {
             w.fill_postgres(p);
+            w.postgres.nodes = p.nodes.iter().map(|n| NodeForm { url: n.url(), url_error: None, password: Secret::default() }).collect();
         }
         if !profile.redis.is_empty() {
             w.redis =
@@ -213,6 +227,7 @@ impl Wizard {
                 self.postgres.ca_file = text;
                 self.forget_test(WizardStep::Postgres);
             }
+            Field::PgNodeUrl(i) => self.set_node_url(i, &text),
             Field::RedisUrl(i) => self.set_redis_url(i, text),
             Field::RedisPassword(i) => {
                 if let Some(r) = self.redis.get_mut(i) {
@@ -289,14 +304,18 @@ impl Wizard {
         if f.host.trim().is_empty() || f.database.trim().is_empty() {
             return Err("Postgres needs a host and a database.".to_owned());
         }
-        Ok(PostgresProfile {
+        let mut profile = PostgresProfile {
             host: f.host.trim().to_owned(),
             port,
             database: f.database.trim().to_owned(),
             user: if f.user.trim().is_empty() { "postgres".to_owned() } else { f.user.trim().to_owned() },
             tls: f.tls,
             ca_file: filled(&f.ca_file),
-        })
+            nodes: Vec::new(),
+        };
+        let node = |n: &NodeForm| parse_postgres(&n.url).map(|(node, _)| node.as_node_of(&profile)).map_err(|e| e.to_string());
+        profile.nodes = f.nodes.iter().filter(|n| !n.url.is_empty()).map(node).collect::<Result<_, _>>()?;
+        Ok(profile)
     }
 
     /// The store as typed, or the step and the sentence that stands against it.
@@ -355,6 +374,7 @@ impl Wizard {
         let given = |s: &Secret<String>| (!s.expose().is_empty()).then(|| s.clone());
         Secrets {
             postgres_password: given(&self.postgres.password),
+            node_passwords: self.postgres.nodes.iter().filter(|n| !n.url.is_empty()).map(|n| given(&n.password)).collect(),
             redis_passwords: self.redis.iter().filter(|r| !r.url.trim().is_empty()).map(|r| given(&r.password)).collect(),
             cloudflare_token: given(&self.token),
         }

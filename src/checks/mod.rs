@@ -10,6 +10,7 @@ pub mod index;
 pub mod measures;
 pub mod medusa;
 pub mod new_index;
+pub mod nodes;
 pub mod postgres;
 pub mod redis;
 pub mod registry;

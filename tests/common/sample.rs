@@ -218,6 +218,7 @@ pub fn profile(id: &str, name: &str, environment: Environment) -> Profile {
             user: "medusa_advisor".to_owned(),
             tls: TlsMode::VerifyFull,
             ca_file: None,
+            nodes: Vec::new(),
         }),
         redis: vec![redis("cache.northwind.internal", true), redis("queue.northwind.internal", true)],
         cloudflare: Some(CloudflareProfile { zone: "northwind-outfitters.com".to_owned(), base_url: None }),

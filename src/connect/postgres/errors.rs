@@ -95,6 +95,7 @@ fn io_error(e: &io::Error, profile: &PostgresProfile) -> OpenError {
             OpenErrorKind::Refused,
             format!("Nothing listens on {at}: the connection was refused. Check host and port, and that Postgres runs and listens on this address."),
         ),
+        io::ErrorKind::NotFound if profile.ca_file.is_some() => OpenError::new(OpenErrorKind::Tls, missing_ca_file(profile)),
         io::ErrorKind::NotFound => OpenError::new(OpenErrorKind::Refused, format!("A file that is needed is not there: {}.", redact(&text))),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => OpenError::new(
             OpenErrorKind::Other,
@@ -110,7 +111,7 @@ fn tls_error(text: &str, profile: &PostgresProfile) -> OpenError {
     let sentence = if lower.contains("does not support tls") {
         format!("{} offers no TLS. Turn ssl on at the server, or choose the TLS mode \"prefer\" in a network you trust.", profile.address())
     } else if lower.contains("notvalidforname") || lower.contains("not valid for name") {
-        format!("The server's certificate is not made out to {host}. Use the host name in the certificate, or the TLS mode \"verify-ca\".")
+        wrong_name(text, host)
     } else if lower.contains("unknownissuer") || lower.contains("unknown issuer") || lower.contains("causedasendentity") {
         "The server's certificate is signed by an authority this machine does not know. Choose its CA certificate file.".to_owned()
     } else if lower.contains("expired") {
@@ -123,6 +124,26 @@ fn tls_error(text: &str, profile: &PostgresProfile) -> OpenError {
         format!("TLS with {host} failed: {}. Check the TLS mode and the CA certificate.", redact(text))
     };
     OpenError::new(OpenErrorKind::Tls, sentence)
+}
+
+fn missing_ca_file(profile: &PostgresProfile) -> String {
+    format!("The CA certificate file {} is not there. Choose a PEM file.", profile.ca_file.as_deref().unwrap_or_default())
+}
+
+/// Names of the certificate that the sentence shows.
+const NAMES_MAX: usize = 3;
+
+/// The TLS library lists what the certificate is for: `… only valid for DnsName("db.example.com") or DnsName("*.example.com")`.
+fn wrong_name(text: &str, host: &str) -> String {
+    let listed = text.rsplit_once("only valid for ").map_or("", |(_, names)| names);
+    let names: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+    let more = if names.len() > NAMES_MAX { " and others" } else { "" };
+    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(" or ");
+    match names.len() {
+        0 => format!("The server's certificate is not made out to {host}. Use the host name in the certificate, or the TLS mode \"verify-ca\"."),
+        1 => format!("The server's certificate is for {shown}, not {host}. Use that host, or the TLS mode \"verify-ca\"."),
+        _ => format!("The server's certificate is for {shown}{more}, not {host}. Use one of those hosts, or the TLS mode \"verify-ca\"."),
+    }
 }
 
 fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenError {
@@ -229,6 +250,16 @@ mod tests {
         assert!(of("3D000", "database \"shop\" does not exist").contains("DATABASE_URL"));
         assert!(of("42501", "permission denied for database").contains("grant connect on database \"shop\" to \"advisor\";"));
         assert!(of("28000", "no pg_hba.conf entry for host").contains("pg_hba.conf"));
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_the_right_ones() {
+        let of = |names: &str| wrong_name(&format!("certificate not valid for name \"db\"; certificate is only valid for {names}"), "db");
+        let one = of("DnsName(\"*.rds.amazonaws.com\")");
+        assert_eq!(one, "The server's certificate is for *.rds.amazonaws.com, not db. Use that host, or the TLS mode \"verify-ca\".");
+        assert!(of("DnsName(\"a\") or DnsName(\"b\")").contains("is for a or b, not db. Use one of those hosts"));
+        assert!(of("DnsName(\"a\"), DnsName(\"b\"), DnsName(\"c\") or DnsName(\"d\")").contains("a or b or c and others, not db"));
+        assert!(wrong_name("NotValidForName", "db").contains("not made out to db"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 /* medusa-advisor */
--- Per table: its own pages, its indexes', its TOAST table's with that one's index.
+-- A page; per table: its own pages, its indexes', its TOAST table's with that one's index.
 select
   coalesce(owner.oid, base.oid)::int8 as table_oid,
   c.oid::int8 as oid,
@@ -10,7 +10,8 @@ left join pg_catalog.pg_index as i on i.indexrelid = c.oid
 join pg_catalog.pg_class as base on base.oid = coalesce(i.indrelid, c.oid)
 join pg_catalog.pg_namespace as n on n.oid = base.relnamespace
 left join pg_catalog.pg_class as owner on base.relkind = 't' and owner.reltoastrelid = base.oid
-where c.relkind in ('r', 'm', 'i', 't')
+where c.oid > {after}
+  and c.relkind in ('r', 'm', 'i', 't')
   and c.relpersistence <> 't'
   and (base.relkind <> 't' or owner.relnamespace <> 'pg_catalog'::regnamespace)
   and n.nspname not in ('pg_catalog', 'information_schema')
