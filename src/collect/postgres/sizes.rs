@@ -38,7 +38,7 @@ struct SizeRow {
 impl Sizes {
     /// A partitioned table has no storage of its own.
     pub fn of_table(&self, oid: i64) -> Bytes {
-        self.tables.get(&oid).copied().unwrap_or_default()
+        self.tables.get(&oid).copied().unwrap_or(Bytes { table: 0, index: 0, toast: 0 })
     }
 
     pub fn of_relation(&self, oid: i64) -> u64 {

@@ -127,7 +127,7 @@ fn tls_error(text: &str, profile: &PostgresProfile) -> OpenError {
 }
 
 fn missing_ca_file(profile: &PostgresProfile) -> String {
-    format!("The CA certificate file {} is not there. Choose a PEM file.", profile.ca_file.as_deref().unwrap_or_default())
+    format!("The CA certificate file {} is not there. Choose a PEM file.", profile.ca_file.as_deref().unwrap_or(""))
 }
 
 /// Names of the certificate that the sentence shows.
