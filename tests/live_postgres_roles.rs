@@ -14,7 +14,7 @@ const STORE: &str = r#"create table mikro_orm_migrations (id serial primary key,
 create table link_module_migrations (id serial primary key, table_name varchar(255) not null unique);
 create table workflow_execution (id text primary key, state text);
 create table order_summary (id text primary key);
-create table product (id text primary key, title text not null, status text not null default 'published', created_at timestamptz not null default now(), deleted_at timestamptz);
+create table product (id text primary key, title text not null, status text not null default 'published', thumbnail text, created_at timestamptz not null default now(), deleted_at timestamptz);
 create table image (id text primary key, url text not null, product_id text not null references product (id) on delete cascade, rank int not null default 0, created_at timestamptz not null default now(), deleted_at timestamptz);
 create table review (id serial primary key, product_id text not null, body text not null);
 insert into product (id, title) select 'prod_' || lpad(i::text, 26, '0'), 'Product ' || i from generate_series(1, 20000) i;

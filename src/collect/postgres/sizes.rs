@@ -9,9 +9,11 @@ use crate::connect::postgres::QueryErrorKind;
 use crate::evidence::{Cause, Gap, Section, Seen};
 
 /// Relations of one page, as many as its query lets through: measuring a file takes the server microseconds, and adds up.
-const PAGE: usize = 10_000;
+const PAGE: usize = 2_500;
 /// Ten thousand tables with their TOAST tables and ten indexes each.
-const PAGES_MAX: usize = 15;
+const PAGES_MAX: usize = 50;
+/// Object ids below were given by initdb (`FirstNormalObjectId`).
+const SYSTEM_OID_MAX: i64 = 16_383;
 
 /// What one table takes on disk, bytes.
 #[derive(Default, Clone, Copy)]
@@ -60,7 +62,7 @@ impl Sizes {
 /// Sizes of all relations. Where a lock stands in the way, the pages as the last vacuum counted them.
 pub async fn read(reader: &mut Reader<'_>, block_size: u64) -> Seen<Sizes> {
     let mut sizes = Sizes { tables: HashMap::new(), relations: HashMap::new() };
-    let mut after = 0;
+    let mut after = SYSTEM_OID_MAX;
     for _ in 0..PAGES_MAX {
         let rows = page(reader, block_size, after).await?;
         rows.iter().for_each(|row| sizes.add(row));
