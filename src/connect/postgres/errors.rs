@@ -158,7 +158,9 @@ fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenEr
     {
         return sign_in(format!("The password for {user} was not accepted. Check user and password."));
     }
-    if code == "3D000" || lower.contains("no such database") {
+    // Two wordings of PgBouncer: of its own list, and of the server's answer.
+    let is_missing = lower.starts_with("database \"") && lower.ends_with("\" does not exist");
+    if code == "3D000" || lower.contains("no such database") || is_missing {
         return sign_in(format!("There is no database {database} on {}. Use the name in the store's DATABASE_URL.", profile.address()));
     }
     if code == "42501" {
@@ -248,6 +250,7 @@ mod tests {
         assert!(of("28P01", "password authentication failed for user \"advisor\"").contains("Check user and password"));
         assert!(of("08P01", "SASL authentication failed").contains("Check user and password"));
         assert!(of("3D000", "database \"shop\" does not exist").contains("DATABASE_URL"));
+        assert!(of("08P01", "database \"shop\" does not exist").contains("DATABASE_URL"));
         assert!(of("42501", "permission denied for database").contains("grant connect on database \"shop\" to \"advisor\";"));
         assert!(of("28000", "no pg_hba.conf entry for host").contains("pg_hba.conf"));
     }
