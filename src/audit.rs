@@ -2,7 +2,7 @@
 
 use crate::checks::scans;
 use crate::collect::{Candidate, Request};
-use crate::connect::profile::{Profile, Secrets};
+use crate::connect::profile::{PostgresProfile, Profile, Secrets, TlsMode};
 use crate::evidence::{Snapshot, Targets};
 use crate::secret::Secret;
 
@@ -24,7 +24,22 @@ pub fn secrets_of_environment(profile: &Profile) -> Secrets {
     let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty()).map(Secret::new);
     Secrets {
         postgres_password: var("PGPASSWORD"),
+        // PGPASSWORD is all nodes' password, as it is libpq's for every host.
+        node_passwords: Vec::new(),
         redis_passwords: profile.redis.iter().map(|_| var("MEDUSA_ADVISOR_REDIS_PASSWORD")).collect(),
         cloudflare_token: var("CLOUDFLARE_API_TOKEN"),
     }
+}
+
+/// `PGSSLMODE` and `PGSSLROOTCERT` where the address says nothing itself, as libpq does.
+pub fn with_environment(mut postgres: PostgresProfile, address: &str) -> PostgresProfile {
+    let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    if !address.contains("sslmode=")
+        && !address.contains("ssl-mode=")
+        && let Some(mode) = var("PGSSLMODE").and_then(|word| TlsMode::ALL.into_iter().find(|m| m.id() == word))
+    {
+        postgres.tls = mode;
+    }
+    postgres.ca_file = postgres.ca_file.or_else(|| var("PGSSLROOTCERT"));
+    postgres
 }

@@ -2,6 +2,9 @@
 //! pg_stat_statements preloaded; `ADVISOR_TEST_PGBOUNCER` the same through PgBouncer in transaction mode;
 //! `ADVISOR_TEST_POSTGRES_SCALE` a large store to measure, if there is one.
 
+#[path = "common/live.rs"]
+mod live;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -22,11 +25,12 @@ fn env(name: &str) -> Option<String> {
     if value.is_none() {
         println!("skipped: {name} is not set");
     }
+    let _ = rustls::crypto::ring::default_provider().install_default();
     value
 }
 
 fn request(url: &str) -> Request {
-    let (postgres, password) = parse_postgres(url).unwrap();
+    let (postgres, password) = parse_postgres(&live::maybe_pooled(url)).unwrap();
     Request {
         profile: Profile {
             id: "test".to_owned(),

@@ -43,6 +43,7 @@ fn profile(postgres: &str, redis: Option<&str>) -> (Profile, Secrets) {
         postgres_password: password.or_else(|| Some(Secret::new(format!("{MARK}-pg-password")))),
         redis_passwords: redis.iter().map(|_| None).collect(),
         cloudflare_token: Some(Secret::new(format!("{MARK}-token"))),
+        ..Secrets::default()
     };
     let profile = Profile {
         id: "sentinels".into(),

@@ -15,9 +15,13 @@ find_program() {
     return 1
 }
 
-# postgres_bin: the folder of the newest Postgres server's programs.
+# postgres_bin: the folder of the newest Postgres server's programs, or the one ADVISOR_POSTGRES_BIN names.
 postgres_bin() {
     local folder
+    if [[ -n ${ADVISOR_POSTGRES_BIN:-} ]]; then
+        echo "$ADVISOR_POSTGRES_BIN"
+        return
+    fi
     for folder in $(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
         /usr/local/opt/postgresql@*/bin | sort -rV); do
         if [[ -x $folder/initdb && -x $folder/postgres ]]; then

@@ -3,6 +3,7 @@
 #
 #   tests/run.sh             every tier
 #   tests/run.sh tidy live   these tiers only: tidy unit golden property other ui live window commands
+#   tests/run.sh matrix      the live tests of Postgres on every version of it (tests/postgres-matrix.sh); by its name only, it takes long
 #
 # Environment:
 #   ADVISOR_NO_INSTALL=1     install nothing; what is missing is skipped by name
@@ -16,7 +17,7 @@ source tests/services.sh
 # shellcheck source=tests/smoke.sh
 source tests/smoke.sh
 
-TIERS=(tidy unit golden property other ui live window commands)
+TIERS=(tidy unit golden property other ui live window commands matrix)
 WANTED=("$@")
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/advisor-tests.XXXXXX")
 SERVICES=$WORK/services
@@ -66,7 +67,7 @@ check_arguments() {
     done
 }
 
-wanted() { [[ ${#WANTED[@]} -eq 0 || " ${WANTED[*]} " == *" $1 "* ]]; }
+wanted() { [[ (${#WANTED[@]} -eq 0 && $1 != matrix) || " ${WANTED[*]} " == *" $1 "* ]]; }
 
 prepare_machine() {
     local missing
@@ -121,6 +122,7 @@ run_tier() {
     case $tier in
         window) window_tier ;;
         commands) commands_tier ;;
+        matrix) matrix_tier ;;
         *) cargo_tier "$tier" ;;
     esac
     PASSED=$((PASSED + TIER_PASSED)) FAILED=$((FAILED + TIER_FAILED)) SKIPPED=$((SKIPPED + TIER_SKIPPED))
@@ -145,6 +147,18 @@ cargo_tier() {
     if ((status != 0)); then
         ((TIER_FAILED > 0)) || TIER_FAILED=1
         cat "$log"
+    fi
+}
+
+# The table's rows are its results.
+matrix_tier() {
+    local log=$LOGS/matrix.log
+    tests/postgres-matrix.sh >"$log" 2>&1 || true
+    sed -n '/^Postgres /,$p' "$log"
+    read -r TIER_PASSED TIER_FAILED TIER_SKIPPED < <(awk '/^1[0-9] +(straight|pooled) /{p += $3; f += $4; s += $5} END {print p + 0, f + 0, s + 0}' "$log")
+    if ((TIER_PASSED + TIER_FAILED + TIER_SKIPPED == 0)); then
+        TIER_FAILED=1
+        tail -20 "$log"
     fi
 }
 

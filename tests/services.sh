@@ -53,7 +53,7 @@ service_folder() {
 
 random_word() { od -An -N12 -tx1 /dev/urandom | tr -d ' \n'; }
 
-# start_postgres: sets ADVISOR_TEST_POSTGRES, the superuser's URL. Durability is off: the data lives as long as the tests.
+# start_postgres: sets ADVISOR_TEST_POSTGRES, the superuser's URL. ADVISOR_POSTGRES_CONF adds lines to its settings. Durability is off: the data lives as long as the tests.
 start_postgres() {
     local bin folder port password socket
     bin=$(postgres_bin) || return 1
@@ -78,6 +78,7 @@ shared_buffers = 128MB
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+${ADVISOR_POSTGRES_CONF:-}
 CONF
     (cd / && unprivileged "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 60 start >/dev/null) || return 1
     SERVICE_PIDS+=("$(unprivileged head -1 "$folder/data/postmaster.pid") INT")
@@ -92,6 +93,7 @@ start_pgbouncer() {
     folder=$(service_folder pgbouncer)
     port=$(free_port)
     unprivileged sh -c 'umask 077; cat >"$1/users.txt"' sh "$folder" <<<"\"advisor\" \"$POSTGRES_PASSWORD\""
+    # Roles that the tests create are looked up at the server by auth_user.
     unprivileged sh -c 'cat >"$1/pgbouncer.ini"' sh "$folder" <<CONF
 [databases]
 * = host=127.0.0.1 port=$POSTGRES_PORT
@@ -99,8 +101,9 @@ start_pgbouncer() {
 listen_addr = 127.0.0.1
 listen_port = $port
 unix_socket_dir =
-auth_type = plain
+auth_type = scram-sha-256
 auth_file = $folder/users.txt
+auth_user = advisor
 pool_mode = transaction
 logfile = $folder/log
 pidfile = $folder/pid

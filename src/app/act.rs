@@ -73,7 +73,7 @@ impl Model {
             Action::StartAudit(id) => self.start_audit(&id, None, now),
             Action::GiveSecrets { store, postgres, redis, cloudflare } => {
                 self.dialog = None;
-                let secrets = Secrets { postgres_password: postgres, redis_passwords: redis, cloudflare_token: cloudflare };
+                let secrets = Secrets { postgres_password: postgres, redis_passwords: redis, cloudflare_token: cloudflare, ..Secrets::default() };
                 self.start_audit(&store, Some(secrets), now)
             }
             Action::AskCancelAudit => self.ask_cancel(now),

@@ -53,6 +53,8 @@ pub enum Field {
     PgCaFile,
     /// Memory of the server's machine.
     PgMemory,
+    /// One more node; the number after the last adds one.
+    PgNodeUrl(usize),
     RedisUrl(usize),
     RedisPassword(usize),
     Zone,
@@ -90,6 +92,16 @@ pub struct PostgresForm {
     pub ca_file: String,
     /// As typed: "16GiB"; empty: not told.
     pub memory: String,
+    /// Replicas, as a rule.
+    pub nodes: Vec<NodeForm>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeForm {
+    pub url: String,
+    pub url_error: Option<String>,
+    /// From its address; empty: as the store's.
+    pub password: Secret<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +155,7 @@ impl Wizard {
                 tls: TlsMode::Prefer,
                 ca_file: String::new(),
                 memory: String::new(),
+                nodes: Vec::new(),
             },
             redis: vec![RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false }],
             zone: String::new(),
@@ -168,6 +181,7 @@ impl Wizard {
         if let Some(p) = &profile.postgres {
             w.fill_postgres(p);
             w.postgres.memory = p.memory_bytes.map(memory_text).unwrap_or_default();
+            w.postgres.nodes = p.nodes.iter().map(|n| NodeForm { url: n.url(), url_error: None, password: Secret::default() }).collect();
         }
         if !profile.redis.is_empty() {
             w.redis =
@@ -220,6 +234,7 @@ impl Wizard {
                 self.forget_test(WizardStep::Postgres);
             }
             Field::PgMemory => self.postgres.memory = text,
+            Field::PgNodeUrl(i) => self.set_node_url(i, &text),
             Field::RedisUrl(i) => self.set_redis_url(i, text),
             Field::RedisPassword(i) => {
                 if let Some(r) = self.redis.get_mut(i) {
@@ -296,7 +311,7 @@ impl Wizard {
         if f.host.trim().is_empty() || f.database.trim().is_empty() {
             return Err("Postgres needs a host and a database.".to_owned());
         }
-        Ok(PostgresProfile {
+        let mut profile = PostgresProfile {
             host: f.host.trim().to_owned(),
             port,
             database: f.database.trim().to_owned(),
@@ -304,7 +319,11 @@ impl Wizard {
             tls: f.tls,
             ca_file: filled(&f.ca_file),
             memory_bytes: filled(&f.memory).map(|t| parse_memory(&t)).transpose()?,
-        })
+            nodes: Vec::new(),
+        };
+        let node = |n: &NodeForm| parse_postgres(&n.url).map(|(node, _)| node.as_node_of(&profile)).map_err(|e| e.to_string());
+        profile.nodes = f.nodes.iter().filter(|n| !n.url.is_empty()).map(node).collect::<Result<_, _>>()?;
+        Ok(profile)
     }
 
     /// The store as typed, or the step and the sentence that stands against it.
@@ -363,6 +382,7 @@ impl Wizard {
         let given = |s: &Secret<String>| (!s.expose().is_empty()).then(|| s.clone());
         Secrets {
             postgres_password: given(&self.postgres.password),
+            node_passwords: self.postgres.nodes.iter().filter(|n| !n.url.is_empty()).map(|n| given(&n.password)).collect(),
             redis_passwords: self.redis.iter().filter(|r| !r.url.trim().is_empty()).map(|r| given(&r.password)).collect(),
             cloudflare_token: given(&self.token),
         }

@@ -15,6 +15,7 @@ pub mod measures;
 pub mod medusa;
 pub mod new_index;
 pub mod poolers;
+pub mod nodes;
 pub mod postgres;
 pub mod purge;
 pub mod redis;

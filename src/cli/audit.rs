@@ -10,7 +10,8 @@ use super::{AuditArgs, Ended, Format, output, terminal};
 use crate::audit;
 use crate::collect::run::Run;
 use crate::connect::profile::{
-    self, CloudflareProfile, Environment, KeepSecrets, Limits, Profile, Secrets, ShopProfile, parse_postgres, parse_redis, parse_shop,
+    self, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, parse_postgres, parse_redis,
+    parse_shop,
 };
 use crate::connect::stores::{self, Places, write_whole};
 use crate::connect::vault;
@@ -93,8 +94,14 @@ fn saved_store(name: &str) -> anyhow::Result<(Profile, Secrets)> {
         Some(s) => Ok(Some(s.clone())),
         None => get(&format!("redis-{i}")),
     });
+    let nodes = profile.postgres.iter().flat_map(|p| &p.nodes);
     let secrets = Secrets {
         postgres_password: if env.postgres_password.is_some() { env.postgres_password.clone() } else { get("postgres")? },
+        node_passwords: if env.postgres_password.is_some() {
+            Vec::new()
+        } else {
+            nodes.map(|n| get(&vault::node_part(n))).collect::<anyhow::Result<_>>()?
+        },
         redis_passwords: redis.collect::<anyhow::Result<_>>()?,
         cloudflare_token: if env.cloudflare_token.is_some() { env.cloudflare_token.clone() } else { get("cloudflare")? },
     };
@@ -109,7 +116,7 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
         redis.push(profile);
         redis_urls.push(password);
     }
-    let postgres = args.postgres.as_deref().map(parse_postgres).transpose().context("--postgres")?;
+    let (postgres, password, node_passwords) = given_postgres(&args.postgres)?;
     let shop_url = |url: &Option<String>| url.as_deref().map(|u| parse_shop(u).map(|u| u.to_string())).transpose();
     let (storefront_url, backend_url) = (shop_url(&args.storefront).context("--storefront")?, shop_url(&args.backend).context("--backend")?);
     let shop = (storefront_url.is_some() || backend_url.is_some()).then(|| ShopProfile {
@@ -122,7 +129,6 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
     if nothing {
         bail!("nothing to audit: give --store NAME, or at least one of --postgres, --redis, --backend, --storefront, --cloudflare-zone");
     }
-    let (postgres, password) = postgres.map_or((None, None), |(p, s)| (Some(p), s));
     let name =
         postgres.as_ref().map(|p| p.database.clone()).or_else(|| cloudflare.as_ref().map(|c| c.zone.clone())).unwrap_or_else(|| "store".to_owned());
     let profile = Profile {
@@ -139,10 +145,27 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
     let env = audit::secrets_of_environment(&profile);
     let secrets = Secrets {
         postgres_password: password.or(env.postgres_password),
+        node_passwords,
         redis_passwords: redis_urls.into_iter().zip(env.redis_passwords).map(|(given, env)| given.or(env)).collect(),
         cloudflare_token: env.cloudflare_token,
     };
     Ok((profile, secrets))
+}
+
+/// The first address is the store's, the others its nodes. A node's address without a password takes the first one's, or `PGPASSWORD`.
+type GivenPostgres = (Option<PostgresProfile>, Option<Secret<String>>, Vec<Option<Secret<String>>>);
+
+fn given_postgres(urls: &[String]) -> anyhow::Result<GivenPostgres> {
+    let mut parsed = Vec::with_capacity(urls.len());
+    for url in urls {
+        let (profile, password) = parse_postgres(url).context("--postgres")?;
+        parsed.push((audit::with_environment(profile, url), password));
+    }
+    let mut parsed = parsed.into_iter();
+    let Some((mut store, password)) = parsed.next() else { return Ok((None, None, Vec::new())) };
+    let (nodes, node_passwords) = parsed.map(|(node, password)| (node.as_node_of(&store), password)).unzip();
+    store.nodes = nodes;
+    Ok((Some(store), password, node_passwords))
 }
 
 /// A layer that nobody asks about is not contacted. The database stays: application and media checks read it.

@@ -69,9 +69,9 @@ pub struct AuditArgs {
     /// Name or id of a saved store.
     #[arg(long, value_name = "NAME")]
     pub store: Option<String>,
-    /// postgres://user@host:5432/medusa; the password also from PGPASSWORD.
+    /// postgres://user@host:5432/medusa; the password also from PGPASSWORD. Repeat for replicas: their usage counters are read too.
     #[arg(long, value_name = "URL", env = "MEDUSA_ADVISOR_POSTGRES", hide_env_values = true)]
-    pub postgres: Option<String>,
+    pub postgres: Vec<String>,
     /// Memory of the Postgres machine, as in 16GiB: the server does not tell it.
     #[arg(long, value_name = "SIZE", value_parser = crate::connect::profile::parse_memory)]
     pub postgres_memory: Option<u64>,

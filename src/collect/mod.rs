@@ -110,7 +110,7 @@ async fn postgres_layer(request: &Request, run: &Arc<Run>, prove: &Prove) -> Col
     let lane = run.lane(Layer::Postgres);
     match &request.profile.postgres {
         None => Collected::nothing(Layer::Postgres, Gap::not_configured(Section::Postgres)),
-        Some(p) => postgres::collect(p, request.secrets.postgres_password.as_ref(), &request.profile.limits, &lane, prove).await,
+        Some(p) => postgres::collect(p, &request.secrets, &request.profile.limits, &lane, prove).await,
     }
 }
 

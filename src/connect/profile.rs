@@ -67,6 +67,9 @@ pub struct PostgresProfile {
     /// Memory of the server's machine, which the server does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// The store's other nodes, replicas as a rule: only their usage counters are read. Theirs are not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<PostgresProfile>,
 }
 
 /// libpq's `sslmode`.
@@ -173,6 +176,9 @@ impl Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     pub postgres_password: Option<Secret<String>>,
+    /// In the order of `PostgresProfile::nodes`; a node without one is signed in to with `postgres_password`: replicas have the
+    /// primary's roles.
+    pub node_passwords: Vec<Option<Secret<String>>>,
     /// In the order of `Profile::redis`.
     pub redis_passwords: Vec<Option<Secret<String>>>,
     pub cloudflare_token: Option<Secret<String>>,
@@ -221,6 +227,7 @@ pub fn parse_postgres(text: &str) -> Result<(PostgresProfile, Option<Secret<Stri
         tls,
         ca_file: query("sslrootcert"),
         memory_bytes: None,
+        nodes: Vec::new(),
     };
     Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
 }
@@ -286,6 +293,15 @@ impl PostgresProfile {
     /// `host:port`, for display.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// As a node of `store`: with its TLS where the node's own address says nothing about that.
+    pub fn as_node_of(mut self, store: &PostgresProfile) -> Self {
+        if self.tls == TlsMode::Prefer {
+            self.tls = store.tls;
+        }
+        self.ca_file = self.ca_file.or_else(|| store.ca_file.clone());
+        self
     }
 
     /// The URL without a password, for the field on the Connect page.

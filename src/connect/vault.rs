@@ -1,5 +1,6 @@
 //! The operating system's keychain: Secret Service, Keychain or Credential Manager.
 
+use super::profile::PostgresProfile;
 use crate::secret::Secret;
 
 const SERVICE: &str = "medusa-advisor";
@@ -18,7 +19,12 @@ pub fn is_available() -> bool {
     keyring::Entry::store_status().is_ok()
 }
 
-/// Name of one store's secret: `northwind-1/postgres`, `northwind-1/redis-0`, `northwind-1/cloudflare`.
+/// Part of an account's name for one more Postgres node. By its address, so that taking a node out leaves the others their own.
+pub fn node_part(node: &PostgresProfile) -> String {
+    format!("postgres-{}", node.address())
+}
+
+/// Name of one store's secret: `northwind-1/postgres`, `northwind-1/postgres-db2:5432`, `northwind-1/redis-0`, `northwind-1/cloudflare`.
 pub fn account(store: &str, part: &str) -> String {
     format!("{store}/{part}")
 }

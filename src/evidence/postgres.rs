@@ -593,12 +593,21 @@ pub struct CheckpointCounters {
     pub wal_bytes: Option<u64>,
 }
 
-/// One more node of the store's Postgres: usage counters only.
+/// One more node of the store's Postgres.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
+    /// Host and port for display; no user, no password.
     pub host: String,
+    /// Or why this node could not be read.
+    pub usage: Seen<NodeUsage>,
+}
+
+/// Usage counters of one more node: each node counts its own scans.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeUsage {
     pub is_replica: bool,
     pub version_num: u32,
+    /// They count at least since then.
     #[serde(with = "time::serde::rfc3339::option")]
     pub counting_since: Option<OffsetDateTime>,
     pub indexes: Listed<NodeIndex>,

@@ -45,7 +45,7 @@ pub(super) fn report(snapshot: &Snapshot, plan: &Plan, options: &Options) -> Rep
         unknown: plan.unknown.iter().map(|(c, gap)| unknown(c.id, gap)).collect(),
         not_checked: plan.unknown_by_cause().iter().map(|(gap, checks)| not_checked(gap, checks)).collect(),
         dismissed: plan.dismissed.iter().map(|(r, d)| dismissed(r, d)).collect(),
-        method: method::facts(snapshot),
+        method: method::facts(snapshot, plan),
         costs: snapshot.costs.iter().map(cost).collect(),
     }
 }

@@ -1,20 +1,23 @@
 //! "Method and limits": how the figures were found and where they end.
 
+use std::collections::BTreeMap;
+
 use super::Fact;
+use crate::checks::FINDINGS_MAX;
 use crate::evidence::postgres::Postgres;
 use crate::evidence::{Listed, Snapshot};
 use crate::finding::{Resource, Severity};
-use crate::plan::resource_weight;
 use crate::plan::score::penalty;
+use crate::plan::{Plan, resource_weight};
 use crate::{charts, text};
 
-pub(super) fn facts(snapshot: &Snapshot) -> Vec<Fact> {
+pub(super) fn facts(snapshot: &Snapshot, plan: &Plan) -> Vec<Fact> {
     let rows = [
         ("Access", Some(access())),
         ("Window", Some(window(snapshot))),
         ("Versions", Some(versions(snapshot)).filter(|v| !v.is_empty())),
         ("Samples", Some(samples(snapshot)).filter(|v| !v.is_empty())),
-        ("Limits reached", Some(limits(snapshot))),
+        ("Limits reached", Some(limits(snapshot, plan))),
         ("Ranking", Some(ranking())),
         ("Scores", Some(scores())),
         ("Words for certainty", Some(certainty())),
@@ -97,7 +100,7 @@ fn samples(snapshot: &Snapshot) -> String {
     if parts.is_empty() { String::new() } else { format!("{}.", parts.join("; ")) }
 }
 
-fn limits(snapshot: &Snapshot) -> String {
+fn limits(snapshot: &Snapshot, plan: &Plan) -> String {
     let mut cut: Vec<String> = Vec::new();
     if let Ok(pg) = snapshot.pg() {
         cut.extend(postgres_limits(pg));
@@ -105,7 +108,18 @@ fn limits(snapshot: &Snapshot) -> String {
     if let Ok(analytics) = snapshot.cloudflare().and_then(|c| c.analytics()) {
         cut.extend(limit("CDN paths", &analytics.by_path));
     }
+    cut.extend(findings_limits(plan));
     if cut.is_empty() { "None of the limits on rows was reached.".into() } else { format!("{}.", cut.join("; ")) }
+}
+
+/// Checks that found as much as they may list.
+fn findings_limits(plan: &Plan) -> Vec<String> {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for ranked in plan.findings.iter().chain(plan.dismissed.iter().map(|(r, _)| r)) {
+        *found.entry(ranked.check.id).or_default() += 1;
+    }
+    let full = found.into_iter().filter(|(_, n)| *n >= FINDINGS_MAX);
+    full.map(|(id, n)| format!("{id}: only the first {} findings are listed, more may exist", text::count(n as u64))).collect()
 }
 
 fn postgres_limits(pg: &Postgres) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::app::message::{Activity, RunNote};
 use crate::app::{Audit, DEMO, Event, Settings, StoreEntry};
 use crate::audit;
 use crate::collect::run::{Note, Run};
-use crate::connect::profile::{self, KeepSecrets, Profile, Secrets};
+use crate::connect::profile::{self, KeepSecrets, PostgresProfile, Profile, Secrets};
 use crate::connect::{stores, vault};
 use crate::demo;
 use crate::evidence::Snapshot;
@@ -64,6 +64,9 @@ fn keep_secrets(profile: &Profile, secrets: &Secrets) -> Result<(), String> {
         None => Ok(()),
     };
     keep("postgres", &secrets.postgres_password)?;
+    for (node, secret) in nodes_of(profile).iter().zip(&secrets.node_passwords) {
+        keep(&vault::node_part(node), secret)?;
+    }
     for (i, secret) in secrets.redis_passwords.iter().enumerate() {
         keep(&format!("redis-{i}"), secret)?;
     }
@@ -79,11 +82,16 @@ pub fn kept_secrets(profile: &Profile) -> Result<Secrets, String> {
             let get = |part: &str| vault::get(&vault::account(&profile.id, part)).map_err(|e| e.to_string());
             Ok(Secrets {
                 postgres_password: get("postgres")?,
+                node_passwords: nodes_of(profile).iter().map(|n| get(&vault::node_part(n))).collect::<Result<_, _>>()?,
                 redis_passwords: (0..profile.redis.len()).map(|i| get(&format!("redis-{i}"))).collect::<Result<_, _>>()?,
                 cloudflare_token: get("cloudflare")?,
             })
         }
     }
+}
+
+fn nodes_of(profile: &Profile) -> &[PostgresProfile] {
+    profile.postgres.as_ref().map_or(&[], |p| &p.nodes)
 }
 
 pub fn duplicate_store(shared: &Shared, from: &str, profile: &Profile) {
@@ -107,8 +115,9 @@ pub fn delete_store(shared: &Shared, id: &str) {
         Err(e) => shared.problem(format!("The store could not be deleted: {e}")),
         Ok(profile) => {
             if let Some(p) = &profile {
-                let parts = ["postgres".to_owned(), "cloudflare".to_owned()].into_iter().chain((0..p.redis.len()).map(|i| format!("redis-{i}")));
-                for part in parts {
+                let of_nodes = nodes_of(p).iter().map(vault::node_part);
+                let of_redis = (0..p.redis.len()).map(|i| format!("redis-{i}"));
+                for part in ["postgres".to_owned(), "cloudflare".to_owned()].into_iter().chain(of_nodes).chain(of_redis) {
                     // Without a keychain there is nothing to forget.
                     let _ = vault::delete(&vault::account(id, &part));
                 }

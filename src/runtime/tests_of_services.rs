@@ -31,11 +31,14 @@ async fn kept(profile: &Profile, typed: &Secrets) -> Result<Secrets, String> {
 }
 
 fn merged(typed: &Secrets, kept: &Secrets) -> Secrets {
-    let count = typed.redis_passwords.len().max(kept.redis_passwords.len());
-    let redis = |of: &Secrets, i: usize| of.redis_passwords.get(i).cloned().flatten();
+    let each = |typed: &[Option<Secret<String>>], kept: &[Option<Secret<String>>]| {
+        let at = |of: &[Option<Secret<String>>], i: usize| of.get(i).cloned().flatten();
+        (0..typed.len().max(kept.len())).map(|i| at(typed, i).or_else(|| at(kept, i))).collect()
+    };
     Secrets {
         postgres_password: typed.postgres_password.clone().or_else(|| kept.postgres_password.clone()),
-        redis_passwords: (0..count).map(|i| redis(typed, i).or_else(|| redis(kept, i))).collect(),
+        node_passwords: each(&typed.node_passwords, &kept.node_passwords),
+        redis_passwords: each(&typed.redis_passwords, &kept.redis_passwords),
         cloudflare_token: typed.cloudflare_token.clone().or_else(|| kept.cloudflare_token.clone()),
     }
 }
@@ -107,8 +110,13 @@ mod tests {
     #[test]
     fn what_was_typed_wins_over_what_is_kept() {
         let secret = |s: &str| Some(Secret::new(s.to_owned()));
-        let typed = Secrets { postgres_password: secret("new"), redis_passwords: vec![None, secret("typed")], cloudflare_token: None };
-        let kept = Secrets { postgres_password: secret("old"), redis_passwords: vec![secret("kept")], cloudflare_token: secret("token") };
+        let typed = Secrets { postgres_password: secret("new"), redis_passwords: vec![None, secret("typed")], ..Secrets::default() };
+        let kept = Secrets {
+            postgres_password: secret("old"),
+            redis_passwords: vec![secret("kept")],
+            cloudflare_token: secret("token"),
+            ..Secrets::default()
+        };
         let m = merged(&typed, &kept);
         let text = |s: &Option<Secret<String>>| s.as_ref().map(|s| s.expose().clone());
         assert_eq!(text(&m.postgres_password).as_deref(), Some("new"));

@@ -96,8 +96,22 @@ pub fn statements(sql: &str) -> Vec<String> {
     sql.split(";\n").map(|s| s.trim().trim_end_matches(';').to_owned()).filter(|s| !s.is_empty()).collect()
 }
 
+/// The same database through PgBouncer where `ADVISOR_TEST_THROUGH_POOL` asks for it: `tests/postgres-matrix.sh` does.
+pub fn maybe_pooled(url: &str) -> String {
+    let var = |name: &str| std::env::var(name).ok();
+    let parsed = |url: &str| url::Url::parse(url).unwrap();
+    let (Some(_), Some(server), Some(pool)) = (var("ADVISOR_TEST_THROUGH_POOL"), var("ADVISOR_TEST_POSTGRES"), var("ADVISOR_TEST_PGBOUNCER")) else {
+        return url.to_owned();
+    };
+    let (mut url, server, pool) = (parsed(url), parsed(&server), parsed(&pool));
+    if (url.host_str(), url.port()) == (server.host_str(), server.port()) {
+        url.set_port(pool.port()).unwrap();
+    }
+    url.to_string()
+}
+
 pub async fn collect_from(url: &str, window_s: u32) -> Snapshot {
-    let (postgres, password) = parse_postgres(url).unwrap();
+    let (postgres, password) = parse_postgres(&maybe_pooled(url)).unwrap();
     let profile = Profile {
         id: "live".into(),
         name: "live".into(),

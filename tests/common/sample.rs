@@ -219,6 +219,7 @@ pub fn profile(id: &str, name: &str, environment: Environment) -> Profile {
             tls: TlsMode::VerifyFull,
             ca_file: None,
             memory_bytes: None,
+            nodes: Vec::new(),
         }),
         redis: vec![redis("cache.northwind.internal", true), redis("queue.northwind.internal", true)],
         cloudflare: Some(CloudflareProfile { zone: "northwind-outfitters.com".to_owned(), base_url: None }),

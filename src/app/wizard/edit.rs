@@ -1,6 +1,6 @@
 //! Edits of the wizard: single values, and whole `.env` files.
 
-use super::{Field, RedisForm, Wizard, WizardStep};
+use super::{Field, NodeForm, RedisForm, Wizard, WizardStep};
 use crate::connect::profile::{WINDOW_S_MAX, WINDOW_S_MIN, parse_postgres, parse_redis};
 use crate::secret::Secret;
 
@@ -8,6 +8,25 @@ impl Wizard {
     /// What was tested is no longer what is filled in.
     pub(super) fn forget_test(&mut self, step: WizardStep) {
         self.tests[step as usize] = None;
+    }
+
+    pub(super) fn set_node_url(&mut self, i: usize, text: &str) {
+        self.forget_test(WizardStep::Postgres);
+        let nodes = &mut self.postgres.nodes;
+        let kept = nodes.get(i).map(|n| n.password.clone()).unwrap_or_default();
+        let form = match parse_postgres(text) {
+            Ok((profile, password)) => NodeForm { url: profile.url(), url_error: None, password: password.unwrap_or(kept) },
+            Err(_) if text.trim().is_empty() => NodeForm::default(),
+            Err(e) => NodeForm { url: crate::secret::redact(text), url_error: Some(e.to_string()), password: kept },
+        };
+        match nodes.get_mut(i) {
+            Some(node) => *node = form,
+            None => nodes.push(form),
+        }
+        // One in the middle stays while it is empty: another address may be on its way.
+        while nodes.last().is_some_and(|n| n.url.is_empty()) {
+            nodes.pop();
+        }
     }
 
     pub(super) fn set_cdn(&mut self, field: Field, text: String) {
@@ -113,5 +132,27 @@ impl Wizard {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::profile::{Limits, TlsMode};
+
+    #[test]
+    fn nodes_come_and_go() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        w.set(Field::PgUrl, "postgres://advisor@one/medusa?sslmode=verify-full".into());
+        w.set(Field::PgNodeUrl(0), "postgres://advisor:hunter2@two/medusa".into());
+        w.set(Field::PgNodeUrl(1), "three".into());
+        assert!(w.postgres.nodes[1].url_error.is_some());
+        assert_eq!(w.profile("x").unwrap_err().0, WizardStep::Postgres);
+        w.set(Field::PgNodeUrl(1), String::new());
+        let nodes = w.profile("x").unwrap().postgres.unwrap().nodes;
+        assert_eq!(nodes.iter().map(|n| (n.host.as_str(), n.tls)).collect::<Vec<_>>(), [("two", TlsMode::VerifyFull)]);
+        assert_eq!(w.secrets().node_passwords[0].as_ref().unwrap().expose(), "hunter2");
+        assert!(!w.postgres.nodes[0].url.contains("hunter2"));
     }
 }

@@ -1,14 +1,15 @@
 //! An index that nothing has used for a month.
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::duplicate_index::drop_remedy;
 use crate::checks::medusa::is_stock_index;
+use crate::checks::nodes::{Nodes, OnNodes, ReadNode};
 use crate::checks::workload::{StatisticsAge, statistics_age};
 use crate::checks::{Check, FINDINGS_MAX, always};
-use crate::evidence::postgres::{Constraint, Index};
+use crate::evidence::postgres::{Constraint, Index, Postgres};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
+use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
 use crate::text;
 
 /// Smaller ones are not worth the question whether a yearly report needs them.
@@ -25,13 +26,14 @@ pub static CHECK: Check = Check {
     passed: "Every large index of your own has been used.",
     why: "An index that no query uses still costs: each write keeps it up to date, it takes disk and memory, and it slows vacuum and restores.",
     remedy: "Make sure that no replica and no yearly job uses it, then drop it. The undo is beside it.",
-    method: "Indexes of 10 MB or more with no scan (or, from Postgres 16, none for 31 days) on this node, whose counters run for at least 31 days. Never: unique \
-             indexes, those that back a constraint or the replica identity, the only support of a foreign key, and Medusa's own. An index on an \
-             expression is named with low confidence: its statistics may serve without a scan.",
+    method: "Indexes of 10 MB or more with no scan (or, from Postgres 16, none for 31 days) on this node and on every other node given, whose counters \
+             run for at least 31 days. A node that could not be read leaves the question open. Never: unique indexes, those that back a constraint or \
+             the replica identity, the only support of a foreign key, and Medusa's own. An index on an expression is named with low confidence: its \
+             statistics may serve without a scan.",
     effort: Effort::Hours,
     references: &["https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ALL-INDEXES-VIEW"],
     needs: &[Section::PgServer, Section::PgIndexes, Section::PgConstraints],
-    uses: &[Section::PgReplication],
+    uses: &[Section::PgReplication, Section::PgNodes],
     symptom_of: &["pg-duplicate-index", "pg-redundant-index"],
     applies_to: always,
     evaluate,
@@ -40,24 +42,39 @@ pub static CHECK: Check = Check {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
     let (server, indexes, constraints) = (pg.server()?, &pg.indexes()?.rows, &pg.constraints()?.rows);
-    let age = statistics_age(snapshot)?;
-    let idle: Vec<&Index> = indexes.iter().filter(|i| is_idle(i, server.now) && is_droppable(i, indexes, constraints)).collect();
-    if idle.is_empty() {
+    let here = statistics_age(snapshot)?;
+    let nodes = Nodes::of(pg, indexes);
+    let is_idle = |scans: u64, last_scan: Option<OffsetDateTime>| is_idle(scans, last_scan, server.now);
+    let resting = indexes.iter().filter(|i| i.bytes >= BYTES_MIN && is_idle(i.scans.total, i.last_scan) && is_droppable(i, indexes, constraints));
+    let judged: Vec<(&Index, OnNodes)> = resting.map(|i| (i, nodes.judge(i, is_idle))).filter(|(_, on)| *on != OnNodes::Used).collect();
+    if judged.is_empty() {
         return Ok(Vec::new());
     }
-    if age.days() < DAYS_MIN {
-        return Err(too_young(&age, idle.len()));
+    let idle: Vec<&Index> = judged.iter().filter(|(_, on)| *on == OnNodes::Idle).map(|(i, _)| *i).collect();
+    if let Some((host, gap)) = nodes.unread.first() {
+        return Err(unread(host, gap, &nodes, judged.len()));
     }
-    let replicas = pg.replication.as_ref().ok().map(|r| r.replicas.len());
-    let mut findings: Vec<Finding> = idle.iter().map(|i| finding(i, &age, replicas, server.database_bytes)).collect();
+    let (age, youngest) = youngest(here, &nodes, server.now);
+    if age.days() < DAYS_MIN {
+        return Err(too_young(&age, youngest, judged.len()));
+    }
+    if idle.is_empty() {
+        let detail = format!("{} had no scans here, and lie beyond the limit of another node's list.", large(judged.len()));
+        return Err(Gap::new(Section::PgNodes, Cause::Unreadable, detail));
+    }
+    let sure = sureness(pg, &age, &nodes);
+    let mut findings: Vec<Finding> = idle.iter().map(|i| finding(i, &age, &nodes, sure.clone(), server.database_bytes)).collect();
     findings.sort_by(|a, b| b.cost.share.total_cmp(&a.cost.share).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
 }
 
-fn is_idle(index: &Index, now: time::OffsetDateTime) -> bool {
-    let month = Duration::seconds_f64(DAYS_MIN * 86_400.0);
-    index.bytes >= BYTES_MIN && (index.scans.total == 0 || index.last_scan.is_some_and(|at| now - at >= month))
+fn is_idle(scans: u64, last_scan: Option<OffsetDateTime>, now: OffsetDateTime) -> bool {
+    scans == 0 || last_scan.is_some_and(|at| now - at >= month())
+}
+
+fn month() -> Duration {
+    Duration::seconds_f64(DAYS_MIN * 86_400.0)
 }
 
 fn is_droppable(index: &Index, indexes: &[Index], constraints: &[Constraint]) -> bool {
@@ -74,52 +91,110 @@ fn is_only_support(index: &Index, indexes: &[Index], constraints: &[Constraint])
     })
 }
 
-fn too_young(age: &StatisticsAge, found: usize) -> Gap {
-    let ready = age.since + Duration::seconds_f64(DAYS_MIN * 86_400.0);
+/// The shortest count among all nodes, and whose it is where it is not the audited one's.
+fn youngest<'s>(here: StatisticsAge, nodes: &Nodes<'s>, now: OffsetDateTime) -> (StatisticsAge, Option<&'s str>) {
+    let Some(node) = nodes.read.iter().max_by_key(|n| n.since).filter(|n| n.since > here.since) else { return (here, None) };
+    (StatisticsAge { seconds: (now - node.since).as_seconds_f64().max(0.0), since: node.since, is_exact: false }, Some(node.host))
+}
+
+fn too_young(age: &StatisticsAge, host: Option<&str>, found: usize) -> Gap {
+    let place = host.map_or_else(String::new, |h| format!(", when the counters of {h} began"));
     let detail = format!(
-        "{} had no scans since {}; whether they are unused can be told from {}.",
-        text::plural(found as u64, "large index", "large indexes"),
+        "{} had no scans since {}{place}; whether they are unused can be told from {}.",
+        large(found),
         text::date(age.since),
-        text::date(ready)
+        text::date(age.since + month())
     );
     Gap::new(Section::PgIndexes, Cause::TooYoung { have_s: age.seconds, need_s: DAYS_MIN * 86_400.0 }, detail)
 }
 
-fn finding(index: &Index, age: &StatisticsAge, replicas: Option<usize>, database_bytes: u64) -> Finding {
-    let share = if database_bytes > 0 { (index.bytes as f64 / database_bytes as f64).min(1.0) } else { 0.0 };
-    let (confidence, because) = match replicas {
-        None => (Confidence::Low, "whether replicas use it could not be seen".to_owned()),
-        Some(1..) => (Confidence::Low, "replicas count their own scans, and they were not read".to_owned()),
-        Some(0) if age.days() >= DAYS_SURE => {
-            (Confidence::High, format!("counted for {}, and no replica is attached", text::plural(age.days() as u64, "day", "days")))
+fn unread(host: &str, gap: &Gap, nodes: &Nodes, found: usize) -> Gap {
+    let others = nodes.unread.len() - 1;
+    let more = if others == 0 { String::new() } else { format!(", nor {}", text::plural(others as u64, "other node", "other nodes")) };
+    let detail = format!("{} had no scans on {}, but {host} was not read{more}: {}", large(found), any_of(nodes), gap.detail);
+    Gap::new(Section::PgNodes, gap.cause.clone(), detail)
+}
+
+fn large(found: usize) -> String {
+    text::plural(found as u64, "large index", "large indexes")
+}
+
+/// Where something was counted: "this node", "all 3 nodes".
+fn all_of(nodes: &Nodes) -> String {
+    match nodes.read.len() {
+        0 => "this node".to_owned(),
+        1 => "both nodes".to_owned(),
+        n => format!("all {}", text::plural(n as u64 + 1, "node", "nodes")),
+    }
+}
+
+/// Where nothing happened: "this node", "any of 3 nodes".
+fn any_of(nodes: &Nodes) -> String {
+    match nodes.read.len() {
+        0 => "this node".to_owned(),
+        1 => "either node".to_owned(),
+        n => format!("any of {}", text::plural(n as u64 + 1, "node", "nodes")),
+    }
+}
+
+/// How sure, and why: by the age of the counters and by which nodes were read.
+fn sureness(pg: &Postgres, age: &StatisticsAge, nodes: &Nodes) -> (Confidence, String) {
+    let days = text::plural(age.days() as u64, "day", "days");
+    let is_replica = pg.server.as_ref().is_ok_and(|s| s.is_replica);
+    if is_replica && nodes.read.iter().all(|n| n.usage.is_replica) {
+        return (Confidence::Low, "this node is a replica, and the primary's scans were not read".to_owned());
+    }
+    let by_age = if age.days() >= DAYS_SURE { Confidence::High } else { Confidence::Medium };
+    let attached = pg.replication.as_ref().ok().map(|r| r.replicas.len());
+    match (attached, nodes.replicas()) {
+        (None, 0) => (Confidence::Low, "whether replicas use it could not be seen".to_owned()),
+        (None, _) => (Confidence::Medium, format!("counted for {days} on {}; whether there are more could not be seen", all_of(nodes))),
+        (Some(0), 0) => (by_age, format!("counted for {days}, and no replica is attached")),
+        (Some(_), 0) => (Confidence::Low, "replicas count their own scans, and they were not read".to_owned()),
+        (Some(attached), read) if attached > read => {
+            (Confidence::Low, format!("{} attached, and {} read", are(attached, "replica is", "replicas are"), are(read, "was", "were")))
         }
-        Some(0) => (Confidence::Medium, format!("counted for {}, and no replica is attached", text::plural(age.days() as u64, "day", "days"))),
-    };
+        (Some(_), _) => (by_age, format!("counted for {days} on {}", all_of(nodes))),
+    }
+}
+
+fn are(n: usize, one: &str, many: &str) -> String {
+    text::plural(n as u64, one, many)
+}
+
+fn finding(index: &Index, age: &StatisticsAge, nodes: &Nodes, sure: (Confidence, String), database_bytes: u64) -> Finding {
+    let share = if database_bytes > 0 { (index.bytes as f64 / database_bytes as f64).min(1.0) } else { 0.0 };
     let mut gain = Gain::new(Basis::Measured, format!("{} of disk", text::bytes_disk(index.bytes)));
     gain.storage_bytes = Some(index.bytes);
-    let idle = match index.last_scan {
-        Some(at) => format!("no scans since {} on this node", text::date(at)),
-        None => format!("no scans in {} on this node", text::plural(age.days() as u64, "day", "days")),
+    let last_scan = nodes.read.iter().filter_map(|n| n.index(index)?.last_scan).chain(index.last_scan).max();
+    let idle = match last_scan {
+        Some(at) => format!("no scans since {} on {}", text::date(at), any_of(nodes)),
+        None => format!("no scans in {} on {}", text::plural(age.days() as u64, "day", "days"), any_of(nodes)),
     };
     // Postgres gathers statistics of an indexed expression, and plans of other indexes may rest on them.
     let keeps_statistics = index.keys.iter().any(|k| k.is_expression);
-    let (confidence, because) = match keeps_statistics {
+    let (confidence, confidence_because) = match keeps_statistics {
         true => (Confidence::Low, "the planner may use the statistics that it keeps of its expression".to_owned()),
-        false => (confidence, because),
+        false => sure,
     };
+    let scans = index.scans.total + nodes.read.iter().filter_map(|n| n.index(index)).map(|i| i.scans).sum::<u64>();
+    let mut evidence = vec![
+        Evidence::figure("Size", index.bytes as f64, "bytes", text::bytes_disk(index.bytes)),
+        Evidence::figure("Scans", scans as f64, "scans", text::count(scans)),
+        Evidence::text("Counters since", format!("{}{}", text::date(age.since), if age.is_exact { "" } else { " or earlier" })),
+        Evidence::Code { label: "Definition".to_owned(), language: "sql".to_owned(), text: index.definition.clone() },
+    ];
+    if !nodes.read.is_empty() {
+        evidence.push(on_other_nodes(index, nodes));
+    }
     Finding {
         subject: Subject::new("index", format!("{}.{}", index.schema, index.name)),
         observed: format!("{} on {} takes {}: {idle}.", index.name, index.table, text::bytes_disk(index.bytes)),
         step: format!("Drop {} if nothing else needs it", index.name),
-        evidence: vec![
-            Evidence::figure("Size", index.bytes as f64, "bytes", text::bytes_disk(index.bytes)),
-            Evidence::figure("Scans", index.scans.total as f64, "scans", text::count(index.scans.total)),
-            Evidence::text("Counters since", format!("{}{}", text::date(age.since), if age.is_exact { "" } else { " or earlier" })),
-            Evidence::Code { label: "Definition".to_owned(), language: "sql".to_owned(), text: index.definition.clone() },
-        ],
+        evidence,
         severity: Severity::from_share(share),
         confidence,
-        confidence_because: because,
+        confidence_because,
         effort: Effort::Hours,
         cost: Cost { resource: Resource::Storage, share },
         gain: Some(gain),
@@ -130,12 +205,25 @@ fn finding(index: &Index, age: &StatisticsAge, replicas: Option<usize>, database
     }
 }
 
+fn on_other_nodes(index: &Index, nodes: &Nodes) -> Evidence {
+    let row = |node: &ReadNode| {
+        let scans = node.index(index).map_or(0, |i| i.scans);
+        vec![
+            Cell::text(node.host),
+            Cell::text(if node.usage.is_replica { "replica" } else { "primary" }),
+            Cell::number(scans as f64, text::count(scans)),
+            Cell::text(text::date(node.since)),
+        ]
+    };
+    Evidence::table("Other nodes", &["node", "role", "scans", "counters since"], nodes.read.iter().map(row).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
     use crate::evidence::Listed;
-    use crate::evidence::postgres::{Postgres, Replica};
+    use crate::evidence::postgres::{Node, NodeIndex, NodeUsage, Replica};
     use time::macros::datetime;
 
     fn idle(edit: impl FnOnce(&mut Index), also: impl FnOnce(&mut Postgres)) -> Snapshot {
@@ -213,18 +301,98 @@ mod tests {
 
     #[test]
     fn replicas_lower_the_confidence() {
-        let replica = Replica { application: "r".into(), state: "streaming".into(), lag_bytes: None };
-        let seen = idle(
-            |_| {},
-            |pg| {
-                if let Ok(replication) = &mut pg.replication {
-                    replication.replicas.push(replica);
-                }
-            },
-        );
+        let seen = idle(|_| {}, |pg| attached(pg, 1));
         assert_eq!(findings(&CHECK, &seen)[0].confidence, Confidence::Low);
         let unseen = idle(|_| {}, |pg| pg.replication = Err(Gap::not_configured(Section::PgReplication)));
         assert_eq!(findings(&CHECK, &unseen)[0].confidence, Confidence::Low);
+    }
+
+    fn node(scans: u64, days: f64) -> Node {
+        let now = datetime!(2026-11-23 09:30 UTC);
+        let indexes = Listed::whole(vec![NodeIndex { schema: "public".into(), name: "idx_order_note".into(), scans, last_scan: None }]);
+        let since = Some(now - Duration::seconds_f64(days * 86_400.0));
+        Node { host: "two:5432".into(), usage: Ok(NodeUsage { is_replica: true, version_num: 150_018, counting_since: since, indexes }) }
+    }
+
+    fn attached(pg: &mut Postgres, n: usize) {
+        let replica = Replica { application: "r".into(), state: "streaming".into(), lag_bytes: None };
+        if let Ok(replication) = &mut pg.replication {
+            replication.replicas = vec![replica; n];
+        }
+    }
+
+    fn with_nodes(nodes: Vec<Node>, replicas: usize) -> Snapshot {
+        idle(
+            |_| {},
+            |pg| {
+                since(pg, 100.0);
+                attached(pg, replicas);
+                pg.nodes = Ok(nodes);
+            },
+        )
+    }
+
+    #[test]
+    fn a_scan_on_any_node_keeps_an_index() {
+        assert_passes(&CHECK, &with_nodes(vec![node(1, 100.0)], 1));
+        assert_passes(&CHECK, &with_nodes(vec![node(0, 100.0), node(1, 100.0)], 2));
+        let found = findings(&CHECK, &with_nodes(vec![node(0, 100.0)], 1));
+        assert_eq!(found[0].confidence, Confidence::High);
+        assert!(found[0].observed.contains("no scans in 100\u{a0}days on either node"), "{}", found[0].observed);
+        assert_eq!(found[0].confidence_because, "counted for 100\u{a0}days on both nodes");
+    }
+
+    #[test]
+    fn the_youngest_node_decides_the_age() {
+        let gap = assert_unknown(&CHECK, &with_nodes(vec![node(0, 30.9)], 1));
+        assert!(matches!(gap.cause, Cause::TooYoung { .. }) && gap.detail.contains("two:5432"), "{}", gap.detail);
+        assert_eq!(findings(&CHECK, &with_nodes(vec![node(0, 31.0)], 1))[0].confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn fewer_nodes_read_than_attached_is_low() {
+        let found = findings(&CHECK, &with_nodes(vec![node(0, 100.0)], 2));
+        assert_eq!(
+            (found[0].confidence, found[0].confidence_because.as_str()),
+            (Confidence::Low, "2\u{a0}replicas are attached, and 1\u{a0}was read")
+        );
+    }
+
+    #[test]
+    fn a_node_that_was_not_read_leaves_the_question_open() {
+        let down = Node { host: "three:5432".into(), usage: Err(Gap::new(Section::PgNodes, Cause::Unreachable, "It did not answer.")) };
+        let gap = assert_unknown(&CHECK, &with_nodes(vec![node(0, 100.0), down.clone()], 1));
+        assert_eq!(gap.detail, "1\u{a0}large index had no scans on either node, but three:5432 was not read: It did not answer.");
+        assert_passes(&CHECK, &with_nodes(vec![node(1, 100.0), down], 1));
+        let mut other = node(0, 100.0);
+        if let Ok(usage) = &mut other.usage {
+            usage.indexes.rows[0].name = "something_else".into();
+        }
+        assert!(assert_unknown(&CHECK, &with_nodes(vec![other], 1)).detail.contains("another database"));
+        let mut cut = node(0, 100.0);
+        if let Ok(usage) = &mut cut.usage {
+            usage.indexes = Listed { rows: vec![NodeIndex { name: "idx_a".into(), ..usage.indexes.rows[0].clone() }], cut: None };
+        }
+        let mut snapshot = with_nodes(vec![cut], 1);
+        if let Ok(pg) = &mut snapshot.postgres
+            && let Ok(indexes) = &mut pg.indexes
+        {
+            indexes.rows.push(index("order", "idx_a", &["a"], None));
+        }
+        assert!(assert_unknown(&CHECK, &snapshot).detail.contains("beyond the limit"));
+    }
+
+    #[test]
+    fn a_replica_alone_says_little() {
+        let alone = idle(
+            |_| {},
+            |pg| {
+                if let Ok(server) = &mut pg.server {
+                    server.is_replica = true;
+                }
+            },
+        );
+        assert_eq!(findings(&CHECK, &alone)[0].confidence, Confidence::Low);
     }
 
     #[test]

@@ -3,15 +3,18 @@
 mod activity;
 mod checkpoints;
 mod counts;
+mod columns;
 mod fold;
 mod literals;
 mod live;
 mod medusa;
+mod nodes;
 mod proofs;
 mod reader;
 mod roles;
 mod schema;
 mod server;
+mod sizes;
 mod statements;
 mod versioned;
 
@@ -19,16 +22,16 @@ use std::time::Instant;
 
 use super::run::Lane;
 use super::{Collected, Prove};
-use crate::connect::postgres::{OpenError, OpenErrorKind, Session, open};
-use crate::connect::profile::{Limits, PostgresProfile};
+use crate::connect::postgres::{OpenError, OpenErrorKind, Session};
+use crate::connect::profile::{Limits, PostgresProfile, Secrets};
 use crate::evidence::medusa::{MediaHost, Medusa, RowCount};
 use crate::evidence::postgres::{
     Activity, Checkpoints, Column, ColumnStats, Constraint, Database, Extension, Index, Node, Postgres, Proof, Replication, RoleSettings, Sequence,
     Setting, StatementPlan, Table,
 };
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Listed, Section, Seen, Timeline};
-use crate::secret::Secret;
 use live::Live;
+use nodes::Chosen;
 use reader::Reader;
 use server::FirstServer;
 
@@ -38,24 +41,18 @@ const STEPS: u32 = 19;
 const STALE_AFTER_S: f64 = 0.25;
 
 /// Collects the Postgres layer. Fails as a whole only when no session can be opened.
-pub async fn collect(
-    profile: &PostgresProfile,
-    password: Option<&Secret<String>>,
-    limits: &Limits,
-    lane: &Lane,
-    prove: &Prove,
-) -> Collected<Postgres> {
+pub async fn collect(profile: &PostgresProfile, secrets: &Secrets, limits: &Limits, lane: &Lane, prove: &Prove) -> Collected<Postgres> {
     let start = Instant::now();
     lane.reading("connecting", 0, STEPS);
-    let opened = tokio::select! {
-        opened = open(profile, password, limits) => opened,
+    let chosen = tokio::select! {
+        chosen = nodes::choose(profile, secrets, limits) => chosen,
         () = lane.cancelled() => {
             lane.done(Some("cancelled".to_owned()));
             return Collected::nothing(Layer::Postgres, cancelled(Section::Postgres));
         }
     };
-    let session = match opened {
-        Ok(session) => session,
+    let Chosen { session, profile, others } = match chosen {
+        Ok(chosen) => chosen,
         Err(e) => {
             lane.gap(format!("Postgres: {e}"));
             lane.done(Some(e.sentence.clone()));
@@ -63,8 +60,10 @@ pub async fn collect(
         }
     };
     lane.activity(format!("Postgres {}: signed in at {}", session.major(), profile.address()));
+    let mut cost = LayerCost { layer: Layer::Postgres, calls: 0, busy_ms: Some(0.0), wall_ms: 0.0, bytes: 0 };
     let mut reader = Reader::new(session, lane, &profile.user, STEPS);
-    let mut first = First::read(&mut reader, profile, start).await;
+    let (mut first, nodes) = tokio::join!(First::read(&mut reader, profile, start), nodes::read(others, lane, &mut cost));
+    first.nodes = nodes;
     first.publish_media(lane);
     let first_s = start.elapsed().as_secs_f64();
     let (timelines, closed) = watch(&mut reader, &mut first, profile).await;
@@ -73,13 +72,15 @@ pub async fn collect(
         first.read_again(&mut reader, profile, true).await;
         first.prove(&mut reader, prove, window_s).await;
     }
-    let wall_ms = (first_s + second_start.elapsed().as_secs_f64()) * 1e3;
-    finish(reader.session, first, wall_ms, timelines, lane).await
+    cost.wall_ms = (first_s + second_start.elapsed().as_secs_f64()) * 1e3;
+    finish(reader.session, first, cost, timelines, lane).await
 }
 
-async fn finish(session: Session, first: First, wall_ms: f64, timelines: Vec<Timeline>, lane: &Lane) -> Collected<Postgres> {
-    lane.cost(session.calls(), Some(session.busy_ms()));
-    let cost = LayerCost { layer: Layer::Postgres, calls: session.calls(), busy_ms: Some(session.busy_ms()), wall_ms, bytes: session.bytes() };
+async fn finish(session: Session, first: First, mut cost: LayerCost, timelines: Vec<Timeline>, lane: &Lane) -> Collected<Postgres> {
+    cost.calls += session.calls();
+    cost.busy_ms = cost.busy_ms.map(|ms| ms + session.busy_ms());
+    cost.bytes += session.bytes();
+    lane.cost(cost.calls, cost.busy_ms);
     session.close().await;
     lane.reading("done", STEPS, STEPS);
     lane.done(None);
@@ -161,12 +162,12 @@ impl First {
         let settings = section!(reader, PgSettings, "settings", server::settings(reader));
         let extensions = section!(reader, PgExtensions, "extensions", server::extensions(reader));
         let databases = section!(reader, PgDatabases, "databases", server::databases(reader));
-        let sizes = section!(reader, PgTables, "sizes", schema::sizes(reader, block_size));
+        let sizes = section!(reader, PgTables, "sizes", sizes::read(reader, block_size));
         let tables = section!(reader, PgTables, "tables", schema::tables(reader, &sizes));
         let indexes = section!(reader, PgIndexes, "indexes", schema::indexes(reader, &sizes));
         let constraints = section!(reader, PgConstraints, "constraints", schema::constraints(reader));
-        let columns = section!(reader, PgColumns, "columns", schema::columns(reader));
-        let column_stats = section!(reader, PgColumnStats, "column statistics", schema::column_stats(reader));
+        let columns = section!(reader, PgColumns, "columns", columns::columns(reader, &tables));
+        let column_stats = section!(reader, PgColumnStats, "column statistics", columns::column_stats(reader, &tables));
         let sequences = section!(reader, PgSequences, "sequences", schema::sequences(reader));
         let replication = section!(reader, PgReplication, "replication", server::replication(reader));
         let roles = section!(reader, PgRoles, "role settings", roles::read(reader));

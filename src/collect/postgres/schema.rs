@@ -1,63 +1,15 @@
-//! Tables, indexes, constraints, columns, their statistics, sequences.
+//! Tables, indexes, constraints, sequences.
 
 use std::collections::HashMap;
 
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::reader::{ROWS_MAX, Reader, count, listed, rise, small};
-use crate::connect::postgres::{QueryErrorKind, column_stats_grant};
-use crate::evidence::postgres::{Column, ColumnStats, Constraint, Index, IndexKey, Sequence, Table, TableCounters};
-use crate::evidence::{Cause, Gap, Listed, Sampled, Section, Seen};
+use super::reader::{ROWS_MAX, Reader, count, listed, rise};
+use super::sizes::{Bytes, Sizes};
+use crate::evidence::postgres::{Constraint, Index, IndexKey, Sequence, Table, TableCounters};
+use crate::evidence::{Gap, Listed, Sampled, Section, Seen};
 use crate::secret::without_addresses;
-
-/// What one relation takes on disk, bytes.
-#[derive(Default, Clone, Copy)]
-struct Bytes {
-    table: u64,
-    index: u64,
-    toast: u64,
-}
-
-/// Sizes by table and by relation.
-pub struct Sizes {
-    tables: HashMap<i64, Bytes>,
-    relations: HashMap<i64, u64>,
-}
-
-#[derive(FromRow)]
-struct SizeRow {
-    table_oid: i64,
-    oid: i64,
-    kind: String,
-    bytes: i64,
-}
-
-/// Sizes of all relations. Where a lock stands in the way, the pages as the last vacuum counted them.
-pub async fn sizes(reader: &mut Reader<'_>, block_size: u64) -> Seen<Sizes> {
-    let sql = include_str!("sql/sizes.sql");
-    let measured = sql.replace("{bytes}", "pg_catalog.pg_relation_size(c.oid)");
-    let rows: Vec<SizeRow> = match reader.session.rows(&measured).await {
-        Ok(rows) => rows,
-        Err(e) if e.kind == QueryErrorKind::LockTimeout => {
-            let estimated = sql.replace("{bytes}", &format!("c.relpages::int8 * {block_size}"));
-            reader.rows(Section::PgTables, &estimated).await?
-        }
-        Err(e) => return Err(reader.gap(Section::PgTables, &e)),
-    };
-    let mut sizes = Sizes { tables: HashMap::new(), relations: HashMap::new() };
-    for row in rows {
-        let bytes = count(row.bytes);
-        sizes.relations.insert(row.oid, bytes);
-        let of = sizes.tables.entry(row.table_oid).or_default();
-        match row.kind.as_str() {
-            "index" => of.index += bytes,
-            "toast" => of.toast += bytes,
-            _ => of.table += bytes,
-        }
-    }
-    Ok(sizes)
-}
 
 #[derive(FromRow)]
 struct TableRow {
@@ -111,7 +63,7 @@ pub async fn tables(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(Liste
 
 fn table(r: TableRow, sizes: &Sizes) -> Table {
     // A partitioned table has no storage of its own.
-    let bytes = sizes.tables.get(&r.oid).copied().unwrap_or(Bytes { table: 0, index: 0, toast: 0 });
+    let bytes: Bytes = sizes.of_table(r.oid);
     Table {
         schema: r.schema,
         name: r.name,
@@ -197,11 +149,16 @@ struct IndexRow {
     is_replica_identity: bool,
     constraint: Option<String>,
     extension: Option<String>,
-    definition: String,
+    definition: Option<String>,
     rows_estimate: f64,
     options: Vec<String>,
     scans: i64,
     last_scan: Option<OffsetDateTime>,
+}
+
+#[derive(FromRow)]
+struct IdRow {
+    oid: i64,
 }
 
 #[derive(FromRow)]
@@ -214,17 +171,35 @@ struct IndexSecondRow {
 const DESCENDING: i32 = 1;
 const NULLS_FIRST: i32 = 2;
 
+/// Indexes of one page, as many as its query lets through: their definitions take the server a while.
+const INDEXES_PAGE: usize = 2_500;
+
 /// Indexes with their object ids.
 pub async fn indexes(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(Listed<Index>, Vec<i64>)> {
-    let rows: Vec<IndexRow> = reader.rows(Section::PgIndexes, include_str!("sql/indexes.sql")).await?;
-    let sizes = sizes.as_ref().map_err(|g| Gap { section: Section::PgIndexes, ..g.clone() })?;
-    let oids = rows.iter().map(|r| r.oid).collect();
-    let mut addresses = Vec::new();
-    Ok((listed(rows, ROWS_MAX, |r| index(r, sizes, &mut addresses)), oids))
+    let section = Section::PgIndexes;
+    let known: Vec<IdRow> = reader.rows(section, include_str!("sql/index_ids.sql")).await?;
+    let sizes = sizes.as_ref().map_err(|g| Gap { section, ..g.clone() })?;
+    let (mut addresses, mut indexes, mut oids) = (Vec::new(), Vec::with_capacity(known.len()), Vec::with_capacity(known.len()));
+    for page in known.chunks(INDEXES_PAGE) {
+        let sql = include_str!("sql/indexes.sql").replace("{ids}", &ids(page.iter().map(|r| r.oid)));
+        let rows: Vec<IndexRow> = reader.rows(section, &sql).await?;
+        for mut row in rows {
+            // One that was dropped meanwhile has none.
+            let Some(definition) = row.definition.take() else { continue };
+            oids.push(row.oid);
+            indexes.push(index(row, &definition, sizes, &mut addresses));
+        }
+    }
+    Ok((Listed { rows: indexes, cut: listed(known, ROWS_MAX, drop).cut }, oids))
+}
+
+/// Object ids as the text of an array.
+pub fn ids(oids: impl Iterator<Item = i64>) -> String {
+    format!("{{{}}}", oids.map(|oid| oid.to_string()).collect::<Vec<_>>().join(","))
 }
 
 /// Predicates and expressions are the owner's words and may name a customer: `addresses` keeps those that were left out apart.
-fn index(r: IndexRow, sizes: &Sizes, addresses: &mut Vec<String>) -> Index {
+fn index(r: IndexRow, definition: &str, sizes: &Sizes, addresses: &mut Vec<String>) -> Index {
     let mut keys = index_keys(&r);
     keys.iter_mut().for_each(|k| k.text = without_addresses(&k.text, addresses));
     Index {
@@ -244,9 +219,9 @@ fn index(r: IndexRow, sizes: &Sizes, addresses: &mut Vec<String>) -> Index {
         is_replica_identity: r.is_replica_identity,
         constraint: r.constraint,
         extension: r.extension,
-        definition: without_addresses(&r.definition, addresses),
+        definition: without_addresses(definition, addresses),
         // The parent index of a partitioned table has no storage.
-        bytes: sizes.relations.get(&r.oid).copied().unwrap_or(0),
+        bytes: sizes.of_relation(r.oid),
         rows_estimate: r.rows_estimate,
         options: r.options,
         scans: Sampled::only(count(r.scans)),
@@ -310,69 +285,6 @@ pub async fn constraints(reader: &mut Reader<'_>) -> Seen<Listed<Constraint>> {
         on_update: r.on_update,
     };
     reader.list(Section::PgConstraints, include_str!("sql/constraints.sql"), decode).await
-}
-
-#[derive(FromRow)]
-struct ColumnRow {
-    schema: String,
-    table: String,
-    name: String,
-    data_type: String,
-    is_nullable: bool,
-}
-
-pub async fn columns(reader: &mut Reader<'_>) -> Seen<Listed<Column>> {
-    let decode = |r: ColumnRow| Column { schema: r.schema, table: r.table, name: r.name, data_type: r.data_type, is_nullable: r.is_nullable };
-    reader.list(Section::PgColumns, include_str!("sql/columns.sql"), decode).await
-}
-
-#[derive(FromRow)]
-struct ColumnStatsRow {
-    schema: String,
-    table: String,
-    column: String,
-    null_fraction: f64,
-    average_width: i32,
-    distinct: f64,
-    correlation: Option<f64>,
-}
-
-#[derive(FromRow)]
-struct ColumnStatsSourcesRow {
-    has_function: bool,
-    has_hidden_tables: bool,
-}
-
-/// Column statistics: from the view, or through `advisor.column_stats()` where the role may not read the tables themselves.
-pub async fn column_stats(reader: &mut Reader<'_>) -> Seen<Listed<ColumnStats>> {
-    let section = Section::PgColumnStats;
-    let sources: ColumnStatsSourcesRow = reader.row(section, include_str!("sql/column_stats_sources.sql")).await?;
-    let through_function = sources.has_hidden_tables && sources.has_function;
-    let source = if through_function { "advisor.column_stats()" } else { "pg_catalog.pg_stats" };
-    let sql = include_str!("sql/column_stats.sql").replace("{source}", source);
-    let decode = |r: ColumnStatsRow| ColumnStats {
-        schema: r.schema,
-        table: r.table,
-        column: r.column,
-        null_fraction: r.null_fraction,
-        average_width: small(r.average_width),
-        distinct: r.distinct,
-        correlation: r.correlation,
-    };
-    let mut stats = reader.list(section, &sql, decode).await?;
-    if sources.has_hidden_tables && !through_function {
-        if stats.rows.is_empty() {
-            let cause = Cause::Denied { grant: column_stats_grant(reader.role()) };
-            return Err(Gap::new(
-                section,
-                cause,
-                "pg_stats shows no rows: the role may read no table, and the function advisor.column_stats() is not there.",
-            ));
-        }
-        // Only some tables are readable; how many columns are missing is not known.
-        stats.cut = None;
-    }
-    Ok(stats)
 }
 
 #[derive(FromRow)]

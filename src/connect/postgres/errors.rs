@@ -95,6 +95,7 @@ fn io_error(e: &io::Error, profile: &PostgresProfile) -> OpenError {
             OpenErrorKind::Refused,
             format!("Nothing listens on {at}: the connection was refused. Check host and port, and that Postgres runs and listens on this address."),
         ),
+        io::ErrorKind::NotFound if profile.ca_file.is_some() => OpenError::new(OpenErrorKind::Tls, missing_ca_file(profile)),
         io::ErrorKind::NotFound => OpenError::new(OpenErrorKind::Refused, format!("A file that is needed is not there: {}.", redact(&text))),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => OpenError::new(
             OpenErrorKind::Other,
@@ -110,7 +111,7 @@ fn tls_error(text: &str, profile: &PostgresProfile) -> OpenError {
     let sentence = if lower.contains("does not support tls") {
         format!("{} offers no TLS. Turn ssl on at the server, or choose the TLS mode \"prefer\" in a network you trust.", profile.address())
     } else if lower.contains("notvalidforname") || lower.contains("not valid for name") {
-        format!("The server's certificate is not made out to {host}. Use the host name in the certificate, or the TLS mode \"verify-ca\".")
+        wrong_name(text, host)
     } else if lower.contains("unknownissuer") || lower.contains("unknown issuer") || lower.contains("causedasendentity") {
         "The server's certificate is signed by an authority this machine does not know. Choose its CA certificate file.".to_owned()
     } else if lower.contains("expired") {
@@ -125,6 +126,26 @@ fn tls_error(text: &str, profile: &PostgresProfile) -> OpenError {
     OpenError::new(OpenErrorKind::Tls, sentence)
 }
 
+fn missing_ca_file(profile: &PostgresProfile) -> String {
+    format!("The CA certificate file {} is not there. Choose a PEM file.", profile.ca_file.as_deref().unwrap_or(""))
+}
+
+/// Names of the certificate that the sentence shows.
+const NAMES_MAX: usize = 3;
+
+/// The TLS library lists what the certificate is for: `… only valid for DnsName("db.example.com") or DnsName("*.example.com")`.
+fn wrong_name(text: &str, host: &str) -> String {
+    let listed = text.rsplit_once("only valid for ").map_or("", |(_, names)| names);
+    let names: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+    let more = if names.len() > NAMES_MAX { " and others" } else { "" };
+    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(" or ");
+    match names.len() {
+        0 => format!("The server's certificate is not made out to {host}. Use the host name in the certificate, or the TLS mode \"verify-ca\"."),
+        1 => format!("The server's certificate is for {shown}, not {host}. Use that host, or the TLS mode \"verify-ca\"."),
+        _ => format!("The server's certificate is for {shown}{more}, not {host}. Use one of those hosts, or the TLS mode \"verify-ca\"."),
+    }
+}
+
 fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenError {
     let (user, database) = (&profile.user, &profile.database);
     let lower = message.to_ascii_lowercase();
@@ -137,7 +158,9 @@ fn sign_in_error(code: &str, message: &str, profile: &PostgresProfile) -> OpenEr
     {
         return sign_in(format!("The password for {user} was not accepted. Check user and password."));
     }
-    if code == "3D000" || lower.contains("no such database") {
+    // Two wordings of PgBouncer: of its own list, and of the server's answer.
+    let is_missing = lower.starts_with("database \"") && lower.ends_with("\" does not exist");
+    if code == "3D000" || lower.contains("no such database") || is_missing {
         return sign_in(format!("There is no database {database} on {}. Use the name in the store's DATABASE_URL.", profile.address()));
     }
     if code == "42501" {
@@ -227,8 +250,19 @@ mod tests {
         assert!(of("28P01", "password authentication failed for user \"advisor\"").contains("Check user and password"));
         assert!(of("08P01", "SASL authentication failed").contains("Check user and password"));
         assert!(of("3D000", "database \"shop\" does not exist").contains("DATABASE_URL"));
+        assert!(of("08P01", "database \"shop\" does not exist").contains("DATABASE_URL"));
         assert!(of("42501", "permission denied for database").contains("grant connect on database \"shop\" to \"advisor\";"));
         assert!(of("28000", "no pg_hba.conf entry for host").contains("pg_hba.conf"));
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_the_right_ones() {
+        let of = |names: &str| wrong_name(&format!("certificate not valid for name \"db\"; certificate is only valid for {names}"), "db");
+        let one = of("DnsName(\"*.rds.amazonaws.com\")");
+        assert_eq!(one, "The server's certificate is for *.rds.amazonaws.com, not db. Use that host, or the TLS mode \"verify-ca\".");
+        assert!(of("DnsName(\"a\") or DnsName(\"b\")").contains("is for a or b, not db. Use one of those hosts"));
+        assert!(of("DnsName(\"a\"), DnsName(\"b\"), DnsName(\"c\") or DnsName(\"d\")").contains("a or b or c and others, not db"));
+        assert!(wrong_name("NotValidForName", "db").contains("not made out to db"));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Session {
     fn opening(&self) -> String {
         format!(
             "{TAG} begin transaction read only;\n{TAG} set local statement_timeout = {};\n{TAG} set local lock_timeout = {};\n{TAG} set local \
-             idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}",
+             jit = off;\n{TAG} set local idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}",
             self.statement_timeout_ms, self.lock_timeout_ms
         )
     }

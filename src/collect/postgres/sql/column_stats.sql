@@ -10,5 +10,6 @@ select
   s.correlation::float8 as correlation
 from {source} as s
 where s.schemaname not in ('pg_catalog', 'information_schema')
+  and {which}
 order by s.schemaname, s.tablename, s.attname
 limit 10000

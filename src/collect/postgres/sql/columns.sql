@@ -8,7 +8,8 @@ select
 from pg_catalog.pg_attribute as a
 join pg_catalog.pg_class as c on c.oid = a.attrelid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where a.attnum > 0
+where c.oid = any ('{ids}'::oid[])
+  and a.attnum > 0
   and not a.attisdropped
   and c.relkind in ('r', 'p', 'm')
   and c.relpersistence <> 't'

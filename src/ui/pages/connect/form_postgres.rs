@@ -37,6 +37,8 @@ pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
     ui.add_space(space::M);
     tls(ui, form);
     ui.add_space(space::M);
+    nodes(ui, form);
+    ui.add_space(space::M);
     keep_secrets(ui, form, "Keep password");
     rule(ui);
     limits::postgres(ui, form);
@@ -87,4 +89,25 @@ fn tls(ui: &mut Ui, form: &mut Form<'_>) {
             form.push(WizardAction::ChooseCaFile);
         }
     });
+}
+
+/// One field for each further node and an empty one for the next.
+fn nodes(ui: &mut Ui, form: &mut Form<'_>) {
+    let nodes = &form.wizard.postgres.nodes;
+    for i in 0..=nodes.len() {
+        let node = nodes.get(i);
+        let label = if i == 0 { "Replica URL".to_owned() } else { format!("Replica URL {}", i + 1) };
+        let input = Input {
+            label: &label,
+            hint: "postgres://medusa_advisor@replica:5432/medusa",
+            shown: node.map_or("", |n| &n.url),
+            error: node.and_then(|n| n.url_error.as_deref()),
+            is_mono: true,
+            ..Input::default()
+        };
+        if i > 0 {
+            ui.add_space(space::S);
+        }
+        set(ui, form, Field::PgNodeUrl(i), input);
+    }
 }

@@ -1,0 +1,12 @@
+/* medusa-advisor */
+select x.indexrelid::int8 as oid
+from pg_catalog.pg_index as x
+join pg_catalog.pg_class as c on c.oid = x.indexrelid
+join pg_catalog.pg_class as t on t.oid = x.indrelid
+join pg_catalog.pg_namespace as n on n.oid = t.relnamespace
+where t.relkind in ('r', 'p', 'm')
+  and t.relpersistence <> 't'
+  and n.nspname not in ('pg_catalog', 'information_schema')
+  and n.nspname not like 'pg\_toast%'
+order by n.nspname, t.relname, c.relname
+limit 10000
