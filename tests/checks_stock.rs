@@ -430,6 +430,31 @@ fn a_large_stock_v1_store_lacks_the_order_date_alone() {
     assert_only("v1", "v1-pgss.csv", true, &["pg-commerce-index low public.order(created_at)"]);
 }
 
+/// A thousand times the traffic: what few calls hide in the recordings must not be said either. Stock requests send 20 to 180 statements.
+#[test]
+fn a_busy_stock_store_has_no_n_plus_one() {
+    for (version, workload) in [("v2", "v2-pgss-all.csv"), ("v2", "v2-pgss.csv"), ("v2", "v2-scale-pgss.csv"), ("v1", "v1-pgss.csv")] {
+        let Some(mut snapshot) = stock(version, workload, true) else {
+            println!("skipped: {DATA} does not hold {workload}");
+            continue;
+        };
+        let statements = snapshot.postgres.as_mut().unwrap().statements.as_mut().unwrap();
+        let times = |c: &mut StatementCounters| {
+            c.calls *= 1_000;
+            c.rows *= 1_000;
+            c.total_ms *= 1_000.0;
+        };
+        statements.rows.rows.iter_mut().for_each(|s| times(&mut s.counters.total));
+        times(&mut statements.total.total);
+        let outcome = medusa_advisor::checks::find("pg-n-plus-one").unwrap().run(&snapshot);
+        let said: Vec<&String> = match &outcome {
+            Outcome::Failed(found) => found.iter().map(|f| &f.observed).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(outcome, Outcome::Passed, "{workload}: {said:#?}");
+    }
+}
+
 /// The statements of real stores are understood, not passed over.
 #[test]
 fn real_statements_are_understood() {
