@@ -91,7 +91,11 @@ async fn mean_ms(db: &Db, text: &'static str, values: &[&str]) -> f64 {
     db.reset_counters().await;
     send(&mut c, text, values).await;
     let (mean,): (f64,) =
-        sqlx::query_as("select mean_exec_time from pg_stat_statements where query = $1 and calls >= 10 order by calls desc limit 1").bind(text).fetch_one(&mut c).await.unwrap();
+        sqlx::query_as("select mean_exec_time from pg_stat_statements where query = $1 and calls >= 10 order by calls desc limit 1")
+            .bind(text)
+            .fetch_one(&mut c)
+            .await
+            .unwrap();
     c.close().await.unwrap();
     mean
 }
@@ -152,7 +156,13 @@ async fn the_promise_is_kept() {
         "public.product(updated_at)",
     )
     .await;
-    promise_is_kept(&db, r#"select "id" from "customer" where lower("email") = $1"#, &["shopper7@example.com", "shopper99@example.com"], "public.customer(lower(email))").await;
+    promise_is_kept(
+        &db,
+        r#"select "id" from "customer" where lower("email") = $1"#,
+        &["shopper7@example.com", "shopper99@example.com"],
+        "public.customer(lower(email))",
+    )
+    .await;
     promise_is_kept(
         &db,
         r#"select "s0".* from "product" as "p0" inner join "stock_note" as "s0" on "s0"."product_id" = "p0"."id" where "p0"."handle" = $1 and "p0"."deleted_at" is null"#,
@@ -166,9 +176,12 @@ async fn the_promise_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_would_not_help_is_refuted() {
     let Some(db) = shop("index_refuted", &[]).await else { return };
-    db.run("create table parcel (id bigint primary key, carrier text not null, label text not null, weight int not null);
+    db.run(
+        "create table parcel (id bigint primary key, carrier text not null, label text not null, weight int not null);
 insert into parcel select i, 'c' || i % 15, repeat('word ', 6) || i, i % 1000 from generate_series(1, 300000) i;
-vacuum analyze parcel").await;
+vacuum analyze parcel",
+    )
+    .await;
     let text = r#"select * from "parcel" where "carrier" = $1 and "label" like $2"#;
     let (snapshot, plan) = audit_under(&db, text, &["c7|word word word word word word 157%"]).await;
     let proofs: Vec<&Proof> = snapshot.pg().unwrap().proofs().unwrap().iter().filter(|p| p.table == "parcel").collect();
@@ -212,7 +225,8 @@ vacuum analyze \"Shop Review\"",
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plans_are_shown_without_values() {
     let Some(db) = shop("index_plans", &[PRODUCTS]).await else { return };
-    let text = r#"select "p0"."id", "i0"."url" from "product" as "p0" left join "image" as "i0" on "i0"."product_id" = "p0"."id" where "p0"."handle" = $1"#;
+    let text =
+        r#"select "p0"."id", "i0"."url" from "product" as "p0" left join "image" as "i0" on "i0"."product_id" = "p0"."id" where "p0"."handle" = $1"#;
     let (snapshot, _) = audit_under(&db, text, &["product-7"]).await;
     let plans = snapshot.pg().unwrap().plans().unwrap();
     let lines: Vec<String> = plans.iter().flat_map(|p| p.lines.clone()).collect();

@@ -96,7 +96,10 @@ fn follows(index: &Index, from: usize, sort: &[SortKey]) -> bool {
     let has_nulls_right =
         needed.iter().zip(keys).all(|(s, k)| s.nulls_first.unwrap_or(s.is_descending) == (k.nulls_first != (s.is_descending != k.is_descending)));
     let is_plain = keys.iter().take(needed.len()).all(|k| k.opclass.is_none() && k.collation.is_none());
-    needed.iter().enumerate().all(|(at, s)| key_is(index, from + at, &s.column)) && turned.windows(2).all(|w| w[0] == w[1]) && has_nulls_right && is_plain
+    needed.iter().enumerate().all(|(at, s)| key_is(index, from + at, &s.column))
+        && turned.windows(2).all(|w| w[0] == w[1])
+        && has_nulls_right
+        && is_plain
 }
 
 fn is_usable(index: &Index) -> bool {

@@ -59,7 +59,10 @@ pub fn owner(major: Option<u8>, table: &str) -> String {
 }
 
 fn module(table: &str) -> Option<&'static str> {
-    MODULES.iter().find(|(head, _)| table.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('_') || rest == "s")).map(|(_, m)| *m)
+    MODULES
+        .iter()
+        .find(|(head, _)| table.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('_') || rest == "s"))
+        .map(|(_, m)| *m)
 }
 
 #[cfg(test)]

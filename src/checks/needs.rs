@@ -114,7 +114,8 @@ pub fn needs<'s>(store: &Store<'s>, workload: &Workload<'s>) -> Vec<Need<'s>> {
         }
         for used in &read.shape.tables {
             let Some(need) = store.need(&read.load, &read.shape, used) else { continue };
-            let is_known = out.iter().any(|n| n.load.statement.id == need.load.statement.id && std::ptr::eq(n.table, need.table) && n.equal == need.equal);
+            let is_known =
+                out.iter().any(|n| n.load.statement.id == need.load.statement.id && std::ptr::eq(n.table, need.table) && n.equal == need.equal);
             if !is_known {
                 out.push(need);
             }

@@ -69,7 +69,8 @@ pub fn questions(snapshot: &Snapshot) -> Option<Evidence> {
     let mut reasons: Vec<&str> = silent.iter().map(|p| reason(p)).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    let words = format!("{} asked, {} without an answer: {}.", text::plural(proofs.len() as u64, "question", "questions"), silent.len(), reasons.join("; "));
+    let words =
+        format!("{} asked, {} without an answer: {}.", text::plural(proofs.len() as u64, "question", "questions"), silent.len(), reasons.join("; "));
     Some(Evidence::text("Questions to the planner", words))
 }
 
@@ -129,7 +130,9 @@ mod tests {
                 server.platform = platform.to_owned();
             })
         };
-        assert!(on("rds").contains("RDS") && on("supabase").contains("Supabase") && on("neon").contains("Neon") && on("cloud-sql").contains("Cloud SQL"));
+        assert!(
+            on("rds").contains("RDS") && on("supabase").contains("Supabase") && on("neon").contains("Neon") && on("cloud-sql").contains("Cloud SQL")
+        );
         let offered = words(|pg| pg.extensions = Ok(vec![Extension { name: "hypopg".into(), installed: None, available: Some("1.4".into()) }]));
         assert!(offered.ends_with("This server offers it: create extension hypopg;"));
     }

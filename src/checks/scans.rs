@@ -166,7 +166,8 @@ fn choose<'s>(scene: &Scene<'s>, needs: &[&Need<'s>]) -> Vec<Scan<'s>> {
     let mut open: Vec<usize> = (0..needs.len()).collect();
     let mut chosen = Vec::new();
     while chosen.len() < INDEXES_A_TABLE_MAX {
-        let rated: Vec<(&Variant, Vec<(usize, Served)>)> = all.iter().map(|v| (v, scene.served(needs, v, &open))).filter(|(_, s)| !s.is_empty()).collect();
+        let rated: Vec<(&Variant, Vec<(usize, Served)>)> =
+            all.iter().map(|v| (v, scene.served(needs, v, &open))).filter(|(_, s)| !s.is_empty()).collect();
         let Some(best) = rated.iter().reduce(|a, b| if saved_ms(&b.1) > saved_ms(&a.1) { b } else { a }) else { break };
         let narrow = rated.iter().filter(|(v, _)| v.columns.len() < best.0.columns.len() && best.0.columns.starts_with(&v.columns));
         // The narrowest that is not clearly beaten.
@@ -317,12 +318,5 @@ fn candidate(scene: &Scene, needs: &[&Need], variant: &Variant) -> Candidate {
             statements.push((load.statement.id.clone(), load.counters.rows_a_call()));
         }
     }
-    Candidate {
-        statements,
-        create_sql: new.hypothetical_sql(),
-        schema: new.schema,
-        table: new.table,
-        columns: new.columns,
-        predicate: new.predicate,
-    }
+    Candidate { statements, create_sql: new.hypothetical_sql(), schema: new.schema, table: new.table, columns: new.columns, predicate: new.predicate }
 }

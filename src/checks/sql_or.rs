@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_column_that_every_branch_holds_is_usable() {
-        let t = one("select * from image where deleted_at is null and (product_id = $1 or product_id in ($2, $3) or (product_id = $4 and rank > $5))");
+        let t =
+            one("select * from image where deleted_at is null and (product_id = $1 or product_id in ($2, $3) or (product_id = $4 and rank > $5))");
         assert_eq!((t.equal.as_slice(), t.unusable.as_slice()), (["product_id".to_owned()].as_slice(), ["rank".to_owned()].as_slice()));
         assert_eq!(t.batched, ["product_id"]);
         let t = one("select * from image where region_id = $1 or region_id is null");

@@ -37,14 +37,7 @@ pub static CHECK: Check = Check {
         "https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     ],
     needs: &[Section::PgTables, Section::PgIndexes, Section::PgStatements],
-    uses: &[
-        Section::PgColumns,
-        Section::PgColumnStats,
-        Section::PgMedusa,
-        Section::PgProofs,
-        Section::PgServer,
-        Section::PgExtensions,
-    ],
+    uses: &[Section::PgColumns, Section::PgColumnStats, Section::PgMedusa, Section::PgProofs, Section::PgServer, Section::PgExtensions],
     symptom_of: &[],
     applies_to: always,
     evaluate,
@@ -352,7 +345,8 @@ mod tests {
         // Another index of the table made the plan cheaper.
         let unused = Proof { is_used: false, ..proof(100.0, Some(1.0), "Seq Scan") };
         assert_passes(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![unused])));
-        let silent = Proof { method: "too long".into(), cost_before: 0.0, node_before: "longer than 20,000 characters".into(), ..proof(0.0, None, "") };
+        let silent =
+            Proof { method: "too long".into(), cost_before: 0.0, node_before: "longer than 20,000 characters".into(), ..proof(0.0, None, "") };
         let modelled = findings(&CHECK, &neglected(|pg| pg.proofs = Ok(vec![silent])));
         assert_eq!(modelled[0].confidence, Confidence::Medium);
         let said: Vec<&Evidence> = modelled[0].evidence.iter().filter(|e| matches!(e, Evidence::Text { .. })).collect();
@@ -368,7 +362,8 @@ mod tests {
             let mut s = scanning("1", "select * from image where created_at > $1", 606, 25_452.0, 12_800);
             s.counters.total.rows = 606 * rows;
             with(s, |pg| {
-                let guess = Proof { columns: vec!["created_at".into()], is_used: false, rows_before: 60_000.0, ..proof(100.0, Some(100.0), "Seq Scan") };
+                let guess =
+                    Proof { columns: vec!["created_at".into()], is_used: false, rows_before: 60_000.0, ..proof(100.0, Some(100.0), "Seq Scan") };
                 pg.proofs = Ok(vec![guess]);
             })
         };

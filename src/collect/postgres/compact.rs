@@ -128,7 +128,8 @@ fn is_plain(item: &str) -> bool {
     let mut at = 0;
     while at < item.len() {
         let (piece, next) = step(item, at);
-        let is_name = matches!(piece, Piece::Word | Piece::Quoted) || item[at..next].trim().is_empty() || &item[at..next] == "." || &item[at..next] == "*";
+        let is_name =
+            matches!(piece, Piece::Word | Piece::Quoted) || item[at..next].trim().is_empty() || &item[at..next] == "." || &item[at..next] == "*";
         if !is_name || item[at..].starts_with('\'') {
             return false;
         }
@@ -168,7 +169,10 @@ mod tests {
     #[test]
     fn inner_lists_are_shortened_too() {
         let text = format!("SELECT DISTINCT \"d\".\"x\" FROM (SELECT {} FROM \"cart\" WHERE a = $1) \"d\"", columns(20));
-        assert_eq!(compact(&text, 100), "SELECT DISTINCT \"d\".\"x\" FROM (SELECT \"cart\".\"c0\" AS \"cart_c0\", … FROM \"cart\" WHERE a = $1) \"d\"");
+        assert_eq!(
+            compact(&text, 100),
+            "SELECT DISTINCT \"d\".\"x\" FROM (SELECT \"cart\".\"c0\" AS \"cart_c0\", … FROM \"cart\" WHERE a = $1) \"d\""
+        );
         let short = format!("select {} from a", columns(ITEMS_MIN - 1));
         assert_eq!(compact(&short, 10), short);
     }

@@ -89,14 +89,7 @@ impl Planner {
         let search_path = schema
             .filter(|s| *s != "public")
             .map_or_else(String::new, |s| format!("{TAG} set local search_path = {}, public, pg_catalog;\n", quote(s)));
-        Ok(Self {
-            texts: rows.into_iter().map(read_text).collect(),
-            search_path,
-            started: Instant::now(),
-            budget: Duration::ZERO,
-            left: 0,
-            asked: 0,
-        })
+        Ok(Self { texts: rows.into_iter().map(read_text).collect(), search_path, started: Instant::now(), budget: Duration::ZERO, left: 0, asked: 0 })
     }
 
     /// Starts a budget.
@@ -246,7 +239,10 @@ mod tests {
     #[test]
     fn limits_become_the_rows_measured() {
         assert_eq!(with_limit("select * from a where b = $1 limit $2 offset $3", 20), "select * from a where b = $1 limit 20 offset 0");
-        assert_eq!(with_limit("select * from (select 1 from a LIMIT $1) x where b in ($2, $3)", 5), "select * from (select 1 from a LIMIT 5) x where b in ($1, $2)");
+        assert_eq!(
+            with_limit("select * from (select 1 from a LIMIT $1) x where b in ($2, $3)", 5),
+            "select * from (select 1 from a LIMIT 5) x where b in ($1, $2)"
+        );
         assert_eq!(with_limit("select \"limit\" from a where x.limit = $1", 5), "select \"limit\" from a where x.limit = $1");
         assert_eq!(with_limit("select $1 from é limit $1", 5), "select $1 from é limit 5");
         assert_eq!(with_limit("no $", 5), "no $");

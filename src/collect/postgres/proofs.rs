@@ -48,7 +48,12 @@ pub fn asked(candidates: &[Candidate]) -> Vec<&str> {
 }
 
 /// One proof for each candidate and statement, each candidate alone. Where the planner did not answer, the proof says why.
-pub async fn prove(reader: &mut Reader<'_>, planner: &mut Planner, candidates: &[Candidate], extensions: &[(Extension, Option<String>)]) -> Vec<Proof> {
+pub async fn prove(
+    reader: &mut Reader<'_>,
+    planner: &mut Planner,
+    candidates: &[Candidate],
+    extensions: &[(Extension, Option<String>)],
+) -> Vec<Proof> {
     let hypopg = extensions.iter().find(|(e, _)| e.name == "hypopg" && e.installed.is_some()).and_then(|(_, schema)| schema.as_deref().map(quote));
     planner.allow(BUDGET, PLANS_MAX);
     let mut now: BTreeMap<String, Result<Value, Silence>> = BTreeMap::new();
@@ -89,9 +94,9 @@ async fn compare(
     let mut proofs = Vec::new();
     for (asked, before) in before {
         let after = match (&before, &created) {
-            (Ok(_), Some(_)) => {
-                Some(planner.plan(reader, &asked.id, asked.rows_a_call).await.and_then(|j| read_plan(&j, &candidate.table).ok_or(Silence::NotExplained)))
-            }
+            (Ok(_), Some(_)) => Some(
+                planner.plan(reader, &asked.id, asked.rows_a_call).await.and_then(|j| read_plan(&j, &candidate.table).ok_or(Silence::NotExplained)),
+            ),
             _ => None,
         };
         proofs.push(proof(candidate, &asked.id, before, after, created.as_ref()));
@@ -109,7 +114,13 @@ async fn create(reader: &mut Reader<'_>, schema: &str, create_sql: &str) -> Opti
     rows.into_iter().next()
 }
 
-fn proof(candidate: &Candidate, id: &str, before: Result<Plan, Silence>, after: Option<Result<Plan, Silence>>, index: Option<&HypotheticalRow>) -> Proof {
+fn proof(
+    candidate: &Candidate,
+    id: &str,
+    before: Result<Plan, Silence>,
+    after: Option<Result<Plan, Silence>>,
+    index: Option<&HypotheticalRow>,
+) -> Proof {
     let silence = before.as_ref().err().or_else(|| after.as_ref().and_then(|a| a.as_ref().err())).copied();
     let after = after.and_then(Result::ok);
     let name = index.map(|i| i.name.as_str());

@@ -22,12 +22,7 @@ pub async fn read(reader: &mut Reader<'_>) -> Seen<Vec<RoleSettings>> {
     let mut roles: Vec<RoleSettings> = Vec::new();
     for row in rows {
         if roles.last().is_none_or(|r| r.role != row.role) {
-            roles.push(RoleSettings {
-                role: row.role,
-                sessions: small(row.sessions),
-                settings: Vec::new(),
-                connection_limit: row.connection_limit,
-            });
+            roles.push(RoleSettings { role: row.role, sessions: small(row.sessions), settings: Vec::new(), connection_limit: row.connection_limit });
         }
         if let (Some(role), Some(name), Some(value), Some(source)) = (roles.last_mut(), row.name, row.value, row.source) {
             role.settings.push(RoleSetting { name, value, source });

@@ -207,10 +207,7 @@ pub async fn replication(reader: &mut Reader<'_>) -> Seen<Replication> {
         return Err(Gap::new(Section::PgReplication, Cause::Denied { grant: reader.monitor_grant() }, detail));
     }
     let replica = |r: ReplicaRow| r.state.map(|state| Replica { application: r.application, state, lag_bytes: r.lag_bytes.map(count) });
-    Ok(Replication {
-        replicas: replicas.into_iter().filter_map(replica).collect(),
-        slots: slots.into_iter().map(slot).collect(),
-    })
+    Ok(Replication { replicas: replicas.into_iter().filter_map(replica).collect(), slots: slots.into_iter().map(slot).collect() })
 }
 
 fn slot(r: SlotRow) -> Slot {

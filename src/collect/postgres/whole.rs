@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn head_and_tail_of_a_long_list_meet() {
         let list: Vec<String> = (1..=20_000).map(|n| format!("${n}")).collect();
-        let text = format!("select \"p0\".\"id\" from \"product\" as \"p0\" where \"p0\".\"id\" in ({}) and \"p0\".\"deleted_at\" is null limit $20001", list.join(", "));
+        let text = format!(
+            "select \"p0\".\"id\" from \"product\" as \"p0\" where \"p0\".\"id\" in ({}) and \"p0\".\"deleted_at\" is null limit $20001",
+            list.join(", ")
+        );
         let (head, tail) = (&text[..4_000], &text[text.len() - 4_000..]);
         let row = TailRow { id: "1".into(), text: None, head: Some(head.into()), tail: Some(tail.into()) };
         assert_eq!(
@@ -71,7 +74,10 @@ mod tests {
     fn other_gaps_are_not_closed() {
         assert!(joined("select a, b", "c from d where e in ($1)").is_none());
         assert!(joined("select a from b where c in ($1, $2", "x and $1) limit 1").is_none());
-        let long = format!("select {} from \"cart\" where \"cart\".\"id\" = $1", (0..400).map(|n| format!("\"cart\".\"column_{n}\"")).collect::<Vec<_>>().join(", "));
+        let long = format!(
+            "select {} from \"cart\" where \"cart\".\"id\" = $1",
+            (0..400).map(|n| format!("\"cart\".\"column_{n}\"")).collect::<Vec<_>>().join(", ")
+        );
         let row = TailRow { id: "1".into(), text: Some(long), head: None, tail: None };
         assert_eq!(completed(row).as_deref(), Some("select \"cart\".\"column_0\", … from \"cart\" where \"cart\".\"id\" = $1"));
     }
