@@ -241,7 +241,7 @@ async fn plans_are_shown_without_values() {
 /// A role that may see the statistics and not the tables: nothing is proved, and the finding says what stands in the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_without_the_tables_is_told_what_a_proof_needs() {
-    let Some(db) = shop("index_denied", &[IMAGES]).await else { return };
+    let Some(db) = shop("index_denied", &[PRODUCTS, IMAGES]).await else { return };
     db.run(
         "do $$ begin if not exists (select from pg_roles where rolname = 'advisor_index_denied') then create role advisor_index_denied login password 'bare'; end if; end $$;
 grant pg_monitor to advisor_index_denied",

@@ -1,5 +1,10 @@
 //! To which module of Medusa v2 a table belongs, so that a finding names what a developer looks for.
 
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
 use super::medusa::{baseline, is_stock_table};
 
 /// Beginnings of table names and their module, longest first where one begins another.
@@ -65,6 +70,22 @@ fn module(table: &str) -> Option<&'static str> {
         .map(|(_, m)| *m)
 }
 
+/// Columns that stock Medusa's own statements look rows up by, `table(column)`, as recorded.
+#[derive(Deserialize)]
+struct Lookups {
+    one: HashSet<String>,
+    r#in: HashSet<String>,
+}
+
+/// Whether stock Medusa itself sends lookups like this: with `=`, or with `in (…)`, of which it sends many with one value.
+pub fn is_stock_lookup(table: &str, column: &str, is_list: bool) -> bool {
+    static KNOWN: OnceLock<Lookups> = OnceLock::new();
+    let known =
+        KNOWN.get_or_init(|| serde_json::from_str(include_str!("../../assets/medusa/lookups.json")).expect("the embedded lookups are well formed"));
+    let set = if is_list { &known.r#in } else { &known.one };
+    set.contains(&format!("{table}({column})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +98,13 @@ mod tests {
         assert_eq!(owner(Some(2), "review"), "a table of your own");
         assert_eq!(owner(Some(1), "money_amount"), "Medusa itself");
         assert_eq!(owner(None, "review"), "the database");
+    }
+
+    #[test]
+    fn lookups_of_medusa_itself_are_known() {
+        assert!(is_stock_lookup("region", "id", true) && is_stock_lookup("cart", "id", false));
+        assert!(is_stock_lookup("product_variant", "product_id", true) && !is_stock_lookup("product_variant", "product_id", false));
+        assert!(!is_stock_lookup("review", "product_id", true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod activity;
 mod checkpoints;
-mod compact;
+pub mod compact;
 mod explain;
 mod fold;
 mod literals;

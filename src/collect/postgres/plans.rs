@@ -94,7 +94,9 @@ fn line(node: &Value) -> String {
     }
     if let Some(relation) = word("Relation Name").or_else(|| word("CTE Name")).or_else(|| word("Function Name")) {
         out.push_str(&format!(" on {relation}"));
-        out.push_str(&word("Alias").filter(|a| *a != relation).map(|a| format!(" {a}")).unwrap_or_default());
+        if let Some(alias) = word("Alias").filter(|a| *a != relation) {
+            out.push_str(&format!(" {alias}"));
+        }
     }
     format!("{out} (cost {}, rows {})", figure("Total Cost"), figure("Plan Rows"))
 }
