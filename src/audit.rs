@@ -1,7 +1,7 @@
 //! What window and command line share of starting an audit.
 
 use crate::checks::scans;
-use crate::collect::{Candidate, Request};
+use crate::collect::{Asked, Candidate, Request};
 use crate::connect::profile::{PostgresProfile, Profile, Secrets, TlsMode};
 use crate::evidence::{Snapshot, Targets};
 use crate::secret::Secret;
@@ -13,9 +13,16 @@ pub fn request(profile: Profile, secrets: Secrets, targets: Targets) -> Request 
 
 /// Which indexes to ask the planner about.
 fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
+    let asked = |(id, rows_a_call): (String, f64)| Asked { id, rows_a_call };
     let of_checks = scans::candidates(snapshot).into_iter();
     of_checks
-        .map(|c| Candidate { statement_id: c.statement_id, schema: c.schema, table: c.table, columns: c.columns, create_sql: c.create_sql })
+        .map(|c| Candidate {
+            statements: c.statements.into_iter().map(asked).collect(),
+            schema: c.schema,
+            table: c.table,
+            columns: c.columns,
+            create_sql: c.create_sql,
+        })
         .collect()
 }
 

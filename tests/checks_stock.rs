@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use medusa_advisor::checks::sql::read;
+use medusa_advisor::checks::sql::{Kind, kind, read};
 use medusa_advisor::checks::{Judged, run_all};
+use medusa_advisor::collect::postgres::compact::compact;
 use medusa_advisor::evidence::medusa::Medusa;
 use medusa_advisor::evidence::postgres::*;
 use medusa_advisor::evidence::{Gap, Layer, Listed, Meta, Sampled, Section, Snapshot, Targets};
@@ -509,19 +510,62 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-/// The statements of real stores are understood, not passed over.
+/// A thousand times the traffic: what few calls hide in the recordings must not be said either. Stock requests send 20 to 180 statements.
+#[test]
+fn a_busy_stock_store_has_no_n_plus_one() {
+    for (version, workload) in [("v2", "v2-pgss-all.csv"), ("v2", "v2-pgss.csv"), ("v2", "v2-scale-pgss.csv"), ("v1", "v1-pgss.csv")] {
+        let Some(mut snapshot) = stock(version, workload, true) else {
+            println!("skipped: {DATA} does not hold {workload}");
+            continue;
+        };
+        let statements = snapshot.postgres.as_mut().unwrap().statements.as_mut().unwrap();
+        let times = |c: &mut StatementCounters| {
+            c.calls *= 1_000;
+            c.rows *= 1_000;
+            c.total_ms *= 1_000.0;
+        };
+        statements.rows.rows.iter_mut().for_each(|s| times(&mut s.counters.total));
+        times(&mut statements.total.total);
+        let outcome = medusa_advisor::checks::find("pg-n-plus-one").unwrap().run(&snapshot);
+        let said: Vec<&String> = match &outcome {
+            Outcome::Failed(found) => found.iter().map(|f| &f.observed).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(outcome, Outcome::Passed, "{workload}: {said:#?}");
+    }
+}
+
+/// The statements of real stores are understood, not passed over; cut texts, once completed, nearly all of them whole.
 #[test]
 fn real_statements_are_understood() {
-    for (file, most) in [("v2-pgss.csv", 0.95), ("v1-pgss.csv", 0.90), ("v2-scale-pgss.csv", 0.90)] {
+    for file in ["v2-pgss.csv", "v2-pgss-all.csv", "v1-pgss.csv", "v2-scale-pgss.csv"] {
         let Some(rows) = csv(file) else {
             println!("skipped: {DATA}/{file} is absent");
             continue;
         };
-        let texts: Vec<String> = rows.iter().map(|r| folded(&r["query"]).chars().take(4_000).collect()).collect();
-        let unread: Vec<String> = texts.iter().filter(|t| !read(t).is_understood()).map(|t| t.chars().take(160).collect()).collect();
-        let share = 1.0 - unread.len() as f64 / texts.len() as f64;
-        assert!(share >= most, "{file}: {share:.2} understood, not: {unread:#?}");
-        let whole = texts.iter().filter(|t| read(t).is_whole).count();
-        println!("{file}: {} texts, {whole} whole, {} not understood", texts.len(), unread.len());
+        let queries = rows.iter().map(|r| folded(&r["query"])).filter(|q| kind(q) != Kind::Utility);
+        let (mut cut, mut completed) = (Vec::new(), Vec::new());
+        for query in queries {
+            cut.push(query.chars().take(4_000).collect::<String>());
+            completed.push(compact(&query, 4_000).chars().take(4_000).collect::<String>());
+        }
+        let whole = |texts: &[String]| texts.iter().filter(|t| read(t).is_whole).count();
+        let shown = |t: &&String| {
+            format!("{} … {}", t.chars().take(60).collect::<String>(), t.chars().skip(t.chars().count().saturating_sub(80)).collect::<String>())
+        };
+        let partly: Vec<String> = completed.iter().filter(|t| !read(t).is_whole && read(t).is_understood()).map(|t| shown(&t)).collect();
+        let unread: Vec<String> = completed.iter().filter(|t| !read(t).is_understood()).map(|t| shown(&t)).collect();
+        println!(
+            "{file}: {} texts, cut {} whole, completed {} whole, {} in part, {} not: {unread:#?} {partly:#?}",
+            cut.len(),
+            whole(&cut),
+            whole(&completed),
+            partly.len(),
+            unread.len()
+        );
+        assert!(unread.len() * 50 <= completed.len(), "{file}: more than 2 % not understood: {unread:#?}");
+        // This recording has the texts cut already.
+        let most = if file == "v2-scale-pgss.csv" { 0.85 } else { 0.99 };
+        assert!(whole(&completed) as f64 >= completed.len() as f64 * most, "{file}: fewer than {most} whole");
     }
 }

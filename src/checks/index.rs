@@ -44,6 +44,29 @@ pub fn covering_index<'i>(indexes: &'i [Index], wanted: &Wanted) -> Cover<'i> {
     best
 }
 
+/// Whether an existing index finds the rows between two values of its leading column: a hash or a pattern index does not.
+pub fn ranging_index<'i>(indexes: &'i [Index], wanted: &Wanted) -> Cover<'i> {
+    let mut best = Cover::None;
+    for index in indexes.iter().filter(|i| i.method == "btree" && i.keys.first().is_some_and(|k| k.opclass.is_none())) {
+        match covering_index(std::slice::from_ref(index), wanted) {
+            Cover::Serves(found) => return Cover::Serves(found),
+            Cover::OtherRows(found) => best = Cover::OtherRows(found),
+            Cover::None => {}
+        }
+    }
+    best
+}
+
+/// Whether an existing index begins with these columns, those held equal in any order.
+pub fn serving_index(indexes: &[Index], wanted: &Wanted, equal: &[String], columns: &[String]) -> bool {
+    let held = columns.iter().take_while(|c| equal.contains(c)).count();
+    indexes.iter().filter(|i| i.schema == wanted.schema && i.table == wanted.table && is_usable(i) && i.method == "btree").any(|index| {
+        let leads = (0..held).all(|at| columns[..held].iter().any(|c| key_is(index, at, c)));
+        let follows = (held..columns.len()).all(|at| key_is(index, at, columns[at].split(' ').next().unwrap_or("")));
+        leads && follows && (is_implied(index, wanted) || is_soft_delete_partial(index))
+    })
+}
+
 /// Whether an existing index yields the rows in this order: after the columns held equal, the sort keys follow, all in its direction or
 /// all against it.
 pub fn sorting_index<'i>(indexes: &'i [Index], wanted: &Wanted, equal: &[String], sort: &[SortKey]) -> Cover<'i> {
@@ -69,7 +92,14 @@ fn follows(index: &Index, from: usize, sort: &[SortKey]) -> bool {
         return false;
     }
     let turned: Vec<bool> = needed.iter().zip(keys).map(|(s, k)| s.is_descending != k.is_descending).collect();
-    needed.iter().enumerate().all(|(at, s)| key_is(index, from + at, &s.column)) && turned.windows(2).all(|w| w[0] == w[1])
+    // Read backwards, an index yields its nulls at the other end too.
+    let has_nulls_right =
+        needed.iter().zip(keys).all(|(s, k)| s.nulls_first.unwrap_or(s.is_descending) == (k.nulls_first != (s.is_descending != k.is_descending)));
+    let is_plain = keys.iter().take(needed.len()).all(|k| k.opclass.is_none() && k.collation.is_none());
+    needed.iter().enumerate().all(|(at, s)| key_is(index, from + at, &s.column))
+        && turned.windows(2).all(|w| w[0] == w[1])
+        && has_nulls_right
+        && is_plain
 }
 
 fn is_usable(index: &Index) -> bool {
@@ -205,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_order_is_served_in_either_direction() {
-        let sort = |c: &str, d: bool| SortKey { column: c.into(), is_descending: d };
+        let sort = |c: &str, d: bool| SortKey { column: c.into(), is_descending: d, nulls_first: None };
         let serves = |i: &Index, equal: &[&str], keys: &[SortKey]| {
             let equal: Vec<String> = equal.iter().map(|e| (*e).to_owned()).collect();
             let wanted = Wanted { schema: "public", table: "order", columns: &[], is_null: &[], is_not_null: &[] };
@@ -217,5 +247,37 @@ mod tests {
         assert!(!serves(&i, &[], &[sort("created_at", true), sort("id", false)]));
         assert!(!serves(&i, &[], &[sort("id", false)]));
         assert!(serves(&i, &["created_at"], &[sort("id", false)]));
+    }
+    #[test]
+    fn nulls_and_operator_classes_belong_to_an_order() {
+        let serves = |i: &Index, is_descending: bool, nulls_first: Option<bool>| {
+            let wanted = Wanted { schema: "public", table: "order", columns: &[], is_null: &[], is_not_null: &[] };
+            let keys = [SortKey { column: "created_at".into(), is_descending, nulls_first }];
+            matches!(sorting_index(std::slice::from_ref(i), &wanted, &[], &keys), Cover::Serves(_))
+        };
+        let i = index("order", "a", &["created_at"], None);
+        assert!(serves(&i, true, None) && serves(&i, true, Some(true)) && serves(&i, false, Some(false)));
+        assert!(!serves(&i, true, Some(false)) && !serves(&i, false, Some(true)));
+        let mut last = i.clone();
+        last.keys[0].is_descending = true;
+        assert!(serves(&last, true, Some(false)) && !serves(&last, true, None));
+        let mut pattern = i;
+        pattern.keys[0].opclass = Some("text_pattern_ops".into());
+        assert!(!serves(&pattern, true, None));
+    }
+
+    #[test]
+    fn ranges_need_an_ordered_index_and_wide_ones_its_columns() {
+        let columns = ["rank".to_owned()];
+        let wanted = Wanted { schema: "public", table: "image", columns: &columns, is_null: &[], is_not_null: &[] };
+        let mut i = index("image", "a", &["rank"], None);
+        assert!(matches!(ranging_index(std::slice::from_ref(&i), &wanted), Cover::Serves(_)));
+        i.method = "hash".into();
+        assert!(matches!(ranging_index(std::slice::from_ref(&i), &wanted), Cover::None));
+        let wide: Vec<String> = ["a", "b", "t desc"].iter().map(|c| (*c).to_owned()).collect();
+        let held = &wide[..2];
+        assert!(serving_index(&[index("image", "x", &["b", "a", "t", "z"], None)], &wanted, held, &wide));
+        assert!(!serving_index(&[index("image", "x", &["b", "t", "a"], None)], &wanted, held, &wide));
+        assert!(serving_index(&[index("image", "x", &["a", "b", "t"], Some(PARTIAL))], &wanted, held, &wide));
     }
 }

@@ -2,15 +2,22 @@
 
 use time::macros::format_description;
 
+use super::workload::statistics_age;
 use crate::evidence::Snapshot;
-use crate::evidence::postgres::{Index, quote};
-use crate::finding::{Remedy, RemedyKind};
+use crate::evidence::postgres::{Index, Table, quote};
+use crate::finding::{Evidence, Remedy, RemedyKind};
 use crate::text;
 
 /// Postgres cuts longer names, and two long names may then meet.
 const NAME_BYTES_MAX: usize = 63;
 /// Bytes a second of a concurrent build, both passes together, on ordinary cloud disks; measured faster, promised slower.
 const BUILD_BYTES_A_SECOND: f64 = 50e6;
+/// An entry of a btree: its head and the pointer to it.
+const ENTRY_BYTES: f64 = 12.0;
+/// Share of a page that a new btree fills.
+const FILL: f64 = 0.9;
+/// Width of a column without statistics: between a number and one of Medusa's ids.
+const WIDTH_USUAL: f64 = 16.0;
 
 /// An index to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +57,7 @@ impl NewIndex {
 
     /// `on public.image (product_id) where deleted_at is null`.
     fn on(&self) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|c| if is_expression(c) { c.clone() } else { quote(c) }).collect();
+        let columns: Vec<String> = self.columns.iter().map(|c| spelt(c)).collect();
         let predicate = self.predicate.as_ref().map(|p| format!(" where {p}")).unwrap_or_default();
         format!("on {}.{} ({}){predicate}", quote(&self.schema), quote(&self.table), columns.join(", "))
     }
@@ -67,6 +74,33 @@ impl NewIndex {
 
     pub fn drop_sql(&self) -> String {
         format!("drop index concurrently {}.{};", quote(&self.schema), quote(&self.name))
+    }
+
+    /// What the index costs: its size and the writes that keep it. `bytes` as the planner's hypothetical index has them, else modelled.
+    pub fn costs(&self, snapshot: &Snapshot, table: &Table, bytes: Option<u64>) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        let (bytes, basis) = match bytes {
+            Some(bytes) => (Some(bytes), "as the hypothetical index"),
+            None => (self.modelled_bytes(snapshot, table), "modelled from column widths"),
+        };
+        if let Some(bytes) = bytes {
+            evidence.push(Evidence::figure("Size of the index", bytes as f64, "bytes", format!("{}, {basis}", text::bytes_disk(bytes))));
+        }
+        if let Some((rate, words)) = writes_a_second(snapshot, table) {
+            let shown = format!("{} {words}: each inserted or updated row version gets one entry more", text::per_second(rate));
+            evidence.push(Evidence::figure("Writes that keep it", rate, "per second", shown));
+        }
+        evidence
+    }
+
+    fn modelled_bytes(&self, snapshot: &Snapshot, table: &Table) -> Option<u64> {
+        let stats = snapshot.pg().ok()?.column_stats.as_ref().map_or(&[][..], |s| &s.rows);
+        let of = |column: &str| stats.iter().find(|s| s.schema == table.schema && s.table == table.name && s.column == column);
+        let width: f64 = self.columns.iter().map(|c| of(bare(c)).map_or(WIDTH_USUAL, |s| f64::from(s.average_width))).sum();
+        // Entries begin at multiples of eight bytes.
+        let entry = (width / 8.0).ceil() * 8.0 + ENTRY_BYTES;
+        let live = self.predicate.as_ref().and_then(|_| of("deleted_at")).map_or(1.0, |s| s.null_fraction);
+        Some((table.rows()? as f64 * live * entry / FILL) as u64)
     }
 
     /// The SQL and, for a known Medusa, the migration that keeps it.
@@ -156,8 +190,41 @@ impl NewIndex {
     }
 }
 
+/// Rows inserted and updated a second: over the window where it was, else since the counters were reset.
+fn writes_a_second(snapshot: &Snapshot, table: &Table) -> Option<(f64, String)> {
+    let written = |c: &crate::evidence::postgres::TableCounters| (c.inserts + c.updates) as f64;
+    match &table.counters.window {
+        Some(window) if snapshot.meta.window_s > 0.0 => {
+            Some((written(window) / snapshot.meta.window_s, format!("in {}", text::seconds(snapshot.meta.window_s))))
+        }
+        _ => {
+            let age = statistics_age(snapshot).ok().filter(|a| a.seconds > 0.0)?;
+            Some((written(&table.counters.total) / age.seconds, format!("since {}", text::date(age.since))))
+        }
+    }
+}
+
+const FUNCTIONS: [&str; 4] = ["lower(", "upper(", "date(", "trim("];
+
 fn is_expression(column: &str) -> bool {
-    column.ends_with(')') && ["lower(", "upper(", "date(", "trim("].iter().any(|f| column.starts_with(f))
+    column.ends_with(')') && FUNCTIONS.iter().any(|f| column.starts_with(f))
+}
+
+/// The column inside an expression or in front of a direction.
+fn bare(column: &str) -> &str {
+    let column = direction(column).0;
+    FUNCTIONS.iter().find_map(|f| column.strip_prefix(f)).and_then(|c| c.strip_suffix(')')).unwrap_or(column)
+}
+
+/// The column and what is spelt out behind it.
+fn direction(column: &str) -> (&str, &str) {
+    let known = [" desc nulls last", " nulls first", " desc"];
+    known.iter().find_map(|end| column.strip_suffix(end).map(|head| (head, *end))).unwrap_or((column, ""))
+}
+
+fn spelt(column: &str) -> String {
+    let (name, direction) = direction(column);
+    if is_expression(name) { column.to_owned() } else { format!("{}{direction}", quote(name)) }
 }
 
 fn capital(word: &str) -> String {
@@ -190,6 +257,8 @@ mod tests {
         let long = NewIndex::new("public", &"t".repeat(60), &["Mixed".to_owned(), "lower(email)".to_owned()], None, &[]);
         assert_eq!(long.name.len(), 63);
         assert!(long.create_sql().ends_with("(\"Mixed\", lower(email));"));
+        let sorted = NewIndex::new("public", "order", &["created_at desc nulls last".to_owned(), "order".to_owned()], None, &[]);
+        assert!(sorted.create_sql().ends_with("on public.\"order\" (created_at desc nulls last, \"order\");"));
     }
 
     #[test]
@@ -206,5 +275,26 @@ mod tests {
         assert!(
             one[1].text.contains("class IdxImageProductId1795426200000 implements MigrationInterface") && !one[1].text.contains("concurrently if")
         );
+    }
+    #[test]
+    fn size_and_writes_are_told() {
+        let new = NewIndex::new("public", "image", &["product_id".to_owned()], None, &[]);
+        let mut image = fixtures::table("image", 100_000, 50_000_000);
+        image.counters.total.inserts = 60 * 86_400 * 2;
+        let shown = |snapshot: &Snapshot, bytes| -> Vec<String> {
+            let figure = |e: Evidence| match e {
+                Evidence::Figure { shown, .. } => shown,
+                other => panic!("{other:?}"),
+            };
+            new.costs(snapshot, &image, bytes).into_iter().map(figure).collect()
+        };
+        let mut snapshot = fixtures::store(|_| {});
+        // 16 and 12 bytes an entry, pages nine tenths full; two writes a second for sixty days.
+        assert_eq!(shown(&snapshot, None)[0], "3.11\u{a0}MB, modelled from column widths");
+        assert!(shown(&snapshot, None)[1].starts_with("2/s since 24 Sep 2026"), "{}", shown(&snapshot, None)[1]);
+        assert_eq!(shown(&snapshot, Some(4_000_000))[0], "4\u{a0}MB, as the hypothetical index");
+        let Ok(pg) = &mut snapshot.postgres else { unreachable!("the fixture has Postgres") };
+        pg.server = Err(crate::evidence::Gap::not_configured(crate::evidence::Section::PgServer));
+        assert_eq!(shown(&snapshot, None).len(), 1);
     }
 }

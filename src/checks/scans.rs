@@ -1,75 +1,86 @@
 //! Which statements scan a table for lack of an index, and which index would end it. Shared by the checks that advise indexes, so that
 //! the same columns are never advised twice.
 
-use std::collections::BTreeMap;
-
-use super::index::{Cover, Wanted, covering_index, find_table, is_soft_delete_partial, sorting_index, wanted};
+use super::needs::{Need, Store, Tail, is_costly, needs, pages};
+pub use super::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN, is_big, is_driven};
 use super::new_index::NewIndex;
-use super::sql::{Kind, Shape, TableUse};
-use super::workload::{Load, Workload, read_loads, workload};
-use crate::evidence::postgres::{Column, ColumnStats, Index, Proof, Table};
+use super::variants::{Variant, variants};
+use super::workload::{Load, Workload, workload};
+use crate::evidence::postgres::{Index, Proof, Table};
 use crate::evidence::{Gap, Snapshot};
 
-/// Smaller tables are read whole faster than through an index.
-pub const TABLE_BYTES_MIN: u64 = 10_000_000;
-pub const TABLE_ROWS_MIN: u64 = 10_000;
-/// A scan that returns a tenth of what it reads is doing its work.
-pub const READ_TO_RETURNED_MIN: f64 = 10.0;
-/// Share of a table's blocks that a call must touch to be called a scan of it: below, some index served it.
-const BLOCKS_SHARE_MIN: f64 = 0.5;
 /// Fewer are one person's clicks, not the shop's traffic.
 pub const CALLS_MIN: u64 = 10;
-/// A second column is of use only while the first leaves more rows than one block holds.
-const ROWS_LEFT_MAX: f64 = 50.0;
-/// Candidates the planner is asked about.
-const CANDIDATES_MAX: usize = 10;
-/// A hypothetical index that cuts less of the planner's cost is no proof.
+/// An index that takes less of a statement's cost is not worth the writes it costs; dexter draws the line there too.
 const COST_CUT_MIN: f64 = 0.5;
+/// A wider index must leave at most this share of what the narrow one leaves.
+const WIDER_LEAVES_MAX: f64 = 0.5;
+/// Where the narrow one leaves less of the time than this, nobody would feel the wider one.
+const NARROW_LEAVES_MIN: f64 = 0.02;
+/// The planner takes a range between unknown values for a third of the table, and an expression for one value in two hundred. Where
+/// calls return less than a tenth of its guess, its "no" is about other values than the shop's.
+const GUESS_TO_RETURNED_MAX: f64 = 10.0;
+/// Indexes advised on one table: each is paid for by every write.
+const INDEXES_A_TABLE_MAX: usize = 3;
+/// Indexes the planner is asked about, on all tables.
+const CANDIDATES_MAX: usize = 24;
+/// Blocks from the root of an index to a leaf, on a table of a shop's size.
+const DESCENT_BLOCKS: f64 = 4.0;
 
 /// What the database holds and does, as far as advising an index needs it.
 pub struct Scene<'s> {
     pub workload: Workload<'s>,
-    pub tables: &'s [Table],
-    pub indexes: &'s [Index],
-    columns: &'s [Column],
-    stats: &'s [ColumnStats],
-    proofs: &'s [Proof],
+    pub store: Store<'s>,
+    pub proofs: &'s [Proof],
 }
 
-/// Columns of a table that statements look for by scanning it.
+/// An index that statements lack.
 pub struct Scan<'s> {
     pub table: &'s Table,
     pub columns: Vec<String>,
     /// Costliest first; each statement once.
-    pub loads: Vec<Load<'s>>,
+    pub served: Vec<Served<'s>>,
     /// Every one of the statements leaves soft-deleted rows out.
     pub is_soft_delete_filtered: bool,
     /// Needed for the order and a limit, not for a filter.
     pub is_for_order: bool,
+}
+
+/// A statement that the index serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'s> {
+    pub load: Load<'s>,
     pub verdict: Verdict<'s>,
+    /// Share 0…1 of its time that is left with the index.
+    pub left: f64,
 }
 
 /// What the planner said of the index, where it could be asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict<'s> {
-    NotAsked,
-    /// The hypothetical index cuts the cost by half or more.
+    /// With the reason where it was asked and did not answer.
+    NotAsked(Option<&'s Proof>),
+    /// The plan uses the hypothetical index and costs half or less.
     Proved(&'s Proof),
-    /// The planner was asked and would scan less than half as cheaply, or does not scan now.
+    /// The planner would not use it, would not save half, or does not scan now.
     Refuted,
 }
 
-impl Scan<'_> {
+impl<'s> Scan<'s> {
+    pub fn loads(&self) -> impl Iterator<Item = &Load<'s>> {
+        self.served.iter().map(|s| &s.load)
+    }
+
     pub fn total_ms(&self) -> f64 {
-        self.loads.iter().map(|l| l.counters.total_ms).sum()
+        self.loads().map(|l| l.counters.total_ms).sum()
     }
 
     pub fn calls(&self) -> u64 {
-        self.loads.iter().map(|l| l.counters.calls).sum()
+        self.loads().map(|l| l.counters.calls).sum()
     }
 
     pub fn rows_a_call(&self) -> f64 {
-        let rows: u64 = self.loads.iter().map(|l| l.counters.rows).sum();
+        let rows: u64 = self.loads().map(|l| l.counters.rows).sum();
         if self.calls() == 0 { 0.0 } else { rows as f64 / self.calls() as f64 }
     }
 
@@ -81,20 +92,32 @@ impl Scan<'_> {
     /// Share 0…1 of the statements' time that the index takes away: by the planner's costs where proved, else by the blocks that need no
     /// longer be read.
     pub fn saving(&self) -> f64 {
-        if let Verdict::Proved(proof) = self.verdict
-            && let Some(after) = proof.cost_after
-        {
-            return saved(proof.cost_before, after);
-        }
-        let blocks: f64 = self.loads.iter().map(|l| (l.counters.blocks_hit + l.counters.blocks_read) as f64).sum();
-        // Down the tree and one block a row, for each call.
-        let needed = self.calls() as f64 * 4.0 + self.loads.iter().map(|l| l.counters.rows as f64).sum::<f64>();
-        saved(blocks, needed)
+        let left: f64 = self.served.iter().map(|s| s.load.counters.total_ms * s.left).sum();
+        let total = self.total_ms();
+        if total > 0.0 { (1.0 - left / total).clamp(0.0, 0.99) } else { 0.0 }
     }
-}
 
-fn saved(before: f64, after: f64) -> f64 {
-    if before > 0.0 { (1.0 - after / before).clamp(0.0, 0.99) } else { 0.0 }
+    /// The proof of the costliest statement that has one.
+    pub fn proof(&self) -> Option<&'s Proof> {
+        self.served.iter().find_map(|s| match s.verdict {
+            Verdict::Proved(proof) => Some(proof),
+            _ => None,
+        })
+    }
+
+    /// Statements worth half of the time are proved.
+    pub fn is_proved(&self) -> bool {
+        let proved: f64 = self.served.iter().filter(|s| matches!(s.verdict, Verdict::Proved(_))).map(|s| s.load.counters.total_ms).sum();
+        proved > 0.0 && proved >= self.total_ms() / 2.0
+    }
+
+    /// Why the planner did not answer for the costliest statement, in its own words.
+    pub fn silence(&self) -> Option<&'s Proof> {
+        self.served.iter().find_map(|s| match s.verdict {
+            Verdict::NotAsked(proof) => proof,
+            _ => None,
+        })
+    }
 }
 
 /// # Errors
@@ -104,189 +127,158 @@ pub fn scene(snapshot: &Snapshot) -> Result<Scene<'_>, Gap> {
     let (tables, indexes) = (&pg.tables()?.rows, &pg.indexes()?.rows);
     Ok(Scene {
         workload: workload(snapshot)?,
-        tables,
-        indexes,
-        columns: pg.columns.as_ref().map_or(&[], |c| &c.rows),
-        stats: pg.column_stats.as_ref().map_or(&[], |c| &c.rows),
+        store: Store {
+            tables,
+            indexes,
+            columns: pg.columns.as_ref().map_or(&[], |c| &c.rows),
+            stats: pg.column_stats.as_ref().map_or(&[], |c| &c.rows),
+        },
         proofs: pg.proofs.as_ref().map_or(&[], |p| p.as_slice()),
     })
 }
 
-/// Every set of columns that statements scan for, costliest first.
+/// Every index that statements lack, the one whose statements cost most first.
 pub fn scans<'s>(scene: &Scene<'s>) -> Vec<Scan<'s>> {
-    let mut found: BTreeMap<(&str, &str, Vec<String>), Scan<'s>> = BTreeMap::new();
-    for read in read_loads(&scene.workload) {
-        if matches!(read.shape.kind, Kind::Insert | Kind::Utility) {
-            continue;
-        }
-        for used in &read.shape.tables {
-            let Some((table, columns, is_for_order)) = scene.scanned(&read.load, &read.shape, used) else { continue };
-            let filtered = used.is_soft_delete_filtered();
-            let scan = found.entry((&table.schema, &table.name, columns.clone())).or_insert_with(|| Scan {
-                table,
-                columns,
-                loads: Vec::new(),
-                is_soft_delete_filtered: true,
-                is_for_order,
-                verdict: Verdict::NotAsked,
-            });
-            scan.is_soft_delete_filtered &= filtered;
-            scan.is_for_order &= is_for_order;
-            if scan.loads.iter().all(|l| l.statement.id != read.load.statement.id) {
-                scan.loads.push(read.load);
-            }
-        }
-    }
-    let mut scans: Vec<Scan> = found.into_values().filter(|s| s.calls() >= CALLS_MIN).collect();
-    for scan in &mut scans {
-        scan.verdict = verdict(scene.proofs, scan);
-    }
+    let all = needs(&scene.store, &scene.workload);
+    let mut scans: Vec<Scan> = by_table(&all).iter().flat_map(|of_table| choose(scene, of_table)).collect();
+    scans.retain(|s| s.calls() >= CALLS_MIN);
     // Stable: equal times stay in the order of their names.
     scans.sort_by(|a, b| b.total_ms().total_cmp(&a.total_ms()));
     scans
 }
 
-/// The proof of the costliest statement counts; a proof of another statement of the group only where that one has none.
-fn verdict<'s>(proofs: &'s [Proof], scan: &Scan) -> Verdict<'s> {
-    let of = |load: &Load| {
-        proofs
-            .iter()
-            .find(|p| p.statement_id == load.statement.id && p.schema == scan.table.schema && p.table == scan.table.name && p.columns == scan.columns)
-    };
-    let Some(proof) = scan.loads.iter().find_map(of) else { return Verdict::NotAsked };
-    match proof.cost_after {
-        Some(after) if after <= proof.cost_before * (1.0 - COST_CUT_MIN) => Verdict::Proved(proof),
-        // The planner takes an unknown limit for a tenth of the rows: that an index for the order gains nothing then proves nothing.
-        Some(_) if scan.is_for_order => Verdict::NotAsked,
-        Some(_) => Verdict::Refuted,
-        // Only the plan as it is now: it confirms a scan or takes the suspicion away.
-        None if proof.node_before.contains("Seq Scan") => Verdict::NotAsked,
-        None => Verdict::Refuted,
+/// The needs of each table, tables by name, needs costliest first.
+fn by_table<'n, 's>(all: &'n [Need<'s>]) -> Vec<Vec<&'n Need<'s>>> {
+    let mut tables: Vec<Vec<&Need>> = Vec::new();
+    for need in all {
+        match tables.iter_mut().find(|t| std::ptr::eq(t[0].table, need.table)) {
+            Some(known) => known.push(need),
+            None => tables.push(vec![need]),
+        }
     }
+    tables.sort_by(|a, b| (&a[0].table.schema, &a[0].table.name).cmp(&(&b[0].table.schema, &b[0].table.name)));
+    tables
+}
+
+/// The fewest indexes that serve the needs of one table: each round takes the one that saves most, narrow before wide.
+fn choose<'s>(scene: &Scene<'s>, needs: &[&Need<'s>]) -> Vec<Scan<'s>> {
+    let all = variants(needs);
+    let mut open: Vec<usize> = (0..needs.len()).collect();
+    let mut chosen = Vec::new();
+    while chosen.len() < INDEXES_A_TABLE_MAX {
+        let rated: Vec<(&Variant, Vec<(usize, Served)>)> =
+            all.iter().map(|v| (v, scene.served(needs, v, &open))).filter(|(_, s)| !s.is_empty()).collect();
+        let Some(best) = rated.iter().reduce(|a, b| if saved_ms(&b.1) > saved_ms(&a.1) { b } else { a }) else { break };
+        let narrow = rated.iter().filter(|(v, _)| v.columns.len() < best.0.columns.len() && best.0.columns.starts_with(&v.columns));
+        // The narrowest that is not clearly beaten.
+        let (variant, served) = narrow.min_by_key(|(v, _)| v.columns.len()).filter(|n| !is_clearly_better(&best.1, &n.1)).unwrap_or(best);
+        open.retain(|at| served.iter().all(|(s, _)| s != at));
+        let mut loads: Vec<Served> = Vec::new();
+        for (_, one) in served {
+            if loads.iter().all(|l| l.load.statement.id != one.load.statement.id) {
+                loads.push(*one);
+            }
+        }
+        let of: Vec<&&Need> = served.iter().map(|(at, _)| &needs[*at]).collect();
+        chosen.push(Scan {
+            table: needs[0].table,
+            columns: variant.columns.clone(),
+            served: loads,
+            is_soft_delete_filtered: variant.is_soft_delete_filtered,
+            is_for_order: of.iter().all(|n| n.is_for_order()),
+        });
+    }
+    chosen
+}
+
+fn saved_ms(served: &[(usize, Served)]) -> f64 {
+    served.iter().map(|(_, s)| s.load.counters.total_ms * (1.0 - s.left)).sum()
+}
+
+/// A statement that the wide index serves is not served by the narrow one, or all together keep half or less of what it leaves.
+fn is_clearly_better(wide: &[(usize, Served)], narrow: &[(usize, Served)]) -> bool {
+    let left = |served: &[(usize, Served)]| -> f64 {
+        wide.iter()
+            .map(|(at, w)| served.iter().find(|(n, _)| n == at).map_or(w.load.counters.total_ms, |(_, s)| s.load.counters.total_ms * s.left))
+            .sum()
+    };
+    let total: f64 = wide.iter().map(|(_, w)| w.load.counters.total_ms).sum();
+    left(narrow) > total * NARROW_LEAVES_MIN && left(wide) <= left(narrow) * WIDER_LEAVES_MAX
 }
 
 impl<'s> Scene<'s> {
-    /// The table that this mention scans and the columns an index would need, with whether they are for an order alone.
-    fn scanned(&self, load: &Load, shape: &Shape, used: &TableUse) -> Option<(&'s Table, Vec<String>, bool)> {
-        let table = find_table(self.tables, used)?;
-        if table.extension.is_some() || !self.is_big(table) || !reads_most_of(load, table) {
-            return None;
-        }
-        let rows = table.rows()? as f64;
-        // An aggregate returns one row whatever it reads.
-        if load.counters.rows_a_call() * READ_TO_RETURNED_MIN > rows {
-            return None;
-        }
-        let equal = self.indexable(table, &used.equal);
-        let mut columns = equal.clone();
-        if columns.is_empty() && is_driven(shape, used) {
-            columns = self.indexable(table, &used.joins.iter().map(|j| j.column.clone()).collect::<Vec<_>>());
-        }
-        if self.is_covered(&wanted(table, &columns, used)) {
-            return None;
-        }
-        let selective = self.selective(table, rows, &columns);
-        if !selective.is_empty() {
-            return Some((table, selective, false));
-        }
-        self.for_range(table, used).or_else(|| self.for_order(table, used, &equal))
-    }
-
-    fn for_range(&self, table: &'s Table, used: &TableUse) -> Option<(&'s Table, Vec<String>, bool)> {
-        let range = self.indexable(table, &used.range);
-        let first = range.first()?.clone();
-        let is_free = !used.is_aggregate && !self.is_covered(&wanted(table, &range, used));
-        is_free.then(|| (table, vec![first], false))
-    }
-
-    fn for_order(&self, table: &'s Table, used: &TableUse, equal: &[String]) -> Option<(&'s Table, Vec<String>, bool)> {
-        let keys = &used.order_by;
-        let columns = self.indexable(table, &keys.iter().map(|k| k.column.clone()).collect::<Vec<_>>());
-        if !used.has_limit || !used.is_first || keys.is_empty() || columns.len() != keys.len() {
-            return None;
-        }
-        let sorted = sorting_index(self.indexes, &wanted(table, &columns, used), equal, keys);
-        let is_served = match sorted {
-            Cover::Serves(_) => true,
-            Cover::OtherRows(index) => is_soft_delete_partial(index),
-            Cover::None => false,
+    /// The open needs that the variant serves well enough.
+    fn served(&self, needs: &[&Need<'s>], variant: &Variant, open: &[usize]) -> Vec<(usize, Served<'s>)> {
+        let of = |at: &usize| {
+            let need = needs[*at];
+            let verdict = self.verdict(need, variant);
+            let left = match verdict {
+                Verdict::Proved(proof) => proof.cost_after.unwrap_or(proof.cost_before) / proof.cost_before.max(f64::MIN_POSITIVE),
+                Verdict::NotAsked(_) if !need.is_widening => self.modelled(need, variant),
+                Verdict::NotAsked(_) | Verdict::Refuted => 1.0,
+            };
+            (left <= 1.0 - COST_CUT_MIN).then_some((*at, Served { load: need.load, verdict, left }))
         };
-        // Keys in different directions need them spelt out: left alone.
-        let one_way = keys.iter().all(|k| k.is_descending == keys[0].is_descending);
-        (!is_served && one_way).then(|| (table, columns.into_iter().take(2).collect(), true))
+        variant.needs.iter().filter(|at| open.contains(at)).filter_map(of).collect()
     }
 
-    pub fn is_big(&self, table: &Table) -> bool {
-        table.table_bytes >= TABLE_BYTES_MIN || table.rows().is_some_and(|r| r >= TABLE_ROWS_MIN)
-    }
-
-    /// A partial index on live rows counts as covering: a statement that forgets `deleted_at is null` lacks the predicate, not the index.
-    fn is_covered(&self, wanted: &Wanted) -> bool {
-        match covering_index(self.indexes, wanted) {
-            Cover::Serves(_) => true,
-            Cover::OtherRows(index) => is_soft_delete_partial(index),
-            Cover::None => false,
-        }
-    }
-
-    /// Columns that exist and whose type a btree can order usefully.
-    pub fn indexable(&self, table: &Table, columns: &[String]) -> Vec<String> {
-        let known: Vec<&Column> = self.columns.iter().filter(|c| c.schema == table.schema && c.table == table.name).collect();
-        let fits = |column: &String| {
-            let plain = column.rsplit('(').next().unwrap_or(column).trim_end_matches(')');
-            known.is_empty() || known.iter().any(|c| c.name == plain && is_selective_type(&c.data_type))
+    fn verdict(&self, need: &Need<'s>, variant: &Variant) -> Verdict<'s> {
+        let of_need = |p: &&Proof| p.statement_id == need.load.statement.id && p.schema == need.table.schema && p.table == need.table.name;
+        let Some(proof) = self.proofs.iter().filter(of_need).find(|p| p.columns == variant.columns) else {
+            // The planner was asked about others of its indexes and not about this one.
+            let was_asked = self.proofs.iter().filter(of_need).any(|p| p.method == "hypopg");
+            return if was_asked { Verdict::Refuted } else { Verdict::NotAsked(None) };
         };
-        let mut out: Vec<String> = Vec::new();
-        for column in columns.iter().filter(|c| fits(c)) {
-            if !out.contains(column) {
-                out.push(column.clone());
-            }
+        if !proof.is_answer() {
+            return Verdict::NotAsked(Some(proof));
         }
-        out
+        match proof.cost_after {
+            Some(after) if proof.is_used && after <= proof.cost_before * (1.0 - COST_CUT_MIN) => Verdict::Proved(proof),
+            Some(_) if is_guess(need, variant, proof) => Verdict::NotAsked(None),
+            Some(_) => Verdict::Refuted,
+            // Only the plan as it is now: it confirms a scan or takes the suspicion away.
+            None if proof.node_before.contains("Seq Scan") || is_costly(proof.cost_before, need.table) => Verdict::NotAsked(None),
+            None => Verdict::Refuted,
+        }
     }
 
-    /// The columns worth indexing, most selective first, at most two; unknown statistics are trusted.
-    pub fn selective(&self, table: &Table, rows: f64, columns: &[String]) -> Vec<String> {
-        let mut rated: Vec<(f64, &String)> = columns.iter().map(|c| (self.rows_left(table, rows, c).unwrap_or(1.0), c)).collect();
-        rated.retain(|(left, _)| left * READ_TO_RETURNED_MIN <= rows);
-        rated.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let needs_second = rated.first().is_some_and(|(left, _)| *left > ROWS_LEFT_MAX);
-        rated.into_iter().take(if needs_second { 2 } else { 1 }).map(|(_, c)| c.clone()).collect()
-    }
-
-    /// Rows that one value of the column leaves, by the planner's statistics.
-    fn rows_left(&self, table: &Table, rows: f64, column: &str) -> Option<f64> {
-        let stats = self.stats.iter().find(|s| s.schema == table.schema && s.table == table.name && s.column == column)?;
-        let distinct = if stats.distinct < 0.0 { -stats.distinct * rows } else { stats.distinct };
-        (distinct > 0.0).then(|| rows * (1.0 - stats.null_fraction) / distinct)
+    /// Share of the time that is left, by the blocks: down the index, then the blocks that hold the rows it points to.
+    fn modelled(&self, need: &Need, variant: &Variant) -> f64 {
+        let rows = need.table.rows().unwrap_or(0) as f64;
+        let returned = need.load.counters.rows_a_call();
+        let held = variant.columns.iter().take_while(|c| need.equal.contains(c)).count();
+        let lead = variant.columns[..held].iter();
+        let known: Vec<f64> = lead.filter_map(|c| self.store.rows_left(need.table, rows, c)).map(|left| left / rows.max(1.0)).collect();
+        let follows = match &need.tail {
+            Tail::None => None,
+            Tail::Range(column) => Some(column),
+            Tail::Sort(keys) => keys.first(),
+        };
+        let is_narrowed = follows.is_some() && variant.columns.get(held) == follows;
+        let fetched = if known.is_empty() || is_narrowed { returned } else { (known.iter().product::<f64>() * rows).max(returned) };
+        let blocks = DESCENT_BLOCKS + blocks_holding(fetched, pages(need.table));
+        (blocks / need.load.blocks_a_call().max(1.0)).clamp(0.0, 1.0)
     }
 }
 
-/// Types whose values tell rows apart and have an order: not booleans, enumerations, documents or arrays.
-fn is_selective_type(data_type: &str) -> bool {
-    const TYPES: [&str; 13] =
-        ["text", "character", "citext", "uuid", "smallint", "integer", "bigint", "numeric", "real", "double precision", "date", "time", "bpchar"];
-    TYPES.iter().any(|t| data_type.starts_with(t)) && !data_type.ends_with("[]")
+/// The planner's "no" rests on a range whose values it does not know, or on an expression without statistics.
+fn is_guess(need: &Need, variant: &Variant, proof: &Proof) -> bool {
+    let returned = need.load.counters.rows_a_call().max(1.0);
+    let is_range = matches!(need.tail, Tail::Range(_)) && need.selective == 0;
+    let is_expression = variant.columns.first().is_some_and(|c| c.ends_with(')'));
+    (is_range || is_expression) && !need.is_aggregate && proof.rows_before > returned * GUESS_TO_RETURNED_MAX
 }
 
-/// By the blocks it touches: what an index served touches few.
-pub fn reads_most_of(load: &Load, table: &Table) -> bool {
-    let pages = (table.table_bytes as f64 / 8_192.0).max(1.0);
-    load.blocks_a_call() >= pages * BLOCKS_SHARE_MIN
-}
-
-/// Whether another table of the statement is narrowed down, so that this one is looked up from it; a listing of everything scans anyway.
-pub fn is_driven(shape: &Shape, used: &TableUse) -> bool {
-    used.joins.iter().any(|join| {
-        shape.tables.iter().any(|other| other.alias == join.other_alias && (!other.equal.is_empty() || !other.range.is_empty() || other.has_limit))
-    })
+/// Blocks that `rows` rows strewn over `pages` lie in (Cardenas).
+fn blocks_holding(rows: f64, pages: f64) -> f64 {
+    pages * (1.0 - (1.0 - 1.0 / pages.max(1.0)).powf(rows))
 }
 
 /// An index for the planner to judge without building it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// The costliest statement it is for.
-    pub statement_id: String,
+    /// Ids of the statements it is for, with the rows they return a call; costliest first.
+    pub statements: Vec<(String, f64)>,
     pub schema: String,
     pub table: String,
     pub columns: Vec<String>,
@@ -295,21 +287,36 @@ pub struct Candidate {
     pub create_sql: String,
 }
 
-/// At most ten indexes that the statements seem to miss, costliest first; empty where the evidence for them is missing.
+/// Indexes that the statements seem to miss, those of the costliest tables first; empty where the evidence for them is missing.
 pub fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
     let Ok(scene) = scene(snapshot) else { return Vec::new() };
+    let all = needs(&scene.store, &scene.workload);
+    let mut tables = by_table(&all);
+    let ms = |needs: &[&Need]| needs.iter().map(|n| n.load.counters.total_ms).sum::<f64>();
+    tables.sort_by(|a, b| ms(b).total_cmp(&ms(a)));
     let mut out = Vec::new();
-    for scan in scans(&scene).iter().take(CANDIDATES_MAX) {
-        let Some(load) = scan.loads.first() else { continue };
-        let new = scan.new_index(scene.indexes);
-        out.push(Candidate {
-            statement_id: load.statement.id.clone(),
-            create_sql: new.hypothetical_sql(),
-            schema: new.schema,
-            table: new.table,
-            columns: new.columns,
-            predicate: new.predicate,
-        });
+    for needs in &tables {
+        for variant in variants(needs) {
+            let calls: u64 = variant.needs.iter().map(|at| needs[*at].load.counters.calls).sum();
+            if calls < CALLS_MIN || out.len() == CANDIDATES_MAX {
+                continue;
+            }
+            out.push(candidate(&scene, needs, &variant));
+        }
     }
     out
+}
+
+fn candidate(scene: &Scene, needs: &[&Need], variant: &Variant) -> Candidate {
+    let table = needs[0].table;
+    let predicate = variant.is_soft_delete_filtered.then_some("deleted_at is null");
+    let new = NewIndex::new(&table.schema, &table.name, &variant.columns, predicate, scene.store.indexes);
+    let mut statements: Vec<(String, f64)> = Vec::new();
+    for at in &variant.needs {
+        let load = &needs[*at].load;
+        if statements.iter().all(|(id, _)| *id != load.statement.id) {
+            statements.push((load.statement.id.clone(), load.counters.rows_a_call()));
+        }
+    }
+    Candidate { statements, create_sql: new.hypothetical_sql(), schema: new.schema, table: new.table, columns: new.columns, predicate: new.predicate }
 }

@@ -94,6 +94,8 @@ pub struct JoinOn {
 pub struct SortKey {
     pub column: String,
     pub is_descending: bool,
+    /// As spelt out; `None`: first when descending, else last.
+    pub nulls_first: Option<bool>,
 }
 
 impl TableUse {
@@ -312,7 +314,7 @@ mod tests {
         assert_eq!(p.equal, ["id", "status"]);
         assert_eq!(p.batched, ["id"]);
         assert!(p.is_soft_delete_filtered() && p.has_limit && p.has_offset && !p.is_aggregate);
-        assert_eq!(p.order_by, [SortKey { column: "created_at".into(), is_descending: true }]);
+        assert_eq!(p.order_by, [SortKey { column: "created_at".into(), is_descending: true, nulls_first: None }]);
         assert_eq!(p.joins[0].column, "type_id");
         assert_eq!(t.joins[0].column, "id");
         assert_eq!(t.joins[0].other_table.as_deref(), Some("product"));

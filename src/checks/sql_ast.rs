@@ -7,8 +7,9 @@ use sqlparser::ast::{
 
 use super::sql::{JoinOn, SortKey, TableUse, normal_expression};
 use super::sql_expr::{
-    Limit, children, constraint, derived_alias, is_aggregate, is_constant, is_equal, is_grouped, last_name, name_of, projected, push,
+    Limit, children, constraint, derived_alias, first_of, is_aggregate, is_constant, is_equal, is_grouped, last_name, name_of, projected, push,
 };
+use crate::evidence::postgres::quote;
 
 /// Every mention of a table in `statement`; `None` for statements that are no query.
 pub(super) fn tables(statement: &Statement) -> Option<Vec<TableUse>> {
@@ -17,15 +18,17 @@ pub(super) fn tables(statement: &Statement) -> Option<Vec<TableUse>> {
 }
 
 #[derive(Default)]
-struct Walk {
-    uses: Vec<TableUse>,
+pub(super) struct Walk {
+    pub(super) uses: Vec<TableUse>,
     /// Names of common table expressions: mentions of them are no tables.
-    common: Vec<String>,
+    pub(super) common: Vec<String>,
+    /// Sub-queries are left alone.
+    pub(super) is_shallow: bool,
 }
 
 /// The names one `from` brings into sight; a name without a use is a sub-query or a function.
 #[derive(Default)]
-struct Scope<'p> {
+pub(super) struct Scope<'p> {
     names: Vec<(String, Option<usize>)>,
     parent: Option<&'p Scope<'p>>,
 }
@@ -104,6 +107,9 @@ impl Walk {
     }
 
     fn query(&mut self, query: &Query, outer: &Scope) {
+        if self.is_shallow {
+            return;
+        }
         for cte in query.with.iter().flat_map(|w| &w.cte_tables) {
             self.common.push(name_of(&cte.alias.name));
             self.query(&cte.query, outer);
@@ -159,13 +165,28 @@ impl Walk {
         for table in from {
             self.factor(&table.relation, scope, &mut conditions);
             for join in &table.joins {
+                let before = scope.names.len();
                 self.factor(&join.relation, scope, &mut conditions);
-                if let Some(JoinConstraint::On(on)) = constraint(&join.join_operator) {
-                    conditions.push(on);
+                match constraint(&join.join_operator) {
+                    Some(JoinConstraint::On(on)) => conditions.push(on),
+                    Some(JoinConstraint::Using(columns)) => self.using(columns, scope, before),
+                    _ => {}
                 }
             }
         }
         conditions
+    }
+
+    /// `join image using (product_id)`: the table joined and the one in front of it.
+    fn using(&mut self, columns: &[ObjectName], scope: &Scope, joined: usize) {
+        let here = scope.names[joined..].iter().find_map(|(_, of)| *of);
+        let there = scope.names[..joined].iter().rev().find_map(|(_, of)| *of);
+        let (Some(here), Some(there)) = (here, there) else { return };
+        for column in columns.iter().filter_map(last_name) {
+            let place = |of| Place { of, column: column.clone(), is_here: true };
+            self.join(&place(here), &place(there));
+            self.join(&place(there), &place(here));
+        }
     }
 
     fn factor<'e>(&mut self, factor: &'e TableFactor, scope: &mut Scope, conditions: &mut Vec<&'e Expr>) {
@@ -207,7 +228,7 @@ impl Walk {
     }
 
     /// Conditions joined by `and`, however they nest.
-    fn conditions<'e>(&mut self, conditions: Vec<&'e Expr>, scope: &Scope) {
+    pub(super) fn conditions<'e>(&mut self, conditions: Vec<&'e Expr>, scope: &Scope) {
         let mut open: Vec<&'e Expr> = conditions.into_iter().rev().collect();
         while let Some(expr) = open.pop() {
             match expr {
@@ -222,9 +243,9 @@ impl Walk {
         match expr {
             Expr::BinaryOp { left, op, right } if is_equal(op) => self.equality(left, right, scope),
             Expr::BinaryOp { left, op: BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq, right } => {
-                let is_left = self.note(left, scope, |u| &mut u.range);
+                let is_left = self.note(first_of(left), scope, |u| &mut u.range);
                 if !is_left {
-                    self.note(right, scope, |u| &mut u.range);
+                    self.note(first_of(right), scope, |u| &mut u.range);
                 }
                 self.descend(left, scope);
                 self.descend(right, scope);
@@ -250,6 +271,7 @@ impl Walk {
             Expr::IsNotNull(tested) => {
                 self.note(tested, scope, |u| &mut u.is_not_null);
             }
+            Expr::BinaryOp { op: BinaryOperator::Or, .. } => self.disjunction(expr, scope),
             other => {
                 self.unusable(other, scope);
                 self.descend(other, scope);
@@ -323,6 +345,10 @@ impl Walk {
                 let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
                 let inner = self.place(argument, scope)?;
                 let name = last_name(&function.name)?;
+                // In its normal form an expression has no quotes, so a name that needs them cannot be told from one that does not.
+                if quote(&inner.column) != inner.column {
+                    return None;
+                }
                 let column = normal_expression(&format!("{name}({})", inner.column));
                 ["lower", "upper", "date", "trim"].contains(&name.as_str()).then_some(Place { column, ..inner })
             }
@@ -337,7 +363,7 @@ impl Walk {
     }
 
     /// Columns of this scope inside a condition that no index order serves.
-    fn unusable(&mut self, expr: &Expr, scope: &Scope) {
+    pub(super) fn unusable(&mut self, expr: &Expr, scope: &Scope) {
         let mut open = vec![expr];
         while let Some(expr) = open.pop() {
             if let Some(place) = self.place(expr, scope) {
@@ -349,7 +375,10 @@ impl Walk {
     }
 
     /// Finds the sub-queries inside an expression.
-    fn descend(&mut self, expr: &Expr, scope: &Scope) {
+    pub(super) fn descend(&mut self, expr: &Expr, scope: &Scope) {
+        if self.is_shallow {
+            return;
+        }
         let mut open = vec![expr];
         while let Some(expr) = open.pop() {
             match expr {
@@ -372,7 +401,7 @@ impl Walk {
             };
             let Some(place) = self.place(aliased.unwrap_or(&key.expr), scope).filter(|p| p.is_here) else { return };
             let is_descending = matches!(key.options.sort, Some(OrderBySort::Desc));
-            keys.push((place.of, SortKey { column: place.column, is_descending }));
+            keys.push((place.of, SortKey { column: place.column, is_descending, nulls_first: key.options.nulls_first }));
         }
         if let Some(of) = keys.first().map(|(of, _)| *of)
             && keys.iter().all(|(o, _)| *o == of)

@@ -117,6 +117,15 @@ pub(super) fn is_constant(expr: &Expr) -> bool {
     true
 }
 
+/// `(created_at, id) < ($1, $2)` bounds its first column; anything else is itself.
+pub(super) fn first_of(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Tuple(parts) => parts.first().unwrap_or(expr),
+        Expr::Nested(inner) => first_of(inner),
+        other => other,
+    }
+}
+
 /// `alias.column` of a sub-query.
 pub(super) fn derived_alias(expr: &Expr) -> Option<(String, String)> {
     match expr {

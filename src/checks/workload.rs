@@ -149,6 +149,31 @@ pub fn read_loads<'s>(workload: &Workload<'s>) -> Vec<ReadLoad<'s>> {
     workload.loads.iter().take(READ_MAX).map(|load| ReadLoad { load: *load, shape: shape(&load.statement.text) }).collect()
 }
 
+/// How far the texts of [`read_loads`] were understood.
+pub struct Unread<'s> {
+    pub whole: usize,
+    /// Tables and whole conditions were seen, the rest not.
+    pub partly: usize,
+    /// Nothing was understood; costliest first.
+    pub not: Vec<Load<'s>>,
+    /// Share 0…1 of the database time of those.
+    pub share: f64,
+}
+
+/// Counts the texts that were understood whole, in part and not at all.
+pub fn unread<'s>(workload: &Workload<'s>) -> Unread<'s> {
+    let mut out = Unread { whole: 0, partly: 0, not: Vec::new(), share: 0.0 };
+    for read in read_loads(workload) {
+        match (read.shape.is_whole, read.shape.is_understood()) {
+            (true, _) => out.whole += 1,
+            (false, true) => out.partly += 1,
+            (false, false) => out.not.push(read.load),
+        }
+    }
+    out.share = workload.share_of(out.not.iter().map(|l| l.counters.total_ms).sum());
+    out
+}
+
 /// Texts remembered by one thread: more than one run reads.
 const REMEMBERED_MAX: usize = 2 * READ_MAX;
 

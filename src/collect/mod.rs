@@ -30,16 +30,25 @@ impl<T> Collected<T> {
     }
 }
 
-/// An index the planner should be asked about, and the statement it would serve.
+/// An index the planner should be asked about, and the statements it would serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// `queryid` as text.
-    pub statement_id: String,
+    /// Costliest first.
+    pub statements: Vec<Asked>,
     pub schema: String,
     pub table: String,
     pub columns: Vec<String>,
     /// `create index on public.image (product_id) where deleted_at is null`.
     pub create_sql: String,
+}
+
+/// A statement to be explained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// `queryid` as text.
+    pub id: String,
+    /// As measured; it stands in for a limit that is a placeholder.
+    pub rows_a_call: f64,
 }
 
 /// Which indexes to ask the planner about: injected, since choosing them is the checks' knowledge and collectors may not import those.

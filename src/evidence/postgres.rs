@@ -641,15 +641,30 @@ pub struct Proof {
     pub columns: Vec<String>,
     /// The hypothetical index as created, `create index on …`.
     pub definition: String,
-    /// "hypopg", "generic plan" (only the plan as it is now).
+    /// "hypopg", "generic plan" (only the plan as it is now); else why the planner did not answer: "too long", "not allowed",
+    /// "not explained", "out of time".
     pub method: String,
     pub cost_before: f64,
     pub node_before: String,
     pub rows_before: f64,
     pub cost_after: Option<f64>,
     pub node_after: Option<String>,
+    /// The plan with the hypothetical index names it. Earlier snapshots did not look: there the cost alone tells.
+    #[serde(default = "taken_for_used")]
+    pub is_used: bool,
     /// Estimated size of the hypothetical index.
     pub bytes: Option<u64>,
+}
+
+fn taken_for_used() -> bool {
+    true
+}
+
+impl Proof {
+    /// The planner answered; else `method` says why not.
+    pub fn is_answer(&self) -> bool {
+        self.method == "hypopg" || self.method == "generic plan"
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Fact;
 use crate::checks::FINDINGS_MAX;
+use crate::checks::proving::unread_words;
+use crate::checks::workload::{unread, workload};
 use crate::evidence::postgres::Postgres;
 use crate::evidence::{Listed, Snapshot};
 use crate::finding::{Resource, Severity};
@@ -91,6 +93,11 @@ fn samples(snapshot: &Snapshot) -> String {
             "statements: {rows} rows read, {folded} after folding in-lists{hidden}, {} of our own left out",
             text::count(s.own_excluded)
         ));
+    }
+    if let Ok(work) = workload(snapshot)
+        && let Some(words) = unread_words(&unread(&work))
+    {
+        parts.push(words.trim_end_matches('.').to_owned());
     }
     if let Ok(analytics) = snapshot.cloudflare().and_then(|c| c.analytics()) {
         let interval = analytics.sample_interval.filter(|i| *i > 1.0);

@@ -1,7 +1,8 @@
 //! `random_page_cost` makes the planner refuse indexes on storage where they are cheap.
 
 use crate::checks::index::{Cover, covering_index, find_table, wanted};
-use crate::checks::scans::{CALLS_MIN, READ_TO_RETURNED_MIN, Scene, scene};
+use crate::checks::needs::{READ_TO_RETURNED_MIN, is_big};
+use crate::checks::scans::{CALLS_MIN, Scene, scene};
 use crate::checks::server_settings::{Change, PAGE_BYTES, Settings, for_workload, of_role, only_role, platform, shown};
 use crate::checks::sql::{Kind, Shape, TableUse};
 use crate::checks::workload::{Load, read_loads};
@@ -105,11 +106,11 @@ fn refused<'s>(pg: &'s Postgres, scene: &Scene<'s>) -> Vec<Refused<'s>> {
             continue;
         }
         let served = read.shape.tables.iter().find_map(|used| {
-            let table = find_table(scene.tables, used).filter(|t| scene.is_big(t))?;
+            let table = find_table(scene.store.tables, used).filter(|t| is_big(t))?;
             if !scans(pg, &read.load, &read.shape, table) || used.is_aggregate || used.has_limit {
                 return None;
             }
-            index_for(scene.indexes, stats, table, used).map(|index| (table, index))
+            index_for(scene.store.indexes, stats, table, used).map(|index| (table, index))
         });
         if let Some((table, index)) = served {
             found.push(Refused { load: read.load, table, index });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::checks::index::{Cover, covering_index, find_table, is_soft_delete_partial, wanted};
 use crate::checks::medusa::is_stock_table;
 use crate::checks::new_index::NewIndex;
-use crate::checks::scans::{CALLS_MIN, READ_TO_RETURNED_MIN, Scene, is_driven, reads_most_of, scene};
+use crate::checks::needs::{READ_TO_RETURNED_MIN, is_big, is_driven, reads_most_of};
+use crate::checks::scans::{CALLS_MIN, Scene, scene};
 use crate::checks::sql::{Kind, Shape, TableUse};
 use crate::checks::statement::{Sums, has_long_list, is_key_check, rewrite, table as statement_table};
 use crate::checks::workload::{Load, read_loads};
@@ -95,26 +96,27 @@ fn missed<'s>(scene: &Scene<'s>, load: &Load, shape: &Shape, used: &TableUse) ->
     if used.is_soft_delete_filtered() || mentions > 1 {
         return None;
     }
-    let table = find_table(scene.tables, used)?;
+    let table = find_table(scene.store.tables, used)?;
     let rows = table.rows()? as f64;
-    let is_scan = scene.is_big(table) && reads_most_of(load, table) && load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= rows;
+    let is_scan = is_big(table) && reads_most_of(load, shape, table) && load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= rows;
     if !is_scan || table.extension.is_some() {
         return None;
     }
-    let mut columns = scene.indexable(table, &used.equal);
+    let mut columns = scene.store.indexable(table, &used.equal);
     if columns.is_empty() && is_driven(shape, used) {
-        columns = scene.indexable(table, &used.joins.iter().map(|j| j.column.clone()).collect::<Vec<_>>());
+        columns = scene.store.indexable(table, &used.joins.iter().map(|j| j.column.clone()).collect::<Vec<_>>());
     }
-    if matches!(covering_index(scene.indexes, &wanted(table, &columns, used)), Cover::Serves(_)) {
+    if matches!(covering_index(scene.store.indexes, &wanted(table, &columns, used)), Cover::Serves(_)) {
         return None;
     }
     // An index on a column that leaves a tenth of the rows would not be used with the condition either.
-    let selective = scene.selective(table, rows, &columns);
+    let (rated, telling) = scene.store.by_selectivity(table, rows, &columns);
+    let selective = &rated[..telling];
     let fits = |i: &&Index| {
         let is_there = i.schema == table.schema && i.table == table.name && i.is_valid && i.is_ready && i.method == "btree";
         is_there && is_soft_delete_partial(i) && i.keys.first().is_some_and(|k| !k.is_expression && selective.contains(&k.text))
     };
-    Some((table, scene.indexes.iter().find(fits)?))
+    Some((table, scene.store.indexes.iter().find(fits)?))
 }
 
 fn finding(snapshot: &Snapshot, scene: &Scene, blind: &Blind) -> Finding {
@@ -196,7 +198,7 @@ fn remedies(snapshot: &Snapshot, scene: &Scene, blind: &Blind, column: &str) -> 
         ),
         "Deleted rows leave the answer. Medusa's own services add the condition by themselves; raw SQL and knex do not.",
     );
-    let new = NewIndex::new(&blind.table.schema, &blind.table.name, &[column.to_owned()], None, scene.indexes);
+    let new = NewIndex::new(&blind.table.schema, &blind.table.name, &[column.to_owned()], None, scene.store.indexes);
     let index = new.remedies(snapshot, blind.table.table_bytes);
     if blind.is_medusas() {
         // The statement is Medusa's: an index over all rows is what the store can do.

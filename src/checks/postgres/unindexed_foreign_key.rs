@@ -10,7 +10,7 @@ use crate::checks::workload::{Load, Workload, read_loads, workload};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::{Constraint, Index, Table};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Resource, Severity, Subject};
+use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Resource, Severity, Subject};
 use crate::text;
 
 /// Smaller children are scanned in a few milliseconds.
@@ -35,7 +35,7 @@ pub static CHECK: Check = Check {
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK"],
     needs: &[Section::PgTables, Section::PgIndexes, Section::PgConstraints],
-    uses: &[Section::PgStatements, Section::PgMedusa],
+    uses: &[Section::PgStatements, Section::PgMedusa, Section::PgServer, Section::PgColumnStats],
     symptom_of: &["pg-missing-index", "pg-commerce-index"],
     applies_to: always,
     evaluate,
@@ -169,7 +169,7 @@ fn finding(snapshot: &Snapshot, work: Option<&Workload>, indexes: &[Index], key:
         subject: Subject::new("columns", new.subject()),
         observed: observed(work, key, is_for_reads, share),
         step: format!("Index {}", new.short()),
-        evidence: evidence(key),
+        evidence: evidence(snapshot, work, key, &new),
         severity: if is_info { Severity::Info } else { Severity::from_share(share) },
         confidence: if is_for_reads { Confidence::High } else { Confidence::Medium },
         confidence_because: if is_for_reads {
@@ -213,7 +213,7 @@ fn observed(work: Option<&Workload>, key: &Key, is_for_reads: bool, share: f64) 
     }
 }
 
-fn evidence(key: &Key) -> Vec<Evidence> {
+fn evidence(snapshot: &Snapshot, work: Option<&Workload>, key: &Key, new: &NewIndex) -> Vec<Evidence> {
     let mut evidence = vec![Evidence::figure("Child table", key.child.table_bytes as f64, "bytes", text::bytes_disk(key.child.table_bytes))];
     if let Some(constraint) = key.constraint {
         let action = match constraint.on_delete.as_deref() {
@@ -228,6 +228,18 @@ fn evidence(key: &Key) -> Vec<Evidence> {
     if key.parent.is_some() {
         evidence.push(Evidence::figure("Hard deletes of the parent", deletes(key) as f64, "rows", text::count(deletes(key))));
     }
+    if let Some(work) = work.filter(|_| !key.loads.is_empty()) {
+        let row = |l: &Load| {
+            vec![
+                Cell::text(text::cut(&text::one_line(&l.statement.text), 160)),
+                Cell::number(l.counters.calls as f64, text::count(l.counters.calls)),
+                Cell::number(l.counters.mean_ms(), text::millis(l.counters.mean_ms())),
+                Cell::number(work.share(l), text::percent(work.share(l))),
+            ]
+        };
+        evidence.push(Evidence::table("Statements", &["Statement", "Calls", "Mean", "Share of time"], key.loads.iter().map(row).collect()));
+    }
+    evidence.extend(new.costs(snapshot, key.child, None));
     evidence
 }
 

@@ -4,11 +4,14 @@ mod activity;
 mod checkpoints;
 mod counts;
 mod columns;
+pub mod compact;
+mod explain;
 mod fold;
 mod literals;
 mod live;
 mod medusa;
 mod nodes;
+mod plans;
 mod proofs;
 mod reader;
 mod roles;
@@ -17,7 +20,9 @@ mod server;
 mod sizes;
 mod statements;
 mod versioned;
+mod whole;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::run::Lane;
@@ -30,6 +35,8 @@ use crate::evidence::postgres::{
     Setting, StatementPlan, Table,
 };
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Listed, Section, Seen, Timeline};
+use crate::secret::Secret;
+use explain::Planner;
 use live::Live;
 use nodes::Chosen;
 use reader::Reader;
@@ -178,11 +185,11 @@ impl First {
         let activity = section!(reader, PgActivity, "sessions", activity::read(reader));
         let statements = section!(reader, PgStatements, "statements", statements::first(reader, &extensions));
         let _ = reader.session.end().await;
-        let proofs = Err(Gap::new(
+        let unended = Gap::new(
             Section::PgProofs,
             Cause::TooFew { have: 0, need: 1, what: "observation window".to_owned() },
             "The planner is asked after the window, and it did not end.",
-        ));
+        );
         Self {
             server,
             settings,
@@ -203,8 +210,8 @@ impl First {
             medusa,
             media,
             row_counts,
-            plans: Ok(Vec::new()),
-            proofs,
+            plans: Err(Gap { section: Section::PgPlans, ..unended.clone() }),
+            proofs: Err(unended),
             waits: Vec::new(),
         }
     }
@@ -266,29 +273,48 @@ impl First {
         }
     }
 
+    /// Completes cut texts, then asks the planner about candidate indexes and for the plans of the costliest statements.
     async fn prove(&mut self, reader: &mut Reader<'_>, prove: &Prove, window_s: f64) {
-        reader.start("proofs by the planner");
-        let (view, extensions) = match (&self.statements, &self.extensions) {
-            (Ok(view), Ok(extensions)) => (view, extensions),
-            (Err(gap), _) | (_, Err(gap)) => {
-                self.proofs = Err(Gap { section: Section::PgProofs, ..gap.clone() });
-                return;
-            }
-        };
-        let candidates = prove.candidates(&self.so_far(), window_s);
-        if candidates.is_empty() {
-            self.proofs = Ok(Vec::new());
-            return;
-        }
-        let (schema, version) = view.place();
-        let place = (schema.to_owned(), version);
+        reader.start("plans and proofs");
         if let Err(e) = reader.session.begin().await {
-            self.proofs = Err(reader.gap(Section::PgProofs, &e));
+            self.withhold_plans(&reader.gap(Section::PgProofs, &e));
             return;
         }
-        let proofs = proofs::prove(reader, &candidates, (&place.0, place.1), extensions).await;
+        if let Ok(view) = &mut self.statements {
+            // Without it the texts stay cut, and are read as far as they go.
+            view.whole = whole::complete(reader, &statements::folded(view), view.place().0).await.unwrap_or_else(|_| BTreeMap::new());
+        }
+        let so_far = self.so_far();
+        match (&so_far.statements, &self.statements, &self.extensions) {
+            (Ok(statements), Ok(view), Ok(extensions)) => {
+                let candidates = prove.candidates(&so_far, window_s);
+                let costliest = plans::costliest(statements);
+                let mut ids: Vec<&str> = costliest.iter().map(|s| s.id.as_str()).collect();
+                ids.extend(proofs::asked(&candidates).into_iter().filter(|id| costliest.iter().all(|s| s.id != *id)));
+                let schema = so_far.medusa.as_ref().ok().map(|m| m.schema.as_str());
+                match Planner::new(reader, Section::PgProofs, view.place().0, &ids, schema).await {
+                    Ok(mut planner) => {
+                        self.proofs = Ok(proofs::prove(reader, &mut planner, &candidates, extensions).await);
+                        let plans = plans::read(reader, &mut planner, &costliest).await;
+                        self.plans = reader.told(plans);
+                    }
+                    Err(gap) => {
+                        let _ = reader.told::<()>(Err(gap.clone()));
+                        self.withhold_plans(&gap);
+                    }
+                }
+            }
+            (Err(gap), ..) | (_, Err(gap), _) | (.., Err(gap)) => {
+                let gap = gap.clone();
+                self.withhold_plans(&gap);
+            }
+        }
         let _ = reader.session.end().await;
-        self.proofs = reader.told(proofs);
+    }
+
+    fn withhold_plans(&mut self, gap: &Gap) {
+        self.plans = Err(Gap { section: Section::PgPlans, ..gap.clone() });
+        self.proofs = Err(Gap { section: Section::PgProofs, ..gap.clone() });
     }
 
     /// The evidence as it stands.

@@ -1,148 +1,149 @@
 //! Asks the planner what an index would change. With HypoPG the index exists only in the planner's imagination of this session;
 //! without it only the plan as it is can be told. Nothing is executed.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
-use sqlparser::ast::Statement as Ast;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 use sqlx::FromRow;
 
-use super::fold::highest_placeholder;
+use super::explain::{Planner, Silence};
 use super::reader::{Reader, count};
-use crate::collect::Candidate;
+use crate::collect::{Asked, Candidate};
 use crate::connect::postgres::TAG;
 use crate::evidence::postgres::{Extension, Proof, quote};
-use crate::evidence::{Section, Seen};
 
-const CANDIDATES_MAX: usize = 10;
-const BUDGET: Duration = Duration::from_millis(300);
-/// `explain (generic_plan)` came with 16.
-const GENERIC_PLAN_SINCE: u32 = 16;
-
-#[derive(FromRow)]
-struct TextRow {
-    text: String,
-}
-
-#[derive(FromRow)]
-struct PlanRow {
-    #[sqlx(rename = "QUERY PLAN")]
-    plan: sqlx::types::Json<Value>,
-}
+/// Indexes that are tried.
+const CANDIDATES_MAX: usize = 24;
+/// Statements each of them is tried on, costliest first.
+const STATEMENTS_MAX: usize = 5;
+/// All of it: planning is short, the rest is round trips, and the shop must not notice the audit.
+const BUDGET: Duration = Duration::from_millis(1_500);
+const PLANS_MAX: usize = 100;
 
 #[derive(FromRow)]
 struct HypotheticalRow {
+    name: String,
     bytes: i64,
 }
 
 /// The plan of one statement, as far as it is told.
+#[derive(Debug, Clone, PartialEq)]
 struct Plan {
     cost: f64,
     node: String,
     rows: f64,
+    indexes: Vec<String>,
 }
 
-/// Proofs of the candidates that the planner could judge within the budget. Statements that are no plain SELECT are left out, and so
-/// are those whose parameters have no type the planner can guess.
+/// The statements that the candidates are to be tried on, each once.
+pub fn asked(candidates: &[Candidate]) -> Vec<&str> {
+    let mut ids: Vec<&str> = Vec::new();
+    for asked in candidates.iter().take(CANDIDATES_MAX).flat_map(|c| c.statements.iter().take(STATEMENTS_MAX)) {
+        if !ids.contains(&asked.id.as_str()) {
+            ids.push(&asked.id);
+        }
+    }
+    ids
+}
+
+/// One proof for each candidate and statement, each candidate alone. Where the planner did not answer, the proof says why.
 pub async fn prove(
     reader: &mut Reader<'_>,
+    planner: &mut Planner,
     candidates: &[Candidate],
-    place: (&str, u32),
     extensions: &[(Extension, Option<String>)],
-) -> Seen<Vec<Proof>> {
+) -> Vec<Proof> {
     let hypopg = extensions.iter().find(|(e, _)| e.name == "hypopg" && e.installed.is_some()).and_then(|(_, schema)| schema.as_deref().map(quote));
-    let start = Instant::now();
+    planner.allow(BUDGET, PLANS_MAX);
+    let mut now: BTreeMap<String, Result<Value, Silence>> = BTreeMap::new();
     let mut proofs = Vec::new();
     for candidate in candidates.iter().take(CANDIDATES_MAX) {
-        if start.elapsed() > BUDGET || reader.session.is_lost() {
-            break;
+        let statements = &candidate.statements[..candidate.statements.len().min(STATEMENTS_MAX)];
+        for asked in statements {
+            if !now.contains_key(&asked.id) {
+                let plan = planner.plan(reader, &asked.id, asked.rows_a_call).await;
+                now.insert(asked.id.clone(), plan);
+            }
         }
-        let Some(text) = whole_text(reader, candidate, place).await? else { continue };
-        proofs.extend(compare(reader, candidate, &Explain::new(reader.major(), &text), hypopg.as_deref()).await);
+        proofs.extend(compare(reader, planner, candidate, statements, &now, hypopg.as_deref()).await);
     }
-    Ok(proofs)
+    proofs
 }
 
-async fn whole_text(reader: &mut Reader<'_>, candidate: &Candidate, (schema, _): (&str, u32)) -> Seen<Option<String>> {
-    // An id is digits with a sign; nothing else is put into the query.
-    let Ok(id) = candidate.statement_id.parse::<i64>() else { return Ok(None) };
-    let sql = include_str!("sql/statement_whole.sql").replace("{schema}", schema).replace("{id}", &id.to_string());
-    let rows: Vec<TextRow> = reader.rows(Section::PgProofs, &sql).await?;
-    Ok(rows.into_iter().next().map(|r| r.text).filter(|t| is_one_select(t)))
-}
-
-/// One SELECT and nothing beside it: what is put behind `explain` must not hold a second statement.
-fn is_one_select(text: &str) -> bool {
-    matches!(Parser::parse_sql(&PostgreSqlDialect {}, text).as_deref(), Ok([Ast::Query(_)])) && !text.contains(';')
-}
-
-async fn compare(reader: &mut Reader<'_>, candidate: &Candidate, explain: &Explain, hypopg: Option<&str>) -> Option<Proof> {
-    let before = explain.plan(reader, candidate).await?;
-    let mut after = None;
-    let mut bytes = None;
-    if let Some(schema) = hypopg {
-        let sql =
-            include_str!("sql/hypothetical_index.sql").replace("{schema}", schema).replace("{create}", &candidate.create_sql.replace('\'', "''"));
-        let created: Result<Vec<HypotheticalRow>, _> = reader.session.rows(&sql).await;
-        if let Ok([row]) = created.as_deref() {
-            bytes = Some(count(row.bytes));
-            after = explain.plan(reader, candidate).await;
-        }
+async fn compare(
+    reader: &mut Reader<'_>,
+    planner: &mut Planner,
+    candidate: &Candidate,
+    statements: &[Asked],
+    now: &BTreeMap<String, Result<Value, Silence>>,
+    hypopg: Option<&str>,
+) -> Vec<Proof> {
+    let before: Vec<(&Asked, Result<Plan, Silence>)> = statements
+        .iter()
+        .map(|asked| {
+            let told = now.get(&asked.id).cloned().unwrap_or(Err(Silence::OutOfTime));
+            (asked, told.and_then(|json| read_plan(&json, &candidate.table).ok_or(Silence::NotExplained)))
+        })
+        .collect();
+    let is_any_told = before.iter().any(|(_, b)| b.is_ok());
+    let created = match hypopg {
+        Some(schema) if is_any_told => create(reader, schema, &candidate.create_sql).await,
+        _ => None,
+    };
+    let mut proofs = Vec::new();
+    for (asked, before) in before {
+        let after = match (&before, &created) {
+            (Ok(_), Some(_)) => Some(
+                planner.plan(reader, &asked.id, asked.rows_a_call).await.and_then(|j| read_plan(&j, &candidate.table).ok_or(Silence::NotExplained)),
+            ),
+            _ => None,
+        };
+        proofs.push(proof(candidate, &asked.id, before, after, created.as_ref()));
+    }
+    if let Some(schema) = hypopg.filter(|_| is_any_told) {
         // Also after a failure: hypothetical indexes live as long as the backend, which a pooler hands on to others.
         let _ = reader.session.raw_rows(&format!("{TAG} select {schema}.hypopg_reset()")).await;
     }
-    Some(Proof {
-        statement_id: candidate.statement_id.clone(),
+    proofs
+}
+
+async fn create(reader: &mut Reader<'_>, schema: &str, create_sql: &str) -> Option<HypotheticalRow> {
+    let sql = include_str!("sql/hypothetical_index.sql").replace("{schema}", schema).replace("{create}", &create_sql.replace('\'', "''"));
+    let rows: Vec<HypotheticalRow> = reader.session.rows(&sql).await.ok()?;
+    rows.into_iter().next()
+}
+
+fn proof(
+    candidate: &Candidate,
+    id: &str,
+    before: Result<Plan, Silence>,
+    after: Option<Result<Plan, Silence>>,
+    index: Option<&HypotheticalRow>,
+) -> Proof {
+    let silence = before.as_ref().err().or_else(|| after.as_ref().and_then(|a| a.as_ref().err())).copied();
+    let after = after.and_then(Result::ok);
+    let name = index.map(|i| i.name.as_str());
+    let is_used = after.as_ref().is_some_and(|a| name.is_some_and(|n| a.indexes.iter().any(|i| i == n)));
+    let (cost_before, node_before, rows_before) = match before {
+        Ok(plan) => (plan.cost, plan.node, plan.rows),
+        Err(silence) => (0.0, silence.words().to_owned(), 0.0),
+    };
+    Proof {
+        statement_id: id.to_owned(),
         schema: candidate.schema.clone(),
         table: candidate.table.clone(),
         columns: candidate.columns.clone(),
         definition: candidate.create_sql.clone(),
-        method: if after.is_some() { "hypopg" } else { "generic plan" }.to_owned(),
-        cost_before: before.cost,
-        node_before: before.node,
-        rows_before: before.rows,
+        method: silence.map_or(if after.is_some() { "hypopg" } else { "generic plan" }, Silence::method).to_owned(),
+        cost_before,
+        node_before,
+        rows_before,
         cost_after: after.as_ref().map(|p| p.cost),
-        node_after: after.map(|p| p.node),
-        bytes,
-    })
-}
-
-/// How a statement with placeholders is explained on this server.
-struct Explain {
-    /// Before 16 a statement must be prepared for a plan that fits any parameter.
-    prepare: Option<String>,
-    explain: String,
-}
-
-impl Explain {
-    fn new(major: u32, text: &str) -> Self {
-        if major >= GENERIC_PLAN_SINCE {
-            return Self { prepare: None, explain: format!("{TAG} explain (generic_plan, format json) {text}") };
-        }
-        let arguments = highest_placeholder(text) as usize;
-        if arguments == 0 {
-            return Self { prepare: None, explain: format!("{TAG} explain (format json) {text}") };
-        }
-        let nulls = vec!["null"; arguments].join(", ");
-        Self {
-            prepare: Some(format!("{TAG} set local plan_cache_mode = force_generic_plan;\n{TAG} prepare medusa_advisor_proof as {text}")),
-            explain: format!("{TAG} explain (format json) execute medusa_advisor_proof({nulls})"),
-        }
-    }
-
-    /// Prepares anew for each plan: a generic plan once made is kept, and a hypothetical index does not unsettle it. Ended within the
-    /// same transaction, so a transaction pooler never sees the statement outlive the backend it lent.
-    async fn plan(&self, reader: &mut Reader<'_>, candidate: &Candidate) -> Option<Plan> {
-        if let Some(prepare) = &self.prepare {
-            reader.session.raw_rows(prepare).await.ok()?;
-        }
-        let rows: Result<Vec<PlanRow>, _> = reader.session.rows(&self.explain).await;
-        if self.prepare.is_some() {
-            let _ = reader.session.raw_rows(&format!("{TAG} deallocate medusa_advisor_proof")).await;
-        }
-        read_plan(&rows.ok()?.first()?.plan.0, &candidate.table)
+        // HypoPG's names hold a number of the session.
+        node_after: after.map(|p| name.map_or_else(|| p.node.clone(), |n| p.node.replace(n, "the new index"))),
+        is_used,
+        bytes: index.map(|i| count(i.bytes)),
     }
 }
 
@@ -160,20 +161,38 @@ fn read_plan(json: &Value, table: &str) -> Option<Plan> {
     if let Some(relation) = relation {
         words.push_str(&format!(" on {relation}"));
     }
-    Some(Plan { cost: top.get("Total Cost")?.as_f64()?, node: words, rows: node.get("Plan Rows")?.as_f64()? })
+    let mut indexes = Vec::new();
+    all_indexes(top, &mut indexes);
+    Some(Plan { cost: top.get("Total Cost")?.as_f64()?, node: words, rows: node.get("Plan Rows")?.as_f64()?, indexes })
 }
 
+/// A scan of the table that no index serves, else any scan of it: a table mentioned twice is judged by its costlier mention.
 fn find_scan<'a>(node: &'a Value, table: &str) -> Option<&'a Value> {
+    let mut scans = Vec::new();
+    all_scans(node, table, &mut scans);
+    let is_whole = |n: &&&Value| n.get("Node Type").and_then(Value::as_str).is_some_and(|k| k.contains("Seq Scan"));
+    scans.iter().find(is_whole).or_else(|| scans.first()).copied()
+}
+
+fn all_scans<'a>(node: &'a Value, table: &str, scans: &mut Vec<&'a Value>) {
     if node.get("Relation Name").and_then(Value::as_str) == Some(table) {
-        return Some(node);
+        scans.push(node);
     }
-    node.get("Plans")?.as_array()?.iter().find_map(|n| find_scan(n, table))
+    below(node).for_each(|n| all_scans(n, table, scans));
+}
+
+fn all_indexes(node: &Value, indexes: &mut Vec<String>) {
+    indexes.extend(node.get("Index Name").and_then(Value::as_str).map(ToOwned::to_owned));
+    below(node).for_each(|n| all_indexes(n, indexes));
+}
+
+fn below(node: &Value) -> impl Iterator<Item = &Value> {
+    node.get("Plans").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A bitmap heap scan names its index one node below.
 fn find_index(node: &Value) -> Option<&str> {
-    let below = node.get("Plans")?.as_array()?;
-    below.iter().find_map(|n| n.get("Index Name").and_then(Value::as_str).or_else(|| find_index(n)))
+    below(node).find_map(|n| n.get("Index Name").and_then(Value::as_str).or_else(|| find_index(n)))
 }
 
 #[cfg(test)]
@@ -182,13 +201,18 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_one_select_is_explained() {
-        assert!(is_one_select("select * from image where product_id = $1"));
-        assert!(is_one_select("with a as (select 1) select * from a"));
-        assert!(!is_one_select("delete from image"));
-        assert!(!is_one_select("select 1; drop table image"));
-        assert!(!is_one_select("not sql"));
+    fn candidate() -> Candidate {
+        Candidate {
+            statements: vec![Asked { id: "1".into(), rows_a_call: 1.0 }],
+            schema: "public".into(),
+            table: "image".into(),
+            columns: vec!["product_id".into()],
+            create_sql: "create index on public.image (product_id)".into(),
+        }
+    }
+
+    fn told(cost: f64, index: &str) -> Plan {
+        Plan { cost, node: format!("Index Scan using {index} on image"), rows: 1.0, indexes: vec![index.to_owned()] }
     }
 
     #[test]
@@ -198,5 +222,35 @@ mod tests {
                 {"Node Type": "Bitmap Index Scan", "Index Name": "a"}]}]}}]);
         let plan = read_plan(&plan, "image").unwrap();
         assert_eq!((plan.cost, plan.node.as_str(), plan.rows), (12.5, "Bitmap Heap Scan using a on image", 40.0));
+        assert_eq!(plan.indexes, ["a"]);
+    }
+
+    #[test]
+    fn a_table_read_twice_is_judged_by_the_scan() {
+        let plan = json!([{"Plan": {"Node Type": "Nested Loop", "Total Cost": 900.0, "Plan Rows": 1, "Plans": [
+            {"Node Type": "Index Scan", "Relation Name": "image", "Index Name": "a", "Plan Rows": 1},
+            {"Node Type": "Seq Scan", "Relation Name": "image", "Plan Rows": 400}]}}]);
+        assert_eq!(read_plan(&plan, "image").unwrap().node, "Seq Scan on image");
+    }
+
+    #[test]
+    fn a_proof_says_whether_the_index_is_used_and_why_there_is_no_answer() {
+        let index = HypotheticalRow { name: "<13>btree_image".into(), bytes: 8_192 };
+        let used = proof(&candidate(), "1", Ok(told(100.0, "b")), Some(Ok(told(4.0, "<13>btree_image"))), Some(&index));
+        assert!(used.is_used && used.is_answer());
+        assert_eq!((used.method.as_str(), used.node_after.as_deref()), ("hypopg", Some("Index Scan using the new index on image")));
+        let other = proof(&candidate(), "1", Ok(told(100.0, "b")), Some(Ok(told(90.0, "b"))), Some(&index));
+        assert!(!other.is_used);
+        let plain = proof(&candidate(), "1", Ok(told(100.0, "b")), None, None);
+        assert_eq!((plain.method.as_str(), plain.cost_after), ("generic plan", None));
+        let silent = proof(&candidate(), "1", Err(Silence::NotAllowed), None, None);
+        assert_eq!((silent.method.as_str(), silent.is_answer(), silent.cost_before), ("not allowed", false, 0.0));
+        let late = proof(&candidate(), "1", Ok(told(100.0, "b")), Some(Err(Silence::OutOfTime)), Some(&index));
+        assert_eq!((late.method.as_str(), late.is_answer()), ("out of time", false));
+    }
+
+    #[test]
+    fn statements_are_fetched_once() {
+        assert_eq!(asked(&[candidate(), candidate()]), ["1"]);
     }
 }

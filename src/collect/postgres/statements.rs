@@ -101,6 +101,8 @@ pub struct View {
     reset_at: Option<OffsetDateTime>,
     evictions: Option<Sampled<u64>>,
     max_entries: Option<u32>,
+    /// Texts that were cut and then completed, by id.
+    pub whole: BTreeMap<String, String>,
 }
 
 impl View {
@@ -126,6 +128,7 @@ pub async fn first(reader: &mut Reader<'_>, extensions: &Seen<Vec<(Extension, Op
         reset_at: None,
         evictions: None,
         max_entries: None,
+        whole: BTreeMap::new(),
     };
     let info: InfoRow = query(reader, &seen, include_str!("sql/statements_info.sql")).await?.pop().ok_or_else(no_row)?;
     seen.reset_at = info.reset_at;
@@ -244,7 +247,7 @@ pub fn folded(seen: &View) -> Statements {
             (_, None) => {}
         }
     }
-    let mut rows: Vec<Statement> = groups.into_iter().map(|((text, role), g)| g.statement(text, role)).collect();
+    let mut rows: Vec<Statement> = groups.into_iter().map(|((text, role), g)| g.statement(text, role, &seen.whole)).collect();
     rows.sort_by(|a, b| b.counters.total.total_ms.total_cmp(&a.counters.total.total_ms).then_with(|| a.id.cmp(&b.id)));
     let beyond = rows.len().saturating_sub(ROWS_KEPT_MAX) as u64 + without_text;
     rows.truncate(ROWS_KEPT_MAX);
@@ -282,8 +285,9 @@ impl Group {
         self.counters = Some(self.counters.as_ref().map_or(*counters, |sum| add_sampled(sum, counters)));
     }
 
-    fn statement(self, text: &str, role: Option<&str>) -> Statement {
+    fn statement(self, text: &str, role: Option<&str>, whole: &BTreeMap<String, String>) -> Statement {
         let (id, _) = self.costliest.expect("a group is made by its first row");
+        let text = whole.get(&id).map_or(text, String::as_str);
         Statement {
             id,
             text: text.to_owned(),

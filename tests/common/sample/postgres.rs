@@ -333,6 +333,7 @@ fn proof() -> Proof {
         rows_before: 180_000.0,
         cost_after: Some(8.4),
         node_after: Some("Index Scan".to_owned()),
+        is_used: true,
         bytes: Some(6_100_000),
     }
 }

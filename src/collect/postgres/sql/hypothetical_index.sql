@@ -1,5 +1,5 @@
 /* medusa-advisor */
 select
-  h.indexrelid::int8 as oid,
+  h.indexname::text as name,
   {schema}.hypopg_relation_size(h.indexrelid)::int8 as bytes
 from {schema}.hypopg_create_index('{create}') as h

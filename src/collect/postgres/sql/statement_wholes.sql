@@ -1,0 +1,11 @@
+/* medusa-advisor */
+select
+  s.queryid::text as id,
+  pg_catalog.max(pg_catalog.length(s.query))::int8 as chars,
+  pg_catalog.max(case when pg_catalog.length(s.query) <= 20000 then s.query end) as text
+from {schema}.pg_stat_statements as s
+where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  and s.queryid in ({ids})
+group by s.queryid
+order by s.queryid
+limit 60
