@@ -124,6 +124,9 @@ impl Runtime {
             Effect::StartAudit { run, profile, secrets, settings } => {
                 self.tokio.spawn(audits::run(shared, run, profile, secrets, settings));
             }
+            Effect::CheckAgain { run, profile, secrets, settings, audit, key } => {
+                self.tokio.spawn(audits::check_again(shared, audits::Again { run, profile, secrets, settings, audit, key }));
+            }
             Effect::CancelAudit => self.with_run(|run| run.cancel()),
             Effect::ExtendWindow(s) => self.with_run(|run| run.set_window(std::time::Duration::from_secs(u64::from(s)))),
             Effect::Test { service, run, profile, secrets } => {
@@ -138,10 +141,14 @@ impl Runtime {
             Effect::ChooseCaFile => {
                 self.tokio.spawn(dialogs::choose_ca_file(shared));
             }
+            Effect::SaveComparison { comparison, store, format } => {
+                self.tokio.spawn(reports::save_comparison(shared, comparison, store, format));
+            }
             Effect::Preview { audit, choice } => self.blocking(move || reports::preview(&shared, &audit, &choice)),
             Effect::SaveReport { audit, choice, formats } => {
                 self.tokio.spawn(reports::save(shared, audit, choice, formats));
             }
+            Effect::WriteMarkdown { audit, choice } => self.blocking(move || reports::write_markdown(&shared, &audit, &choice)),
             Effect::SaveSettings(settings) => self.blocking(move || save_settings(&shared, &settings)),
             Effect::OpenFile(path) => self.blocking(move || dialogs::open_with_system(&shared, &path)),
             Effect::ShowInFolder(path) => {

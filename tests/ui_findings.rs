@@ -6,7 +6,8 @@ use eframe::egui::accesskit::Toggled;
 use eframe::egui::{Key, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use medusa_advisor::app::{Action, Dialog, Event, FindingsTab, GroupBy, Model, Page};
+use medusa_advisor::app::recheck::{Rechecked, Verdict};
+use medusa_advisor::app::{Action, Dialog, Effect, Event, FindingsTab, GroupBy, Model, Page};
 use medusa_advisor::checks::Judged;
 use medusa_advisor::finding::{Outcome, Subject};
 use medusa_advisor::plan;
@@ -20,6 +21,7 @@ mod sample;
 struct State {
     model: Model,
     pushed: Vec<Action>,
+    effects: Vec<Effect>,
 }
 
 impl State {
@@ -42,10 +44,11 @@ fn harness(mut model: Model) -> Harness<'static, State> {
                 pages::findings::show(ui, &state.model, &mut actions);
                 for action in actions {
                     state.pushed.push(action.clone());
-                    state.model.act(action, sample::TAKEN_AT);
+                    let effects = state.model.act(action, sample::TAKEN_AT);
+                    state.effects.extend(effects);
                 }
             },
-            State { model, pushed: Vec::new() },
+            State { model, pushed: Vec::new(), effects: Vec::new() },
         );
     harness.run_steps(3);
     harness
@@ -215,4 +218,83 @@ fn c_copies_the_fix_and_m_opens_the_metric() {
     harness.key_press(Key::M);
     harness.run_steps(2);
     assert!(matches!(harness.state().model.page, Page::Metrics(medusa_advisor::evidence::Layer::Postgres)));
+}
+
+/// Presses V on the first finding; its key and the id of the run that began.
+fn check_again(harness: &mut Harness<'_, State>) -> (String, u64) {
+    harness.key_press(Key::V);
+    harness.run_steps(3);
+    let effect = harness.state_mut().effects.pop();
+    let Some(Effect::CheckAgain { run, key, profile, audit, .. }) = effect else { panic!("nothing began: {effect:?}") };
+    assert_eq!(profile.limits.window_s, 10, "a short window");
+    assert!(profile.redis.is_empty() && profile.postgres.is_some(), "only what the check reads");
+    assert!(audit.plan.find(&key).is_some());
+    (key, run)
+}
+
+fn end(harness: &mut Harness<'_, State>, key: &str, run: u64, verdict: Verdict) {
+    let rechecked = Rechecked { at: sample::TAKEN_AT, window_s: 10.0, verdict, caution: Some("There was less load.".into()) };
+    harness.state_mut().model.receive(Event::CheckedAgain { run, key: key.to_owned(), result: Ok(rechecked) });
+    harness.run_steps(3);
+}
+
+#[test]
+fn checking_again_shows_before_and_after_in_place() {
+    let mut harness = sample_harness();
+    let (key, run) = check_again(&mut harness);
+    harness.get_by_label("Cancel the check");
+    assert_eq!(harness.state().model.recheck_blocked(), Some("Another finding is being checked"));
+    let mut now = harness.state().model.listed_findings()[0].finding.clone();
+    let before = now.observed.clone();
+    now.observed = "12 calls of 40 ms.".into();
+    end(&mut harness, &key, run, Verdict::StillThere(Box::new(now)));
+    harness.get_by_label(&format!("Still there. Before: {before} After: 12 calls of 40 ms."));
+    harness.get_by_label("But: There was less load.");
+    let row = harness.get_by(|n| n.role() == Role::ListBoxOption && n.label().is_some_and(|l| l.starts_with("1, ") && l.ends_with("still there")));
+    assert!(row.accesskit_node().toggled().is_some());
+}
+
+#[test]
+fn a_finding_that_is_gone_stays_in_the_audit() {
+    let mut harness = sample_harness();
+    let audit = harness.state().model.current_audit().map(Arc::clone);
+    let (key, run) = check_again(&mut harness);
+    end(&mut harness, &key, run, Verdict::Gone("Nothing of the kind was seen in the window.".into()));
+    harness.get_by_label_contains("Gone. Before: 606 calls");
+    assert_eq!(harness.state().model.listed_findings().len(), 14);
+    assert!(Arc::ptr_eq(&audit.unwrap(), harness.state().model.current_audit().unwrap()), "the audit is not touched");
+    assert_eq!(harness.state().model.recheck_blocked(), None);
+}
+
+#[test]
+fn nothing_is_lost_when_checking_again_fails() {
+    let mut harness = sample_harness();
+    let (key, run) = check_again(&mut harness);
+    end(&mut harness, &key, run, Verdict::CannotTell("The host did not answer.".into()));
+    harness.get_by_label_contains("Cannot tell. Before: 606 calls");
+    let (key, run) = check_again(&mut harness);
+    harness.state_mut().model.receive(Event::CheckedAgain { run, key, result: Err("The disk is full.".into()) });
+    harness.run_steps(3);
+    harness.get_by_label_contains("Cannot tell. Before: 606 calls");
+    assert!(harness.state().model.toasts.last().is_some_and(|t| t.is_error && t.action.is_some()));
+}
+
+#[test]
+fn what_was_cancelled_says_nothing_later() {
+    let mut harness = sample_harness();
+    let (key, run) = check_again(&mut harness);
+    harness.get_by_label("Cancel the check").click();
+    harness.run_steps(3);
+    assert!(matches!(harness.state_mut().effects.pop(), Some(Effect::CancelAudit)));
+    end(&mut harness, &key, run, Verdict::Gone("Late.".into()));
+    assert!(harness.query_by_label_contains("Gone. Before").is_none());
+}
+
+#[test]
+fn a_recorded_store_cannot_be_checked_again() {
+    let mut model = sample::model(Kind::Sample);
+    let audit = medusa_advisor::app::Audit { store: Some("demo".into()), ..sample::audit(sample::plan(&sample::snapshot())) };
+    model.receive(Event::AuditOpened(Ok(Arc::new(audit))));
+    let harness = harness(model);
+    assert!(harness.get_by_label("Check again").accesskit_node().is_disabled());
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use eframe::egui::{Key, Role};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
+use medusa_advisor::app::message::ComparisonFormat;
 use medusa_advisor::app::{Action, Audit, Event, Model, Page};
-use medusa_advisor::evidence::{Cause, Gap, Layer, Section};
+use medusa_advisor::evidence::postgres::StatementPlan;
+use medusa_advisor::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use medusa_advisor::ui::theme::{self, ThemeChoice};
 use medusa_advisor::ui::{fonts, pages};
 use sample::Kind;
@@ -52,9 +55,14 @@ fn at(layer: Layer) -> Model {
 
 /// Without one section of the evidence.
 fn without(layer: Layer, section: Section, gap: Gap) -> Model {
+    with(layer, |snapshot| snapshot.withhold(section, gap))
+}
+
+/// With other evidence.
+fn with(layer: Layer, edit: impl FnOnce(&mut Snapshot)) -> Model {
     let mut model = at(layer);
     let mut snapshot = sample::snapshot();
-    snapshot.withhold(section, gap);
+    edit(&mut snapshot);
     let plan = sample::plan(&snapshot);
     let audit = Audit { snapshot, ..sample::audit(plan) };
     model.receive(Event::AuditOpened(Ok(Arc::new(audit))));
@@ -134,4 +142,141 @@ fn the_comparison_lists_what_became_of_each_finding() {
         harness.get_by_label_contains(group);
     }
     harness.get_by_label_contains("Postgres score ");
+}
+
+const STATEMENT: &str = "4611686018427387905";
+
+/// The row of the table whose name holds `words`, clicked.
+fn pick(harness: &mut Harness<'_, State>, words: &str) {
+    harness.get_by(|node| node.role() == Role::ListBoxOption && node.label().is_some_and(|l| l.contains(words))).click();
+    harness.run_steps(3);
+}
+
+fn has_value(harness: &Harness<'_, State>, value: &str) -> bool {
+    harness.query_all(egui_kittest::kittest::by().value(value)).count() > 0
+}
+
+#[test]
+fn a_selected_statement_shows_its_text_its_plan_and_its_finding() {
+    let mut model = with(Layer::Postgres, |s| {
+        let pg = s.postgres.as_mut().unwrap();
+        let lines = vec!["Seq Scan on image (cost 4,211, rows 3)".to_owned()];
+        pg.plans = Ok(vec![StatementPlan { statement_id: STATEMENT.to_owned(), cost: 4_211.0, lines }]);
+    });
+    model.page = Page::Metrics(Layer::Postgres);
+    let mut harness = harness(model);
+    pick(&mut harness, "from \"image\"");
+    assert_eq!(harness.state().model.metrics.statement.as_deref(), Some(STATEMENT));
+    harness.get_by_label("Statement");
+    assert!(has_value(&harness, "Seq Scan on image (cost 4,211, rows 3)"));
+    harness.get_by_label("Copy plan");
+    harness.get_by_label("Close the statement").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.metrics.statement, None);
+    harness.get_by_label("Show as table: Database time");
+}
+
+#[test]
+fn a_statement_without_a_plan_says_why() {
+    let gap = Gap::new(Section::PgPlans, Cause::Unreadable, "EXPLAIN was refused.");
+    let mut harness = harness(without(Layer::Postgres, Section::PgPlans, gap));
+    pick(&mut harness, "from \"image\"");
+    assert!(has_value(&harness, "Not checked: EXPLAIN was refused."));
+    // Arrow keys move the selection and the detail with it.
+    harness.key_press(Key::ArrowDown);
+    harness.run_steps(3);
+    assert_ne!(harness.state().model.metrics.statement.as_deref(), Some(STATEMENT));
+}
+
+#[test]
+fn a_statement_of_150_kb_is_cut_until_asked_for() {
+    let mut harness = harness(with(Layer::Postgres, |s| {
+        let statements = s.postgres.as_mut().unwrap().statements.as_mut().unwrap();
+        let list: Vec<String> = (0..12_000).map(|i| format!("${i}")).collect();
+        statements.rows.rows[0].text = format!("select \"i0\".* from \"image\" where id in ({})", list.join(", "));
+    }));
+    pick(&mut harness, "from \"image\"");
+    assert!(harness.query_all_by(|n| n.value().is_some_and(|v| v.len() > 10_000)).count() == 0);
+    harness.get_by_label("Show all").click();
+    harness.run_steps(3);
+    assert!(harness.query_all_by(|n| n.value().is_some_and(|v| v.len() > 60_000)).count() > 0);
+}
+
+#[test]
+fn long_lists_draw_only_the_rows_in_sight() {
+    let mut model = with(Layer::Postgres, |s| {
+        let pg = s.postgres.as_mut().unwrap();
+        let statements = pg.statements.as_mut().unwrap();
+        let first = statements.rows.rows[0].clone();
+        statements.rows.rows = (0..5_000).map(|i| medusa_advisor::evidence::postgres::Statement { id: i.to_string(), ..first.clone() }).collect();
+        let indexes = pg.indexes.as_mut().unwrap();
+        let first = indexes.rows[0].clone();
+        indexes.rows = (0..10_000).map(|i| medusa_advisor::evidence::postgres::Index { name: format!("index_{i}"), ..first.clone() }).collect();
+    });
+    for (tab, words) in [(0, "5,000 after folding"), (2, "10,000\u{a0}indexes")] {
+        model.act(Action::MetricsTab(Layer::Postgres, tab), sample::TAKEN_AT);
+        model.page = Page::Metrics(Layer::Postgres);
+        let mut harness = harness(model);
+        let began = std::time::Instant::now();
+        harness.run_steps(20);
+        println!("{words}: {:?} a frame", began.elapsed() / 20);
+        let rows = harness.query_all_by(|n| n.role() == Role::ListBoxOption).count();
+        assert!((3..40).contains(&rows), "{rows} rows drawn");
+        model = std::mem::replace(&mut harness.state_mut().model, sample::model(Kind::Empty));
+    }
+}
+
+#[test]
+fn a_session_leads_to_its_statement() {
+    let mut model = at(Layer::Postgres);
+    model.act(Action::MetricsTab(Layer::Postgres, 3), sample::TAKEN_AT);
+    let mut harness = harness(model);
+    harness.get_by_label("Show the statement of process 4120").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.metrics.statement.as_deref(), Some("4611686018427387909"));
+    assert_eq!(harness.state().model.metrics.tabs[Layer::Postgres as usize], 0);
+    harness.get_by_label("Close the statement");
+}
+
+#[test]
+fn settings_stand_in_words_with_the_changed_ones_first() {
+    let mut model = at(Layer::Postgres);
+    model.act(Action::MetricsTab(Layer::Postgres, 4), sample::TAKEN_AT);
+    let mut harness = harness(model);
+    harness.get_by_label("128\u{a0}MiB");
+    let names: Vec<String> = harness.query_all_by(|n| n.role() == Role::ListBoxOption).filter_map(|n| n.accesskit_node().label()).collect();
+    let place = |name: &str| names.iter().position(|n| n.starts_with(name)).unwrap();
+    assert!(place("shared_buffers") < place("random_page_cost"), "{names:?}");
+    harness.state_mut().model.act(Action::FilterMetrics("shared".into()), sample::TAKEN_AT);
+    harness.run_steps(3);
+    assert_eq!(harness.query_all_by(|n| n.role() == Role::ListBoxOption).count(), 1);
+}
+
+#[test]
+fn a_selection_stays_with_its_row_when_the_table_is_sorted() {
+    let mut harness = harness(at(Layer::Redis));
+    harness.state_mut().model.act(Action::MetricsTab(Layer::Redis, 1), sample::TAKEN_AT);
+    harness.run_steps(3);
+    let chosen = |h: &Harness<'_, State>| {
+        let row = h.query_all_by(|n| n.role() == Role::ListBoxOption && n.toggled() == Some(eframe::egui::accesskit::Toggled::True)).next();
+        row.and_then(|n| n.accesskit_node().label())
+    };
+    harness.query_all_by(|n| n.role() == Role::ListBoxOption).nth(1).unwrap().click();
+    harness.run_steps(3);
+    let before = chosen(&harness).expect("a row is chosen");
+    harness.get_all_by_label("Calls").next().unwrap().click();
+    harness.run_steps(3);
+    assert_eq!(chosen(&harness), Some(before));
+}
+
+#[test]
+fn a_comparison_is_exported() {
+    let mut model = sample::model(Kind::Sample);
+    sample::pages::open(&mut model, "compare");
+    let mut harness = harness(model);
+    harness.get_by_label("Export comparison").click();
+    harness.run_steps(3);
+    harness.get_by_label("Save as Markdown").click();
+    harness.run_steps(3);
+    assert!(harness.state().pushed.contains(&Action::SaveComparison(ComparisonFormat::Markdown)));
 }

@@ -1,13 +1,15 @@
 //! What each action does to the model, and what it has others do.
 
 mod findings;
+mod wizard;
 
-use super::message::{Action, Effect, Service, WizardAction};
-use super::wizard::{Test, Wizard, WizardStep};
+use std::sync::Arc;
+
+use super::message::{Action, ComparisonFormat, Effect, WizardAction};
+use super::wizard::Wizard;
 use super::{DEMO, Dialog, LaneState, Model, Page, Phase, Remote, Running};
 use crate::connect::profile::{KeepSecrets, Profile, Secrets, new_id};
 use crate::evidence::Layer;
-use crate::secret::Secret;
 
 /// Cancelling a longer run asks first: what it has read is kept, but the window is lost.
 const CANCEL_ASKS_AFTER_S: f64 = 60.0;
@@ -74,8 +76,13 @@ impl Model {
             Action::GiveSecrets { store, postgres, redis, cloudflare } => {
                 self.dialog = None;
                 let secrets = Secrets { postgres_password: postgres, redis_passwords: redis, cloudflare_token: cloudflare, ..Secrets::default() };
-                self.start_audit(&store, Some(secrets), now)
+                match self.recheck_wanted.take() {
+                    Some(key) => self.check_again(&key, Some(secrets), now),
+                    None => self.start_audit(&store, Some(secrets), now),
+                }
             }
+            Action::CheckAgain(key) => self.check_again(&key, None, now),
+            Action::CancelCheckAgain => self.cancel_recheck(),
             Action::AskCancelAudit => self.ask_cancel(now),
             Action::CancelAudit => self.cancel_audit(),
             Action::ExtendWindow(seconds) => {
@@ -104,15 +111,30 @@ impl Model {
                 self.metrics.filter = text;
                 Vec::new()
             }
+            Action::SelectStatement(id) => {
+                self.metrics.statement = id;
+                Vec::new()
+            }
+            Action::OpenStatement(id) => {
+                self.metrics.tabs[Layer::Postgres as usize] = 0;
+                self.metrics.filter.clear();
+                self.metrics.statement = Some(id);
+                self.go(Page::Metrics(Layer::Postgres))
+            }
+            Action::SaveComparison(format) => self.save_comparison(format),
             Action::Compare { before, after } => {
                 self.compare.begin();
                 self.compare_pair = Some((before.clone(), after.clone()));
                 self.page = Page::Compare;
                 vec![Effect::Compare { before, after }]
             }
-            Action::EditReport(_) | Action::ToggleFormat(_) | Action::PreviewPage(_) | Action::RefreshPreview | Action::SaveReport => {
-                self.act_export(action)
-            }
+            Action::EditReport(_)
+            | Action::ToggleFormat(_)
+            | Action::PreviewPage(_)
+            | Action::RefreshPreview
+            | Action::SaveReport
+            | Action::OpenWhenDone(_)
+            | Action::CopyReport => self.act_export(action),
             Action::OpenFile(path) => vec![Effect::OpenFile(path)],
             Action::ShowInFolder(path) => vec![Effect::ShowInFolder(path)],
             other => return Err(other),
@@ -140,14 +162,25 @@ impl Model {
             Action::ShowKeys => effects = self.show(Dialog::Keys),
             Action::ShowGoTo => effects = self.show(Dialog::GoTo { text: String::new() }),
             Action::EditGoTo(text) => effects = self.show(Dialog::GoTo { text }),
-            Action::CloseDialog => self.dialog = None,
+            Action::CloseDialog => self.close_dialog(),
             Action::DismissToast(id) => self.toasts.retain(|t| t.id != id),
             other => return Err(other),
         }
         Ok(effects)
     }
 
-    fn show(&mut self, dialog: Dialog) -> Vec<Effect> {
+    fn close_dialog(&mut self) {
+        self.dialog = None;
+        self.recheck_wanted = None;
+    }
+
+    fn save_comparison(&mut self, format: ComparisonFormat) -> Vec<Effect> {
+        let Some(comparison) = self.compare.shown().map(Arc::clone) else { return Vec::new() };
+        let store = self.current_store().map_or_else(|| "store".to_owned(), |s| s.profile.id.clone());
+        vec![Effect::SaveComparison { comparison, store, format }]
+    }
+
+    pub(super) fn show(&mut self, dialog: Dialog) -> Vec<Effect> {
         self.dialog = Some(dialog);
         Vec::new()
     }
@@ -170,10 +203,12 @@ impl Model {
 
     /// Esc: closes what is in front, cancels a run that is watched, leaves a page for the one above it.
     fn back(&mut self, now: time::OffsetDateTime) -> Vec<Effect> {
-        if self.dialog.take().is_some() {
+        if self.dialog.is_some() {
+            self.close_dialog();
             return Vec::new();
         }
         match self.page {
+            Page::Metrics(Layer::Postgres) if self.metrics.statement.take().is_some() => Vec::new(),
             Page::Audit => self.ask_cancel(now),
             Page::Compare => self.go(Page::Audits),
             Page::Connect => self.act_wizard(WizardAction::Cancel, now),
@@ -219,106 +254,6 @@ impl Model {
             return self.show(dialog);
         }
         Vec::new()
-    }
-
-    fn act_wizard(&mut self, action: WizardAction, now: time::OffsetDateTime) -> Vec<Effect> {
-        let Some(w) = &mut self.wizard else { return Vec::new() };
-        match action {
-            WizardAction::Step(step) => w.step = step,
-            WizardAction::Next => match w.step.next() {
-                Some(step) => w.step = step,
-                None => return self.save_wizard(false, now),
-            },
-            WizardAction::Previous => w.step = w.step.previous().unwrap_or(w.step),
-            WizardAction::Set(field, text) => w.set(field, text),
-            WizardAction::Environment(e) => w.environment = e,
-            WizardAction::Tls(mode) => {
-                w.postgres.tls = mode;
-                w.set(super::wizard::Field::PgHost, w.postgres.host.clone());
-            }
-            WizardAction::RedisTls(i, on) => w.set_redis_tls(i, on),
-            WizardAction::AddRedis => {
-                w.redis.push(super::wizard::RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
-            }
-            WizardAction::RemoveRedis(i) if w.redis.len() > 1 && i < w.redis.len() => {
-                w.redis.remove(i);
-            }
-            WizardAction::RemoveRedis(_) => {}
-            WizardAction::KeepSecrets(keep) => w.keep = keep,
-            WizardAction::Paste(text) => {
-                if !w.paste(&text) {
-                    self.toast("Nothing in the pasted text is an address of a service", false, None);
-                }
-            }
-            WizardAction::ChooseEnvFile => return vec![Effect::ChooseEnvFile],
-            WizardAction::ChooseCaFile => return vec![Effect::ChooseCaFile],
-            WizardAction::Test => return self.test_service(),
-            WizardAction::Save { run } => return self.save_wizard(run, now),
-            WizardAction::Cancel => {
-                self.wizard = None;
-                self.page = Page::Stores;
-            }
-        }
-        Vec::new()
-    }
-
-    fn test_service(&mut self) -> Vec<Effect> {
-        self.next_run += 1;
-        let run = self.next_run;
-        let Some(w) = &mut self.wizard else { return Vec::new() };
-        let service = match w.step {
-            WizardStep::Store => return Vec::new(),
-            WizardStep::Postgres => Service::Postgres,
-            WizardStep::Redis => Service::Redis,
-            WizardStep::Cdn => Service::Cloudflare,
-            WizardStep::Shop => Service::Shop,
-        };
-        // A test needs no name yet.
-        let mut named = w.clone();
-        if named.name.trim().is_empty() {
-            named.name = "new".to_owned();
-        }
-        let id = w.editing.clone().unwrap_or_default();
-        match named.profile(&id) {
-            Ok(profile) => {
-                w.tests[w.step as usize] = Some(Test { run, steps: Vec::new(), report: None });
-                vec![Effect::Test { service, run, profile, secrets: w.secrets() }]
-            }
-            Err((step, sentence)) => {
-                w.step = step;
-                self.toast(sentence, true, None);
-                Vec::new()
-            }
-        }
-    }
-
-    fn save_wizard(&mut self, run: bool, now: time::OffsetDateTime) -> Vec<Effect> {
-        let taken = self.taken_ids();
-        let Some(w) = &mut self.wizard else { return Vec::new() };
-        let id = w.editing.clone().unwrap_or_else(|| new_id(&w.name, &taken));
-        match w.profile(&id) {
-            Err((step, sentence)) => {
-                w.step = step;
-                match step {
-                    WizardStep::Store => w.name_error = Some(sentence),
-                    WizardStep::Shop => w.shop_error = Some(sentence),
-                    _ => self.toast(sentence, true, None),
-                }
-                Vec::new()
-            }
-            Ok(profile) => {
-                let secrets = w.secrets();
-                let mut effects = vec![Effect::SaveStore { profile: profile.clone(), secrets: secrets.clone() }];
-                self.wizard = None;
-                self.selected_store = Some(id);
-                self.page = Page::Stores;
-                if run {
-                    let given = profile.keep_secrets == KeepSecrets::AskEachTime || has_any(&secrets);
-                    effects.extend(self.begin_run(profile, given.then_some(secrets), now));
-                }
-                effects
-            }
-        }
     }
 
     fn start_audit(&mut self, id: &str, secrets: Option<Secrets>, now: time::OffsetDateTime) -> Vec<Effect> {
@@ -385,7 +320,10 @@ impl Model {
             phase_began: vec![(Phase::Connect, now)],
             is_cancelling: false,
         });
-        vec![Effect::StartAudit { run, profile, secrets, settings: self.settings.clone() }]
+        // One run at a time holds the store's connections; the audit reads what the other would have read.
+        let mut effects = self.cancel_recheck();
+        effects.push(Effect::StartAudit { run, profile, secrets, settings: self.settings.clone() });
+        effects
     }
 
     fn ask_cancel(&mut self, now: time::OffsetDateTime) -> Vec<Effect> {
@@ -408,11 +346,7 @@ impl Model {
     }
 }
 
-fn has_any(s: &Secrets) -> bool {
-    s.postgres_password.is_some() || s.cloudflare_token.is_some() || s.redis_passwords.iter().any(Option::is_some)
-}
-
-fn needs_secret(p: &Profile) -> bool {
+pub(super) fn needs_secret(p: &Profile) -> bool {
     p.postgres.is_some() || !p.redis.is_empty() || p.cloudflare.is_some()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::recheck::Rechecked;
 use super::wizard::{Field, WizardStep};
 use super::{Audit, FindingsTab, GroupBy, Page, Preview, Settings, SortBy, StoreEntry};
 use crate::connect::profile::{Environment, KeepSecrets, Profile, Secrets, TlsMode};
@@ -57,6 +58,22 @@ impl ReportFormat {
     }
 }
 
+/// What a comparison is written as; the command line offers the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ComparisonFormat {
+    Markdown,
+    Json,
+}
+
+impl ComparisonFormat {
+    pub fn ending(self) -> &'static str {
+        match self {
+            ComparisonFormat::Markdown => "md",
+            ComparisonFormat::Json => "json",
+        }
+    }
+}
+
 /// What a report holds. "Not checked" is not among the choices: it cannot be left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportChoice {
@@ -66,14 +83,28 @@ pub struct ReportChoice {
     pub plan: bool,
     pub findings: bool,
     pub charts: bool,
+    /// Findings of low severity and notes; only with `findings`.
+    pub low: bool,
     pub passed: bool,
+    pub not_applicable: bool,
     pub method: bool,
     pub mask_hosts: bool,
 }
 
 impl Default for ReportChoice {
     fn default() -> Self {
-        Self { title: String::new(), summary: true, plan: true, findings: true, charts: true, passed: true, method: true, mask_hosts: false }
+        Self {
+            title: String::new(),
+            summary: true,
+            plan: true,
+            findings: true,
+            charts: true,
+            low: true,
+            passed: true,
+            not_applicable: true,
+            method: true,
+            mask_hosts: false,
+        }
     }
 }
 
@@ -139,23 +170,34 @@ pub enum Action {
     },
     Dismiss,
     Restore(String),
+    /// Reads what the finding's check reads and judges it anew.
+    CheckAgain(String),
+    CancelCheckAgain,
     // Metrics
     MetricsTab(Layer, usize),
     MetricsBase {
         since_reset: bool,
     },
     FilterMetrics(String),
+    /// The statement shown in full; `None` closes it.
+    SelectStatement(Option<String>),
+    /// The same, from another page.
+    OpenStatement(String),
     // Compare
     Compare {
         before: PathBuf,
         after: PathBuf,
     },
+    SaveComparison(ComparisonFormat),
     // Export
     EditReport(ReportChoice),
     ToggleFormat(ReportFormat),
     PreviewPage(usize),
     RefreshPreview,
     SaveReport,
+    /// Opens what was saved once it is written.
+    OpenWhenDone(bool),
+    CopyReport,
     OpenFile(PathBuf),
     ShowInFolder(PathBuf),
     // Settings
@@ -192,7 +234,8 @@ pub enum WizardAction {
     /// Any text pasted on the page: an address or the lines of a `.env` file.
     Paste(String),
     ChooseEnvFile,
-    ChooseCaFile,
+    /// Of that Redis instance; `None`: Postgres'.
+    ChooseCaFile(Option<usize>),
     Test,
     Save {
         run: bool,
@@ -228,6 +271,15 @@ pub enum Effect {
     },
     CancelAudit,
     ExtendWindow(u32),
+    /// `profile` has only the services that the check reads.
+    CheckAgain {
+        run: u64,
+        profile: Profile,
+        secrets: Option<Secrets>,
+        settings: Settings,
+        audit: Arc<Audit>,
+        key: String,
+    },
     Test {
         service: Service,
         run: u64,
@@ -247,6 +299,11 @@ pub enum Effect {
         before: PathBuf,
         after: PathBuf,
     },
+    SaveComparison {
+        comparison: Arc<Comparison>,
+        store: String,
+        format: ComparisonFormat,
+    },
     Preview {
         audit: Arc<Audit>,
         choice: ReportChoice,
@@ -255,6 +312,11 @@ pub enum Effect {
         audit: Arc<Audit>,
         choice: ReportChoice,
         formats: Vec<ReportFormat>,
+    },
+    /// The report as Markdown, for the clipboard.
+    WriteMarkdown {
+        audit: Arc<Audit>,
+        choice: ReportChoice,
     },
     SaveSettings(Settings),
     Copy(String),
@@ -303,9 +365,17 @@ pub enum Event {
     CaFileChosen(PathBuf),
     Dismissed(Result<Arc<Audit>, String>),
     Compared(Result<Arc<Comparison>, String>),
+    CheckedAgain {
+        run: u64,
+        key: String,
+        result: Result<Rechecked, String>,
+    },
+    /// `None`: the dialog was closed without a choice.
+    ComparisonSaved(Option<Result<PathBuf, String>>),
     Previewed(Result<Arc<Preview>, String>),
     /// `None`: the dialog was closed without a choice.
     ReportSaved(Option<Result<Vec<PathBuf>, String>>),
+    MarkdownWritten(String),
     Problem(String),
 }
 

@@ -3,8 +3,10 @@
 pub mod act;
 pub mod message;
 pub mod receive;
+pub mod recheck;
 pub mod wizard;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::finding::{Effort, Severity};
 use crate::history::{Entry, compare::Comparison};
 use crate::plan::Plan;
 pub use message::{Action, Activity, Effect, Event, ReportChoice, ReportFormat, Service};
+use recheck::{Recheck, Rechecked};
 use wizard::Wizard;
 
 /// Something that comes from afar. A refresh never blanks the screen: `previous` stays.
@@ -222,6 +225,8 @@ pub struct MetricsView {
     /// Counters since the last reset instead of the window.
     pub since_reset: bool,
     pub filter: String,
+    /// Id of the statement that is shown in full.
+    pub statement: Option<String>,
 }
 
 /// An audit that is running.
@@ -275,6 +280,7 @@ pub struct ExportView {
     pub preview: Remote<Arc<Preview>>,
     pub preview_page: usize,
     pub saving: Remote<Vec<PathBuf>>,
+    pub opens_when_done: bool,
 }
 
 /// Pages of the PDF as pictures.
@@ -323,6 +329,12 @@ pub struct Model {
     pub audit: Remote<Arc<Audit>>,
     pub running: Option<Running>,
     pub findings: FindingsView,
+    /// The finding that is being checked again.
+    pub rechecking: Option<Recheck>,
+    /// What checking again showed, by the finding's key; of the audit that is open.
+    rechecked: BTreeMap<String, Rechecked>,
+    /// The finding to check once its secrets are given.
+    recheck_wanted: Option<String>,
     pub metrics: MetricsView,
     pub export: ExportView,
     pub compare: Remote<Arc<Comparison>>,
@@ -351,6 +363,9 @@ impl Model {
             audit: Remote::Idle,
             running: None,
             findings: FindingsView::default(),
+            rechecking: None,
+            rechecked: BTreeMap::new(),
+            recheck_wanted: None,
             metrics: MetricsView::default(),
             export: ExportView {
                 choice: ReportChoice::default(),
@@ -358,6 +373,7 @@ impl Model {
                 preview: Remote::Idle,
                 preview_page: 0,
                 saving: Remote::Idle,
+                opens_when_done: false,
             },
             compare: Remote::Idle,
             compare_pair: None,

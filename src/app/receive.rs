@@ -40,16 +40,14 @@ impl Model {
                 self.page = Page::Stores;
                 self.toast("This store was not audited yet.", false, Some(("Run audit".into(), Action::StartAudit(store))));
             }
-            Event::NeedSecrets { profile, .. } => {
-                self.running = None;
-                self.page = Page::Stores;
-                self.dialog = Some(ask_secrets(&profile));
-            }
-            Event::Note { note, .. } => {
-                if let Some(r) = &mut self.running {
-                    r.hear(note);
-                }
-            }
+            Event::NeedSecrets { run, profile } => self.need_secrets(run, &profile),
+            Event::Note { run, note } => match (&mut self.running, &mut self.rechecking) {
+                (_, Some(r)) if r.run == run => r.hear(note),
+                (Some(r), _) => r.hear(note),
+                _ => {}
+            },
+            Event::CheckedAgain { key, result, .. } => self.checked_again(key, result),
+            Event::ComparisonSaved(result) => self.comparison_saved(result),
             Event::AuditFinished { result, .. } => return self.audit_finished(result),
             Event::SnapshotChosen(path) => {
                 self.audit.begin();
@@ -62,7 +60,11 @@ impl Model {
             },
             Event::Compared(result) => self.compare.end(result),
             Event::Previewed(result) => self.export.preview.end(result),
-            Event::ReportSaved(result) => self.report_saved(result),
+            Event::ReportSaved(result) => return self.report_saved(result),
+            Event::MarkdownWritten(text) => {
+                self.toast("Report copied as Markdown", false, None);
+                return vec![Effect::Copy(text)];
+            }
             of_wizard => self.receive_for_wizard(of_wizard),
         }
         Vec::new()
@@ -91,7 +93,11 @@ impl Model {
             Event::EnvFileRead(Err(problem)) => self.toast(problem, true, None),
             Event::CaFileChosen(path) => {
                 if let Some(w) = &mut self.wizard {
-                    w.postgres.ca_file = path.display().to_string();
+                    let path = path.display().to_string();
+                    match w.ca_of_redis.take() {
+                        Some(i) => w.set(super::wizard::Field::RedisCaFile(i), path),
+                        None => w.set(super::wizard::Field::PgCaFile, path),
+                    }
                 }
             }
             _ => {}
@@ -101,10 +107,33 @@ impl Model {
     /// Events of another run are dropped here and nowhere else.
     fn is_stale(&self, event: &Event) -> bool {
         match event {
-            Event::Note { run, .. } | Event::AuditFinished { run, .. } | Event::NeedSecrets { run, .. } => {
-                self.running.as_ref().is_none_or(|r| r.run != *run)
+            Event::Note { run, .. } | Event::AuditFinished { run, .. } | Event::NeedSecrets { run, .. } | Event::CheckedAgain { run, .. } => {
+                self.running.as_ref().is_none_or(|r| r.run != *run) && self.rechecking.as_ref().is_none_or(|r| r.run != *run)
             }
             _ => false,
+        }
+    }
+
+    /// The keychain holds none: the run ends and begins again once they are given.
+    fn need_secrets(&mut self, run: u64, profile: &crate::connect::profile::Profile) {
+        match self.rechecking.take_if(|r| r.run == run) {
+            Some(recheck) => self.recheck_wanted = Some(recheck.key),
+            None => {
+                self.running = None;
+                self.page = Page::Stores;
+            }
+        }
+        self.dialog = Some(ask_secrets(profile));
+    }
+
+    fn comparison_saved(&mut self, result: Option<Result<std::path::PathBuf, String>>) {
+        match result {
+            None => {}
+            Some(Ok(path)) => {
+                let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                self.toast(format!("{name} saved"), false, Some(("Open".to_owned(), Action::OpenFile(path))));
+            }
+            Some(Err(problem)) => self.toast(problem, true, None),
         }
     }
 
@@ -134,6 +163,11 @@ impl Model {
     fn show_audit(&mut self, audit: Arc<Audit>) {
         self.audit = Remote::Ready(audit);
         self.findings = super::FindingsView::default();
+        self.metrics.statement = None;
+        // What is still being checked again belongs to the audit that is left.
+        self.rechecking = None;
+        self.rechecked.clear();
+        self.recheck_wanted = None;
         self.export.preview = Remote::Idle;
         self.export.preview_page = 0;
         self.export.choice.title.clear();
@@ -164,7 +198,8 @@ impl Model {
         vec![Effect::LoadStores]
     }
 
-    fn report_saved(&mut self, result: Option<Result<Vec<std::path::PathBuf>, String>>) {
+    fn report_saved(&mut self, result: Option<Result<Vec<std::path::PathBuf>, String>>) -> Vec<Effect> {
+        let mut effects = Vec::new();
         match result {
             None => self.export.saving = Remote::Idle,
             Some(Ok(paths)) => {
@@ -174,6 +209,9 @@ impl Model {
                 };
                 let open = paths.first().map(|p| ("Open".to_owned(), Action::OpenFile(p.clone())));
                 self.toast(text, false, open);
+                if self.export.opens_when_done {
+                    effects.extend(paths.first().map(|p| Effect::OpenFile(p.clone())));
+                }
                 self.export.saving = Remote::Ready(paths);
             }
             Some(Err(problem)) => {
@@ -181,6 +219,7 @@ impl Model {
                 self.export.saving.end(Err(problem));
             }
         }
+        effects
     }
 }
 

@@ -1,10 +1,11 @@
 //! The Connect page: what the user has typed so far, and what testing it showed.
 
 mod edit;
+mod redis;
 
 use crate::connect::profile::{
     CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, memory_text,
-    parse_memory, parse_postgres, parse_redis, parse_shop,
+    parse_memory, parse_postgres, parse_shop,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -56,7 +57,12 @@ pub enum Field {
     /// One more node; the number after the last adds one.
     PgNodeUrl(usize),
     RedisUrl(usize),
+    RedisHost(usize),
+    RedisPort(usize),
+    RedisDatabase(usize),
+    RedisUser(usize),
     RedisPassword(usize),
+    RedisCaFile(usize),
     Zone,
     Token,
     StorefrontUrl,
@@ -108,8 +114,13 @@ pub struct NodeForm {
 pub struct RedisForm {
     pub url: String,
     pub url_error: Option<String>,
+    pub host: String,
+    pub port: String,
+    pub database: String,
+    pub user: String,
     pub password: Secret<String>,
     pub is_tls: bool,
+    pub ca_file: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +141,8 @@ pub struct Wizard {
     pub shop_error: Option<String>,
     pub keep: KeepSecrets,
     pub limits: Limits,
+    /// The Redis instance whose certificate is being chosen; `None`: Postgres'.
+    pub ca_of_redis: Option<usize>,
     /// What a pasted or chosen `.env` held: "DATABASE_URL → Postgres".
     pub found: Vec<String>,
     /// In the order of [`WizardStep::ALL`].
@@ -157,7 +170,7 @@ impl Wizard {
                 memory: String::new(),
                 nodes: Vec::new(),
             },
-            redis: vec![RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false }],
+            redis: vec![RedisForm::empty()],
             zone: String::new(),
             token: Secret::default(),
             storefront_url: String::new(),
@@ -166,6 +179,7 @@ impl Wizard {
             shop_error: None,
             keep: if has_keychain { KeepSecrets::Keychain } else { KeepSecrets::AskEachTime },
             limits,
+            ca_of_redis: None,
             found: Vec::new(),
             tests: [const { None }; 5],
         }
@@ -184,8 +198,7 @@ impl Wizard {
             w.postgres.nodes = p.nodes.iter().map(|n| NodeForm { url: n.url(), url_error: None, password: Secret::default() }).collect();
         }
         if !profile.redis.is_empty() {
-            w.redis =
-                profile.redis.iter().map(|r| RedisForm { url: r.url(), url_error: None, password: Secret::default(), is_tls: r.is_tls }).collect();
+            w.redis = profile.redis.iter().map(RedisForm::of).collect();
         }
         if let Some(c) = &profile.cloudflare {
             w.zone = c.zone.clone();
@@ -203,7 +216,7 @@ impl Wizard {
         match step {
             WizardStep::Store => !self.name.trim().is_empty(),
             WizardStep::Postgres => !self.postgres.host.trim().is_empty(),
-            WizardStep::Redis => self.redis.iter().any(|r| !r.url.trim().is_empty()),
+            WizardStep::Redis => self.redis.iter().any(RedisForm::is_set_up),
             WizardStep::Cdn => !self.zone.trim().is_empty(),
             WizardStep::Shop => !self.storefront_url.trim().is_empty() || !self.backend_url.trim().is_empty(),
         }
@@ -236,12 +249,8 @@ impl Wizard {
             Field::PgMemory => self.postgres.memory = text,
             Field::PgNodeUrl(i) => self.set_node_url(i, &text),
             Field::RedisUrl(i) => self.set_redis_url(i, text),
-            Field::RedisPassword(i) => {
-                if let Some(r) = self.redis.get_mut(i) {
-                    r.password = Secret::new(text);
-                }
-                self.forget_test(WizardStep::Redis);
-            }
+            Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) => self.set_redis_part(i, field, text),
+            Field::RedisPassword(i) | Field::RedisCaFile(i) => self.set_redis_secret(i, field, text),
             Field::Zone | Field::Token => self.set_cdn(field, text),
             Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
             limit => self.set_limit(limit, &text),
@@ -284,25 +293,6 @@ impl Wizard {
         f.user = p.user.clone();
         f.tls = p.tls;
         f.ca_file = p.ca_file.clone().unwrap_or_default();
-    }
-
-    fn set_redis_url(&mut self, i: usize, text: String) {
-        self.tests[WizardStep::Redis as usize] = None;
-        let Some(form) = self.redis.get_mut(i) else { return };
-        match parse_redis(&text) {
-            Ok((profile, password)) => {
-                form.url = profile.url();
-                form.url_error = None;
-                form.is_tls = profile.is_tls;
-                if let Some(password) = password {
-                    form.password = password;
-                }
-            }
-            Err(e) => {
-                form.url_error = (!text.trim().is_empty()).then(|| e.to_string());
-                form.url = crate::secret::redact(&text);
-            }
-        }
     }
 
     fn postgres_profile(&self) -> Result<PostgresProfile, String> {
@@ -354,14 +344,7 @@ impl Wizard {
     }
 
     fn redis_profiles(&self) -> Result<Vec<RedisProfile>, String> {
-        let set_up = self.redis.iter().filter(|r| !r.url.trim().is_empty());
-        set_up
-            .map(|r| {
-                let (mut profile, _) = parse_redis(&r.url).map_err(|e| e.to_string())?;
-                profile.is_tls = r.is_tls;
-                Ok(profile)
-            })
-            .collect()
+        self.redis.iter().filter(|r| r.is_set_up()).map(RedisForm::profile).collect()
     }
 
     fn shop_profile(&self) -> Result<Option<ShopProfile>, String> {
@@ -383,7 +366,7 @@ impl Wizard {
         Secrets {
             postgres_password: given(&self.postgres.password),
             node_passwords: self.postgres.nodes.iter().filter(|n| !n.url.is_empty()).map(|n| given(&n.password)).collect(),
-            redis_passwords: self.redis.iter().filter(|r| !r.url.trim().is_empty()).map(|r| given(&r.password)).collect(),
+            redis_passwords: self.redis.iter().filter(|r| r.is_set_up()).map(|r| given(&r.password)).collect(),
             cloudflare_token: given(&self.token),
         }
     }

@@ -5,6 +5,15 @@ use crate::evidence::postgres::{Statement, StatementCounters, Table};
 use crate::evidence::{Gap, Snapshot};
 use crate::text;
 
+mod relations;
+mod sessions;
+
+pub use relations::{dead_rows, dead_share, index_use, largest_indexes};
+pub use sessions::{sessions, wait_events};
+
+/// Size of a block in every build that is shipped; the counters of temporary files are in blocks.
+pub const BLOCK_BYTES: u64 = 8_192;
+
 /// Time spent in the database each second of the window: the costliest statement and the rest where both were sampled.
 pub fn database_time(snapshot: &Snapshot) -> Drawn {
     let caption = "s per s, sampled each second";
@@ -24,7 +33,7 @@ fn value_at(points: &[(f64, Option<f64>)], x: f64) -> Option<f64> {
 }
 
 /// Over which period counters are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Base {
     Window,
     SinceReset,
@@ -42,6 +51,10 @@ pub struct StatementRow {
     pub calls: u64,
     pub mean_ms: f64,
     pub rows_a_call: f64,
+    /// Blocks looked up in a call, in memory or not.
+    pub blocks_a_call: f64,
+    /// Written to temporary files in all calls.
+    pub temp_bytes: u64,
 }
 
 /// Statements by total time, longest first, those never called in the period left out.
@@ -65,6 +78,8 @@ pub fn statements(snapshot: &Snapshot, base: Base) -> Result<Vec<StatementRow>, 
             calls: c.calls,
             mean_ms: c.mean_ms(),
             rows_a_call: c.rows_a_call(),
+            blocks_a_call: (c.blocks_hit + c.blocks_read) as f64 / c.calls as f64,
+            temp_bytes: c.temp_blocks_written * BLOCK_BYTES,
         })
     };
     let mut rows: Vec<StatementRow> = seen.rows.rows.iter().filter_map(row).collect();

@@ -1,9 +1,13 @@
 //! Two audits of one store, before and after.
 
+mod figures;
+mod words;
+
 use crate::evidence::{Layer, Snapshot};
 use crate::finding::Severity;
 use crate::plan::{Plan, Ranked};
 use crate::text;
+pub use words::{as_json, markdown, verdict_word};
 
 /// Changes smaller than this share get no verdict.
 const CHANGE_MIN: f64 = 0.10;
@@ -58,12 +62,20 @@ pub fn compare(before: (&Snapshot, &Plan), after: (&Snapshot, &Plan)) -> Compari
             Some(new) => pair(&mut c, old, new),
             None => match after.1.unknown.iter().find(|(check, _)| check.id == old.check.id) {
                 Some((_, gap)) => c.cannot_tell.push((old.clone(), gap.detail.clone())),
-                None => c.resolved.push(old.clone()),
+                None if was_run(after.1, old.check.id) => c.resolved.push(old.clone()),
+                None => c.cannot_tell.push((old.clone(), "Its check was not run in the later audit.".to_owned())),
             },
         }
     }
     c.new = after.1.findings.iter().filter(|n| before.1.find(&n.key).is_none()).cloned().collect();
     c
+}
+
+/// Whether the plan holds an outcome of this check that could have shown the finding.
+fn was_run(plan: &Plan, check: &str) -> bool {
+    let found = plan.findings.iter().chain(plan.dismissed.iter().map(|(r, _)| r)).map(|r| r.check.id);
+    let mut all = plan.passed.iter().map(|c| c.id).chain(plan.not_applicable.iter().map(|(c, _)| c.id)).chain(found);
+    all.any(|id| id == check)
 }
 
 fn pair(c: &mut Comparison, old: &Ranked, new: &Ranked) {
@@ -119,4 +131,41 @@ fn metric_changes(before: &Plan, after: &Plan) -> Vec<MetricChange> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::Judged;
+    use crate::demo;
+    use crate::evidence::{Cause, Gap, Section};
+    use crate::finding::Outcome;
+    use crate::plan;
+
+    /// The first finding of the demo store, and what a later audit says of its check.
+    fn later(outcome: Option<Outcome>) -> Comparison {
+        let snapshot = demo::snapshot();
+        let before = plan::build(&snapshot, &[], |_| true);
+        let check = before.findings[0].check;
+        let judged = outcome.map(|outcome| Judged { check, outcome });
+        let after = plan::from_outcomes(&snapshot, judged.into_iter().collect(), &[]);
+        let only = plan::build(&snapshot, &[], |c| c.id == check.id);
+        compare((&snapshot, &only), (&snapshot, &after))
+    }
+
+    #[test]
+    fn what_passed_is_resolved() {
+        let c = later(Some(Outcome::Passed));
+        assert!(!c.resolved.is_empty() && c.cannot_tell.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_checked_is_never_resolved() {
+        let gap = Gap::new(Section::Postgres, Cause::Unreachable, "The host did not answer.");
+        for outcome in [Some(Outcome::Unknown(gap)), None] {
+            let c = later(outcome);
+            assert!(c.resolved.is_empty() && !c.cannot_tell.is_empty());
+            assert!(markdown(&c).contains("## Cannot tell"));
+        }
+    }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::Shared;
 use crate::app::message::{Activity, RunNote};
-use crate::app::{Audit, DEMO, Event, Settings, StoreEntry};
+use crate::app::{Audit, DEMO, Event, Settings, StoreEntry, recheck};
 use crate::audit;
 use crate::collect::run::{Note, Run};
 use crate::connect::profile::{self, KeepSecrets, PostgresProfile, Profile, Secrets};
@@ -196,14 +196,48 @@ fn previous_scores(shared: &Shared, id: &str, before: OffsetDateTime) -> Option<
 
 /// One audit from start to saved file.
 pub async fn run(shared: Arc<Shared>, run_id: u64, profile: Profile, secrets: Option<Secrets>, settings: Settings) {
-    let secrets = match secrets.map_or_else(|| kept_secrets(&profile), Ok) {
+    let Some(snapshot) = read(&shared, run_id, &profile, secrets, &settings).await else { return };
+    let judge = Arc::clone(&shared);
+    let finished = tokio::task::spawn_blocking(move || judge_and_save(&judge, snapshot, &profile)).await;
+    let result = finished.unwrap_or_else(|_| Err("The audit could not be judged: a defect of Medusa Advisor.".to_owned()));
+    shared.send(Event::AuditFinished { run: run_id, result });
+}
+
+/// What "Check again" needs.
+pub struct Again {
+    pub run: u64,
+    pub profile: Profile,
+    pub secrets: Option<Secrets>,
+    pub settings: Settings,
+    pub audit: Arc<Audit>,
+    pub key: String,
+}
+
+/// Reads what one check reads and judges its finding anew; nothing is saved.
+pub async fn check_again(shared: Arc<Shared>, again: Again) {
+    let Again { run, profile, secrets, settings, audit, key } = again;
+    let Some(snapshot) = read(&shared, run, &profile, secrets, &settings).await else { return };
+    let asked = key.clone();
+    let judged = tokio::task::spawn_blocking(move || recheck::judge(&audit, &asked, &snapshot)).await;
+    let result = match judged {
+        Ok(Some(rechecked)) => Ok(rechecked),
+        Ok(None) => Err("The audit no longer holds this finding.".to_owned()),
+        Err(_) => Err("The finding could not be judged: a defect of Medusa Advisor. What the audit found stands.".to_owned()),
+    };
+    shared.send(Event::CheckedAgain { run, key, result });
+}
+
+/// Reads the services; `None` when their secrets must be asked for first.
+async fn read(shared: &Arc<Shared>, run_id: u64, profile: &Profile, secrets: Option<Secrets>, settings: &Settings) -> Option<Snapshot> {
+    let secrets = match secrets.map_or_else(|| kept_secrets(profile), Ok) {
         Ok(s) => s,
         Err(problem) => {
             shared.problem(problem);
-            return shared.send(Event::NeedSecrets { run: run_id, profile: Box::new(profile) });
+            shared.send(Event::NeedSecrets { run: run_id, profile: Box::new(profile.clone()) });
+            return None;
         }
     };
-    let sink = Arc::clone(&shared);
+    let sink = Arc::clone(shared);
     let window = Duration::from_secs(u64::from(profile.limits.window_s));
     let run = Run::new(window, move |note| {
         if let Some(note) = translate(note) {
@@ -213,11 +247,12 @@ pub async fn run(shared: Arc<Shared>, run_id: u64, profile: Profile, secrets: Op
     *shared.running.lock().expect("no holder of the run panics") = Some(Arc::clone(&run));
     let request = audit::request(profile.clone(), secrets, settings.targets);
     let snapshot = crate::collect::collect(&request, &run).await;
-    *shared.running.lock().expect("no holder of the run panics") = None;
-    let judge = Arc::clone(&shared);
-    let finished = tokio::task::spawn_blocking(move || judge_and_save(&judge, snapshot, &profile)).await;
-    let result = finished.unwrap_or_else(|_| Err("The audit could not be judged: a defect of Medusa Advisor.".to_owned()));
-    shared.send(Event::AuditFinished { run: run_id, result });
+    let mut running = shared.running.lock().expect("no holder of the run panics");
+    // A run that began meanwhile keeps its place.
+    if running.as_ref().is_some_and(|r| Arc::ptr_eq(r, &run)) {
+        *running = None;
+    }
+    Some(snapshot)
 }
 
 fn judge_and_save(shared: &Shared, snapshot: Snapshot, profile: &Profile) -> Result<Arc<Audit>, String> {

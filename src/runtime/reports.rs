@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Shared, dialogs};
+use crate::app::message::ComparisonFormat;
 use crate::app::{Audit, Event, Preview, PreviewPage, ReportChoice, ReportFormat};
 use crate::connect::profile::new_id;
 use crate::connect::stores;
 use crate::evidence::file;
+use crate::history::compare::{self, Comparison};
 use crate::report::{self, Options, Part, Report};
 
 /// Pixels a point: an A4 page of 893 × 1,263, sharp at the preview's size on a screen of twice the density.
@@ -28,6 +30,10 @@ pub fn preview(shared: &Shared, audit: &Audit, choice: &ReportChoice) {
     }
 }
 
+pub fn write_markdown(shared: &Shared, audit: &Audit, choice: &ReportChoice) {
+    shared.send(Event::MarkdownWritten(report::markdown::render(&build(audit, choice))));
+}
+
 fn preview_of(pages: Vec<report::pdf::PageImage>) -> Preview {
     let pages_total = pages.len();
     let page = |(width, height, rgba): (u32, u32, Vec<u8>)| PreviewPage { width: width as usize, height: height as usize, rgba };
@@ -43,9 +49,11 @@ fn options(store: &str, choice: &ReportChoice) -> Options {
     let is_in = |part: &Part| match part {
         Part::Summary => choice.summary,
         Part::Plan => choice.plan,
-        Part::Findings | Part::FindingsLow => choice.findings,
+        Part::Findings => choice.findings,
+        Part::FindingsLow => choice.findings && choice.low,
         Part::Charts => choice.charts,
-        Part::Passed | Part::NotApplicable => choice.passed,
+        Part::Passed => choice.passed,
+        Part::NotApplicable => choice.not_applicable,
         Part::Method => choice.method,
     };
     let title = if choice.title.trim().is_empty() { whole.title } else { choice.title.trim().to_owned() };
@@ -61,6 +69,21 @@ pub async fn save(shared: Arc<Shared>, audit: Arc<Audit>, choice: ReportChoice, 
     let written = tokio::task::spawn_blocking(move || write_all(&audit, &choice, &formats, &path)).await;
     let result = written.unwrap_or_else(|_| Err("The report could not be written: a defect of Medusa Advisor. The audit is not touched.".to_owned()));
     shared.send(Event::ReportSaved(Some(result)));
+}
+
+/// Two audits beside each other, as the command line writes them.
+pub async fn save_comparison(shared: Arc<Shared>, comparison: Arc<Comparison>, store: String, format: ComparisonFormat) {
+    let name = format!("{store}-before-and-after.{}", format.ending());
+    let Some(path) = dialogs::choose_report(&name, format.ending()).await else {
+        return shared.send(Event::ComparisonSaved(None));
+    };
+    let text = match format {
+        ComparisonFormat::Markdown => compare::markdown(&comparison),
+        ComparisonFormat::Json => compare::as_json(&comparison),
+    };
+    let path = if path.extension().is_some() { path } else { path.with_extension(format.ending()) };
+    let written = stores::write_whole(&path, text.as_bytes()).map_err(|e| not_written(&path, &e));
+    shared.send(Event::ComparisonSaved(Some(written.map(|()| path))));
 }
 
 /// `northwind-outfitters-2026-11-23`: what the dialog proposes.

@@ -51,7 +51,7 @@ fn not_drawn(ui: &mut Ui, reason: &str) {
         ui.spacing_mut().item_spacing.x = space::S;
         ui.label(icons::CIRCLE_DASHED.text(14.0, theme.text_weak));
         ui.vertical(|ui| {
-            ui.label(Type::NAME.text("Not measured").color(theme.text_muted));
+            ui.label(Type::NAME.text("No chart").color(theme.text_muted));
             ui.label(Type::LABEL.text(reason).color(theme.text_weak));
         });
     });
@@ -61,6 +61,8 @@ fn drawn_card(ui: &mut Ui, title: &str, spec: &ChartSpec, height: f32, marks: &[
     let id = egui::Id::unique(("as table", &spec.id));
     let mut as_table = ui.data(|data| data.get_temp::<bool>(id)).unwrap_or(false);
     let data = chart_data(spec);
+    let has_legend = spec.series.len() > 1;
+    let fits = title_and_legend(ui, title, &data) <= ui.available_width();
     let actions = |ui: &mut Ui| {
         let (icon, name) = if as_table { (icons::CHART_LINE, "Show as chart") } else { (icons::TABLE, "Show as table") };
         if icon_button(ui, icon, 24.0, &format!("{name}: {title}")).clicked() {
@@ -69,12 +71,15 @@ fn drawn_card(ui: &mut Ui, title: &str, spec: &ChartSpec, height: f32, marks: &[
         }
         if as_table {
             widgets::copy_button(ui, "Copy table", || as_text(spec));
-        } else if spec.series.len() > 1 {
+        } else if has_legend && fits {
             legend(ui, &data);
         }
     };
-    let caption = if spec.series.len() > 2 { "" } else { &spec.caption };
+    let caption = if spec.series.len() > 2 && fits { "" } else { &spec.caption };
     titled_card(ui, title, caption, Some(height), actions, |ui| {
+        if has_legend && !fits && !ui.data(|data| data.get_temp::<bool>(id)).unwrap_or(false) {
+            legend_row(ui, &data);
+        }
         let room = ui.available_height();
         if ui.data(|data| data.get_temp::<bool>(id)).unwrap_or(false) {
             return data_table(ui, spec);
@@ -87,6 +92,27 @@ fn drawn_card(ui: &mut Ui, title: &str, spec: &ChartSpec, height: f32, marks: &[
             ChartKind::Treemap => tiles(ui, spec, room, marks),
         }
     });
+}
+
+/// How wide the card must be for its title and legend to stand in one row.
+fn title_and_legend(ui: &Ui, title: &str, data: &ChartData) -> f32 {
+    const SWATCH_AND_GAP: f32 = 26.0;
+    const TABLE_BUTTON: f32 = 32.0;
+    let wide = |words: &str, style: Type| widgets::paint::line(ui.painter(), words, style, egui::Color32::PLACEHOLDER, f32::INFINITY).size().x;
+    let legend: f32 = data.series.iter().map(|s| wide(&s.name, Type::LABEL) + SWATCH_AND_GAP).sum();
+    wide(title, Type::HEADING) + legend + TABLE_BUTTON + space::CARD_X * 2.0
+}
+
+/// The legend in a row of its own, under a title that it leaves no room beside.
+fn legend_row(ui: &mut Ui, data: &ChartData) {
+    let (_, rect) = ui.allocate_space(vec2(ui.available_width(), 20.0));
+    let builder = egui::UiBuilder::new().id_salt("legend").max_rect(rect).layout(egui::Layout::left_to_right(egui::Align::Center));
+    let mut row = ui.new_child(builder);
+    row.spacing_mut().item_spacing.x = space::M;
+    let theme = Theme::get(&row);
+    for series in &data.series {
+        widgets::swatch(&mut row, series.hue.color(theme), &series.name);
+    }
 }
 
 /// The same chart without a look: series, ticks and words.
@@ -213,7 +239,7 @@ fn bars(ui: &mut Ui, spec: &ChartSpec, room: f32) {
 
 /// Tables, commands and paths are names of the system, in mono.
 fn is_name(spec: &ChartSpec) -> bool {
-    !matches!(spec.id.as_str(), "pg.connections" | "redis.ttl")
+    !matches!(spec.id.as_str(), "pg.connections" | "pg.sessions" | "pg.index_use" | "redis.ttl")
 }
 
 fn tiles(ui: &mut Ui, spec: &ChartSpec, room: f32, marks: &[CategoryMark]) {

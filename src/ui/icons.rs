@@ -49,7 +49,7 @@ impl Icon {
         self.face(Face::Fill, size, color)
     }
 
-    fn face(self, face: Face, size: f32, color: Color32) -> RichText {
+    pub fn face(self, face: Face, size: f32, color: Color32) -> RichText {
         RichText::new(self.0.to_string()).font(FontId::new(size, face.family())).color(color)
     }
 }

@@ -149,6 +149,14 @@ impl Model {
                 Vec::new()
             }
             Action::RefreshPreview => self.refresh_preview(),
+            Action::OpenWhenDone(on) => {
+                self.export.opens_when_done = on;
+                Vec::new()
+            }
+            Action::CopyReport => {
+                let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
+                vec![Effect::WriteMarkdown { audit, choice: self.export.choice.clone() }]
+            }
             _ => {
                 let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
                 if self.export.formats.is_empty() || self.export.saving.is_pending() {

@@ -63,17 +63,6 @@ impl Wizard {
         }
     }
 
-    /// Turns TLS of one Redis instance on or off, in its address too.
-    pub fn set_redis_tls(&mut self, i: usize, on: bool) {
-        let Some(r) = self.redis.get_mut(i) else { return };
-        r.is_tls = on;
-        if let Ok((mut profile, _)) = parse_redis(&r.url) {
-            profile.is_tls = on;
-            r.url = profile.url();
-        }
-        self.forget_test(WizardStep::Redis);
-    }
-
     /// Takes an address or the lines of a `.env` file; says whether anything in it was understood.
     pub fn paste(&mut self, text: &str) -> bool {
         let mut found = Vec::new();
@@ -100,9 +89,9 @@ impl Wizard {
             return Some("Postgres");
         }
         if parse_redis(value).is_ok() {
-            let free = self.redis.iter().position(|r| r.url.is_empty() || r.url == value);
+            let free = self.redis.iter().position(|r| !r.is_set_up() || r.url == value);
             let i = free.unwrap_or_else(|| {
-                self.redis.push(RedisForm { url: String::new(), url_error: None, password: Secret::default(), is_tls: false });
+                self.redis.push(RedisForm::empty());
                 self.redis.len() - 1
             });
             self.set_redis_url(i, value.to_owned());

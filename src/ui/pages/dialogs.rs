@@ -18,7 +18,7 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         app::Dialog::Dismiss { title, reason, until, error, .. } => ask::dismiss(ui, title, (reason, until), error.as_deref(), actions),
         app::Dialog::AskSecrets { store, postgres, redis, cloudflare } => {
             let name = model.store(store).map_or(store.as_str(), |s| s.profile.name.as_str());
-            ask::secrets(ui, (store, name), (postgres.as_deref(), redis, cloudflare.as_deref()), actions);
+            ask::secrets(ui, (store, name), model.asks_for_recheck(), (postgres.as_deref(), redis, cloudflare.as_deref()), actions);
         }
         app::Dialog::Keys => keys::show(ui, actions),
         app::Dialog::GoTo { text } => go_to::show(ui, model, text, actions),

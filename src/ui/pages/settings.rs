@@ -245,7 +245,7 @@ fn limits(ui: &mut Ui, limits: &mut Limits) {
     group(ui, "Window and limits", "new stores begin with these", |ui| {
         for (name, note, [min, max], get) in LIMITS {
             let value = get(limits);
-            row(ui, name, note, 220.0, |ui| {
+            row(ui, name, note, number::WIDTH, |ui| {
                 let (min, max) = (f64::from(min), f64::from(max));
                 if let Some(entered) = (Number { label: name, shown: f64::from(*value), min, max, is_whole: true }).show(ui) {
                     *value = entered as u32;

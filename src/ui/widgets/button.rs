@@ -180,10 +180,14 @@ pub fn copy_button(ui: &mut Ui, label: &str, text: impl FnOnce() -> String) -> R
 /// Words in accent that act like a link; underlined while hovered.
 /// `style` is a label (12) or body (13) style.
 pub fn link(ui: &mut Ui, text: &str, style: Type) -> Response {
+    link_named(ui, text, style, text)
+}
+
+fn link_named(ui: &mut Ui, text: &str, style: Type, name: &str) -> Response {
     let theme = Theme::get(ui);
     let galley = paint::line(ui.painter(), text, style, theme.accent, ui.available_width());
     let (rect, response) = ui.allocate_exact_size(galley.size(), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Link, ui.is_enabled(), text));
+    response.widget_info(|| WidgetInfo::labeled(Role::Link, ui.is_enabled(), name));
     ui.painter().galley(rect.min, galley, theme.accent);
     if response.hovered() {
         paint::rule(ui.painter(), rect.x_range(), rect.bottom() - 2.0, theme.accent);
@@ -195,4 +199,9 @@ pub fn link(ui: &mut Ui, text: &str, style: Type) -> Response {
 /// A link of 12 points.
 pub fn small_link(ui: &mut Ui, text: &str) -> Response {
     link(ui, text, Type::Label(Weight::Regular))
+}
+
+/// A link of 12 points whose words are too short to be its accessible name.
+pub fn small_link_named(ui: &mut Ui, text: &str, name: &str) -> Response {
+    link_named(ui, text, Type::Label(Weight::Regular), name)
 }

@@ -234,13 +234,13 @@ pub fn stat(ui: &mut Ui, stat: Stat<'_>) -> Response {
     response.widget_info(|| WidgetInfo::labeled(Role::Group, true, &name));
     let painter = ui.painter();
     paint::boxed(painter, rect, radius::CARD, theme.bg_card, theme.line_subtle);
-    let left = rect.left() + 17.0;
-    let wide = rect.width() - 34.0;
+    let left = rect.left() + 15.0;
+    let wide = rect.width() - 30.0;
     let at = |y: f32| pos2(left, rect.top() + y);
     paint::text_left(painter, at(18.5), stat.caption, Type::LABEL, theme.text_weak, wide);
     let x = paint::text_left(painter, at(41.0), stat.figure, Type::Title, theme.text, wide);
     let unit = pos2(x + 4.0, rect.top() + 43.5);
-    let room = rect.right() - 17.0 - unit.x;
+    let room = rect.right() - 15.0 - unit.x;
     paint::text_left(painter, unit, stat.unit, Type::LABEL, theme.text_weak, room);
     let color = if stat.off_target { theme.high.fg } else { theme.text_weak };
     paint::text_left(painter, at(63.0), stat.context, Type::LABEL, color, wide);

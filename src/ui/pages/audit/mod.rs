@@ -9,10 +9,11 @@ use eframe::egui::{self, ScrollArea, Ui};
 use time::OffsetDateTime;
 
 use crate::app::{Action, Model, Phase, Running};
+use crate::connect::profile::Limits;
 use crate::text;
 use crate::ui::icons;
 use crate::ui::theme::space;
-use crate::ui::widgets::{Button, Condition, Kind, key_cap, page_state, top_bar};
+use crate::ui::widgets::{Button, Condition, Kind, button, key_cap, menu, page_state, tooltip_rows, top_bar};
 
 /// The activity list is never lower than this; below, the page scrolls.
 const ACTIVITY_MIN: f32 = 120.0;
@@ -32,7 +33,7 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let clock = Clock::of(running, now);
     // The times on the page pass by the second.
     ui.ctx().request_repaint_after_secs(0.5);
-    bar(ui, running, &clock, actions);
+    bar(ui, model, running, &clock, actions);
     ScrollArea::vertical().id_salt("audit").auto_shrink([false, false]).show(ui, |ui| {
         let side = ((ui.available_width() - space::CONTENT_MAX) / 2.0).max(space::PAGE_X);
         let height = ui.available_height();
@@ -57,7 +58,7 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     });
 }
 
-fn bar(ui: &mut Ui, running: &Running, clock: &Clock, actions: &mut Vec<Action>) {
+fn bar(ui: &mut Ui, model: &Model, running: &Running, clock: &Clock, actions: &mut Vec<Action>) {
     let caption = format!(
         "Started {} UTC, {} of about {}",
         text::clock(running.started_at.to_offset(time::UtcOffset::UTC)),
@@ -75,7 +76,26 @@ fn bar(ui: &mut Ui, running: &Running, clock: &Clock, actions: &mut Vec<Action>)
         if Button::new(Kind::Secondary, label).icon(icons::STOP).blocked(blocked).show(ui).clicked() {
             actions.push(Action::AskCancelAudit);
         }
+        if let Some(store) = model.store(&running.store) {
+            limits(ui, running, &store.profile.limits);
+        }
     });
+}
+
+/// What this run keeps to; it cannot be changed while it runs, but for the window.
+fn limits(ui: &mut Ui, running: &Running, limits: &Limits) {
+    let response = button(ui, Kind::Ghost, None, "Settings of this run");
+    let millis = |ms: u32| text::millis(f64::from(ms));
+    let rows = [
+        ("Window", text::seconds(running.window_s)),
+        ("Postgres statement", format!("at most {}", millis(limits.statement_timeout_ms))),
+        ("Postgres lock", format!("at most {}", millis(limits.lock_timeout_ms))),
+        ("Redis commands", format!("at most {}", text::per_second(f64::from(limits.redis_commands_per_s)))),
+        ("Redis keys sampled", format!("at most {}", text::count(u64::from(limits.redis_keys_max)))),
+        ("Storefront requests", format!("at most {}", text::count(u64::from(limits.probe_requests_max)))),
+    ];
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    menu(&response, |ui| tooltip_rows(ui, "Settings of this run", &rows));
 }
 
 /// Where the run stands in time, seconds.

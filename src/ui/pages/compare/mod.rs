@@ -4,10 +4,11 @@ mod figures;
 
 use eframe::egui::{self, Align, Layout, Rect, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
+use crate::app::message::ComparisonFormat;
 use crate::app::{Action, Model, Page, Remote};
 use crate::evidence::Layer;
 use crate::history::Entry;
-use crate::history::compare::Comparison;
+use crate::history::compare::{self, Comparison};
 use crate::plan::Ranked;
 use crate::text;
 use crate::ui::fonts::Type;
@@ -25,15 +26,13 @@ const ROW: f32 = 42.0;
 pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     ui.spacing_mut().item_spacing.y = 0.0;
     top_bar(ui, "Compare two audits", "", |ui| {
+        if let Some(c) = model.compare.shown() {
+            export(ui, c, actions);
+        }
         if let Some((before, after)) = model.compare_pair.clone()
             && button(ui, Kind::Secondary, icons::ARROWS_LEFT_RIGHT, "Swap").clicked()
         {
             actions.push(Action::Compare { before: after, after: before });
-        }
-        if let Some(c) = model.compare.shown()
-            && button(ui, Kind::Secondary, icons::COPY, "Copy as text").clicked()
-        {
-            actions.push(Action::Copy { text: as_text(c), what: "Comparison".into() });
         }
     });
     let page = ui.available_rect_before_wrap().shrink2(vec2(space::PAGE_X, space::PAGE_Y));
@@ -45,6 +44,25 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     content(&mut child, model, actions);
 }
 
+/// One button, and how in its menu.
+fn export(ui: &mut Ui, c: &Comparison, actions: &mut Vec<Action>) {
+    let response = button(ui, Kind::Primary, icons::EXPORT, "Export comparison");
+    menu(&response, |ui| {
+        if menu_item(ui, icons::MARKDOWN_LOGO, "Save as Markdown", "").clicked() {
+            actions.push(Action::SaveComparison(ComparisonFormat::Markdown));
+        }
+        if menu_item(ui, icons::BRACKETS_CURLY, "Save as JSON", "").clicked() {
+            actions.push(Action::SaveComparison(ComparisonFormat::Json));
+        }
+        if menu_item(ui, icons::COPY, "Copy as Markdown", "").clicked() {
+            actions.push(Action::Copy { text: compare::markdown(c), what: "Comparison".into() });
+        }
+        if menu_item(ui, icons::TABLE, "Copy as table", "").clicked() {
+            actions.push(Action::Copy { text: as_text(c), what: "Comparison".into() });
+        }
+    });
+}
+
 fn content(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     match &model.compare {
         Remote::Failed { message, .. } => {
@@ -53,7 +71,7 @@ fn content(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
             }
         }
         other => match other.shown() {
-            Some(c) => comparison(ui, c, actions),
+            Some(c) => comparison(ui, model, c, actions),
             None if other.is_pending() => {
                 let since = ui.input(|input| input.time);
                 loading_card(ui, "Comparing", since);
@@ -146,7 +164,7 @@ fn verdict(ui: &mut Ui, room: Rect, c: &Comparison) {
     hint(response, &words);
 }
 
-fn comparison(ui: &mut Ui, c: &Comparison, actions: &mut Vec<Action>) {
+fn comparison(ui: &mut Ui, model: &Model, c: &Comparison, actions: &mut Vec<Action>) {
     // What stands against the comparison is told in full, not only on hover.
     for caution in &c.cautions {
         ui.label(Type::LABEL.text(caution).color(Theme::get(ui).text_muted));
@@ -159,7 +177,7 @@ fn comparison(ui: &mut Ui, c: &Comparison, actions: &mut Vec<Action>) {
     let tall = ui.available_height();
     columns(ui, &[Width::Share(432.0), Width::Share(572.0)], tall, space::M, |ui, index| match index {
         0 => findings(ui, c, tall, actions),
-        _ => figures::show(ui, c, tall),
+        _ => figures::show(ui, c, &model.settings.targets, tall),
     });
 }
 

@@ -14,12 +14,12 @@ use crate::ui::theme::{Theme, height, space};
 use crate::ui::widgets::{Kind, checkbox, icon_button, small_button};
 
 pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
-    let way = heading(ui, "Redis", &[Way::Url, Way::EnvFile]);
+    let way = heading(ui, "Redis", &[Way::Url, Way::Fields, Way::EnvFile]);
     if way == Way::EnvFile {
         env_file(ui, form);
     }
     for index in 0..form.wizard.redis.len() {
-        ui.push_id(index, |ui| instance(ui, form, index));
+        ui.push_id(index, |ui| instance(ui, form, index, way));
         ui.add_space(space::L);
     }
     if small_button(ui, Kind::Secondary, icons::PLUS, "Add instance").clicked() {
@@ -33,29 +33,78 @@ pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
     grant_card(ui, "No read-only user yet?", "One ACL command creates it. It cannot read a value.", grants::REDIS);
 }
 
-fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize) {
+fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize, way: Way) {
     let redis = &form.wizard.redis[index];
     let is_alone = form.wizard.redis.len() == 1;
     if !is_alone {
         title(ui, form, index);
     }
     let suffix = if is_alone { String::new() } else { format!(" of instance {}", index + 1) };
-    let label = format!("Connection URL{suffix}");
-    let input = Input {
-        label: &label,
-        hint: "redis://advisor@host:6379/0",
-        shown: &redis.url,
-        error: redis.url_error.as_deref(),
-        is_mono: true,
-        ..Input::default()
-    };
-    set(ui, form, Field::RedisUrl(index), input);
+    if way == Way::Fields {
+        fields(ui, form, index, &suffix);
+    } else {
+        let label = format!("Connection URL{suffix}");
+        let input = Input {
+            label: &label,
+            hint: "redis://advisor@host:6379/0",
+            shown: &redis.url,
+            error: redis.url_error.as_deref(),
+            is_mono: true,
+            ..Input::default()
+        };
+        set(ui, form, Field::RedisUrl(index), input);
+    }
     ui.add_space(space::M);
     secret(ui, form, Field::RedisPassword(index), &format!("Password{suffix}"), &redis.password);
     ui.add_space(space::S);
     let mut is_tls = redis.is_tls;
     if checkbox(ui, &mut is_tls, &format!("TLS{suffix}")).changed() {
         form.push(WizardAction::RedisTls(index, is_tls));
+    }
+    if redis.is_tls {
+        ui.add_space(space::S);
+        certificate(ui, form, index, &suffix);
+    }
+}
+
+/// The parts of the address.
+fn fields(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
+    let redis = &form.wizard.redis[index];
+    let width = ui.available_width();
+    let half = ((width - space::M) / 2.0).floor();
+    let port_error = (!redis.has_port()).then_some("1 to 65535");
+    let database_error = (!redis.has_database()).then_some("A number, from 0");
+    let labels = ["Host", "Port", "Database", "User"].map(|label| format!("{label}{suffix}"));
+    ui.horizontal_top(|ui| {
+        let host = Input { label: &labels[0], shown: &redis.host, width: Some(width - 84.0), ..Input::default() };
+        set(ui, form, Field::RedisHost(index), host);
+        let port = Input { label: &labels[1], shown: &redis.port, error: port_error, width: Some(72.0), ..Input::default() };
+        set(ui, form, Field::RedisPort(index), port);
+    });
+    ui.add_space(space::M);
+    ui.horizontal_top(|ui| {
+        let database = Input { label: &labels[2], shown: &redis.database, error: database_error, width: Some(half), ..Input::default() };
+        set(ui, form, Field::RedisDatabase(index), database);
+        let user = Input { label: &labels[3], hint: "default", shown: &redis.user, width: Some(half), ..Input::default() };
+        set(ui, form, Field::RedisUser(index), user);
+    });
+}
+
+fn certificate(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
+    let label = format!("CA certificate{suffix}");
+    let input = Input {
+        label: &label,
+        hint: "the system's",
+        shown: &form.wizard.redis[index].ca_file,
+        trailing: Some((icons::FOLDER_OPEN, "Choose file of")),
+        ..Input::default()
+    };
+    let entered = input.show(ui);
+    if let Some(text) = entered.text {
+        form.push(WizardAction::Set(Field::RedisCaFile(index), text));
+    }
+    if entered.trailing_clicked {
+        form.push(WizardAction::ChooseCaFile(Some(index)));
     }
 }
 

@@ -38,14 +38,15 @@ struct Typed {
 /// Postgres, the Redis instances and Cloudflare; `None` needs no secret, otherwise the words of its label.
 type Asked<'a> = (Option<&'a str>, &'a [Option<String>], Option<&'a str>);
 
-pub fn secrets(ui: &mut Ui, (store, name): (&str, &str), (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
+/// `is_check`: asked for one check, not for a whole audit.
+pub fn secrets(ui: &mut Ui, (store, name): (&str, &str), is_check: bool, (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
     let id = Id::unique(("typed secrets", store));
     let mut typed =
         ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_else(|| Typed { redis: vec![String::new(); redis.len()], ..Typed::default() });
     typed.redis.resize(redis.len(), String::new());
     let sentence = format!("{name} asks for its secrets each time. They are held in memory for this run only.");
-    let dialog =
-        Dialog { title: "Secrets for this audit", sentence: &sentence, confirm: "Run audit", destructive: false, blocked: None, is_notice: false };
+    let (title, confirm) = if is_check { ("Secrets for this check", "Check again") } else { ("Secrets for this audit", "Run audit") };
+    let dialog = Dialog { title, sentence: &sentence, confirm, destructive: false, blocked: None, is_notice: false };
     let answer = dialog.show(ui.ctx(), "secrets", |ui| {
         let mut field = |label: &str, value: &mut String| {
             Field::new(label, value).secret().show(ui);

@@ -8,7 +8,7 @@ use crate::ui::theme::Theme;
 use crate::ui::widgets::{Dialog, key_cap};
 
 /// What is pressed and what it does; "Ctrl" is shown as "Cmd" on macOS.
-const KEYS: [(&str, &str); 24] = [
+const KEYS: [(&str, &str); 25] = [
     ("Ctrl K", "Go to anything"),
     ("Ctrl 1 – 6", "Stores, then the pages of the sidebar"),
     ("Ctrl R", "Run audit"),
@@ -30,6 +30,7 @@ const KEYS: [(&str, &str); 24] = [
     ("/", "Findings: search"),
     ("C", "Findings: copy the fix"),
     ("D", "Findings: dismiss"),
+    ("V", "Findings: check again"),
     ("M", "Findings: its metric"),
     ("Ctrl Enter", "Connect: test"),
     ("Alt ← →", "Connect: previous step, next step"),

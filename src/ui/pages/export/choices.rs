@@ -3,6 +3,7 @@
 use eframe::egui::{Align, Layout, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use crate::app::{Action, Audit, Model, ReportChoice};
+use crate::finding::Severity;
 use crate::report::mask;
 use crate::text;
 use crate::ui::fonts::Type;
@@ -22,6 +23,11 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>
     paint::rule(ui.painter(), rect.x_range(), rect.center().y, Theme::get(ui).line_subtle);
     let example = masked_example(audit);
     row(ui, &mut choice.mask_hosts, "Mask host names", &example);
+    let mut opens = model.export.opens_when_done;
+    row(ui, &mut opens, "Open when done", "");
+    if opens != model.export.opens_when_done {
+        actions.push(Action::OpenWhenDone(opens));
+    }
     if choice != model.export.choice {
         actions.push(Action::EditReport(choice));
     }
@@ -55,10 +61,23 @@ fn sections(ui: &mut Ui, audit: &Audit, choice: &mut ReportChoice) {
     row(ui, &mut choice.summary, "Summary for one page", "page 2");
     row(ui, &mut choice.plan, "Ranked plan", "");
     row(ui, &mut choice.findings, "Findings, with evidence and fix", &count(plan.findings.len()));
+    if choice.findings {
+        let low = plan.findings.iter().filter(|r| r.finding.severity <= Severity::Low).count();
+        inner_row(ui, &mut choice.low, "Low and notes", &count(low));
+    }
     row(ui, &mut choice.charts, "Charts", "");
     row(ui, &mut choice.passed, "Passed checks", &count(plan.passed.len()));
     locked(ui, "Not checked, and why", &format!("{}, always in", count(plan.unknown.len())));
+    row(ui, &mut choice.not_applicable, "Checks that do not apply", &count(plan.not_applicable.len()));
     row(ui, &mut choice.method, "Method and limits", "last pages");
+}
+
+/// A part of the row above.
+fn inner_row(ui: &mut Ui, checked: &mut bool, label: &str, detail: &str) {
+    const INDENT: f32 = 24.0;
+    let (_, rect) = ui.allocate_space(vec2(ui.available_width(), ROW));
+    let builder = UiBuilder::new().id_salt(label).max_rect(rect.with_min_x(rect.left() + INDENT)).layout(Layout::top_down(Align::Min));
+    ui.scope_builder(builder, |ui| row(ui, checked, label, detail));
 }
 
 fn row(ui: &mut Ui, checked: &mut bool, label: &str, detail: &str) {

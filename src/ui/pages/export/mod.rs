@@ -13,7 +13,7 @@ use crate::text;
 use crate::ui::fonts::Type;
 use crate::ui::icons;
 use crate::ui::theme::{Theme, space};
-use crate::ui::widgets::{Button, Condition, Kind, Width, columns, page_state, top_bar};
+use crate::ui::widgets::{Button, Condition, Kind, Width, button, columns, page_state, top_bar};
 
 const FORM: f32 = 376.0;
 const FOOT: f32 = 64.0;
@@ -56,6 +56,9 @@ fn bar(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
         let words = save_words(&model.export.formats);
         if Button::new(Kind::Primary, &words).icon(icons::DOWNLOAD_SIMPLE).blocked(blocked).show(ui).clicked() {
             actions.push(Action::SaveReport);
+        }
+        if button(ui, Kind::Secondary, icons::COPY, "Copy Markdown").clicked() {
+            actions.push(Action::CopyReport);
         }
     });
 }

@@ -3,7 +3,7 @@
 use eframe::egui::{self, Align, Layout, ScrollArea, Sense, Ui, UiBuilder, text::LayoutJob, vec2};
 
 use super::rows::Rows;
-use super::{evidence, fix, keys, list, markdown};
+use super::{evidence, fix, keys, list, markdown, recheck};
 use crate::app::{Action, Audit, FindingsTab, Model, Page};
 use crate::plan::{Plan, Ranked};
 use crate::text;
@@ -12,7 +12,7 @@ use crate::ui::icons::{self, Face};
 use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
 use crate::ui::widgets::{
-    Kind, facts, icon_button, layer_tag, menu, menu_item, outcome_tag, paint, request_step, severity_tag, small_button, small_link,
+    Button, Kind, facts, icon_button, layer_tag, menu, menu_item, outcome_tag, paint, request_step, severity_tag, small_button, small_link,
 };
 
 /// Longer texts show this many characters first.
@@ -49,6 +49,7 @@ fn finding(ui: &mut Ui, model: &Model, audit: &Audit, ranked: &Ranked, actions: 
     ui.add_space(space::S);
     observed(ui, &ranked.finding.observed);
     ui.add_space(space::M);
+    recheck::show(ui, model, ranked, actions);
     facts_row(ui, &audit.plan, ranked);
     ui.add_space(space::S);
     why_here(ui, ranked);
@@ -69,6 +70,12 @@ fn head(ui: &mut Ui, model: &Model, ranked: &Ranked, actions: &mut Vec<Action>) 
         }
     } else if small_button(&mut right, Kind::Secondary, icons::BELL_SLASH, "Dismiss").clicked() {
         actions.push(Action::AskDismiss(ranked.key.clone()));
+    }
+    if model.findings.tab != FindingsTab::Dismissed {
+        let again = Button::new(Kind::Secondary, "Check again").icon(icons::ARROW_COUNTER_CLOCKWISE).small();
+        if again.blocked(model.recheck_blocked()).show(&mut right).clicked() {
+            actions.push(Action::CheckAgain(ranked.key.clone()));
+        }
     }
     let end = right.min_rect().left() - space::S;
     let inside = egui::Rect::from_min_max(row.min, egui::pos2(end, row.bottom()));

@@ -1,4 +1,4 @@
-//! The keys of the page: J K ↑ ↓ move, / searches, C copies the fix, D dismisses, M opens the metric.
+//! The keys of the page: J K ↑ ↓ move, / searches, C copies the fix, D dismisses, V checks again, M opens the metric.
 
 use eframe::egui::{Key, Modifiers, Ui};
 
@@ -30,6 +30,9 @@ pub fn act(ui: &Ui, model: &Model, rows: &Rows<'_>, actions: &mut Vec<Action>) {
     if model.findings.tab == FindingsTab::Open && pressed(Key::D) {
         actions.push(Action::AskDismiss(ranked.key.clone()));
     }
+    if model.findings.tab == FindingsTab::Open && pressed(Key::V) {
+        actions.push(Action::CheckAgain(ranked.key.clone()));
+    }
     if pressed(Key::M) {
         open_metric(ranked, actions);
     }
@@ -54,7 +57,9 @@ pub fn open_metric(ranked: &Ranked, actions: &mut Vec<Action>) {
     let layer = ranked.check.layer;
     let kind = ranked.finding.subject.kind.as_str();
     let tab = match (layer, kind) {
-        (Layer::Postgres, "table" | "columns") => 1,
+        (Layer::Postgres, "table") => 1,
+        // An index that is missing is seen by the statements that lack it, where there are some.
+        (Layer::Postgres, "columns") if !ranked.finding.touches.iter().any(|t| t.starts_with("statement:")) => 1,
         (Layer::Postgres, "index") => 2,
         (Layer::Postgres, "server") => 3,
         (Layer::Postgres, "setting") => 4,
@@ -65,6 +70,10 @@ pub fn open_metric(ranked: &Ranked, actions: &mut Vec<Action>) {
         (Layer::App, "setting" | "server") => 1,
         _ => 0,
     };
+    let statement = ranked.finding.touches.iter().find_map(|t| t.strip_prefix("statement:"));
+    if let (Layer::Postgres, 0, Some(id)) = (layer, tab, statement) {
+        return actions.push(Action::OpenStatement(id.to_owned()));
+    }
     actions.push(Action::MetricsTab(layer, tab));
     actions.push(Action::Go(Page::Metrics(layer)));
 }

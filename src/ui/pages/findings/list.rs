@@ -3,6 +3,7 @@
 use eframe::egui::{self, Align, CursorIcon, EventFilter, Layout, Rect, Response, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::rows::{self, Row, Rows};
+use crate::app::recheck::Rechecked;
 use crate::app::{Action, GroupBy, Model, SortBy};
 use crate::evidence::Layer;
 use crate::finding::{Effort, Severity};
@@ -179,7 +180,7 @@ fn scroll(ui: &mut Ui, model: &Model, rows: &Rows<'_>, actions: &mut Vec<Action>
                 ui.scroll_to_rect(at, None);
             }
             if top + tall >= viewport.top() && top <= viewport.bottom() || is_current {
-                draw_row(ui, (list.with(index), at), row, is_current, actions);
+                draw_row(ui, model, (list.with(index), at), row, is_current, actions);
             }
             top += tall;
         }
@@ -189,10 +190,10 @@ fn scroll(ui: &mut Ui, model: &Model, rows: &Rows<'_>, actions: &mut Vec<Action>
     }
 }
 
-fn draw_row(ui: &mut Ui, (id, at): (egui::Id, Rect), row: &Row<'_>, is_current: bool, actions: &mut Vec<Action>) {
+fn draw_row(ui: &mut Ui, model: &Model, (id, at): (egui::Id, Rect), row: &Row<'_>, is_current: bool, actions: &mut Vec<Action>) {
     match row {
         Row::Head { title, count } => group_head(ui, at, title, *count),
-        Row::Finding(ranked) => finding(ui, id, at, ranked, is_current, actions),
+        Row::Finding(ranked) => finding(ui, (id, at), ranked, model.rechecked(&ranked.key).map(Rechecked::word), is_current, actions),
         Row::More { check, count } => {
             let mut child = ui.new_child(
                 UiBuilder::new().id_salt(("more", *check)).max_rect(at.shrink2(vec2(62.0, 0.0))).layout(Layout::left_to_right(Align::Center)),
@@ -237,10 +238,15 @@ pub fn list_row(ui: &Ui, id: egui::Id, at: Rect, is_current: bool) -> Response {
     response
 }
 
-fn finding(ui: &Ui, id: egui::Id, at: Rect, ranked: &Ranked, is_current: bool, actions: &mut Vec<Action>) {
+/// `again`: the word of how it stood when it was checked again; it stands in place of the gain.
+fn finding(ui: &Ui, (id, at): (egui::Id, Rect), ranked: &Ranked, again: Option<&str>, is_current: bool, actions: &mut Vec<Action>) {
     let response = list_row(ui, id, at, is_current);
     let is_symptom = ranked.symptom_of.is_some();
-    let gain = if is_symptom { format!("with {}", ranked.rank) } else { worth(ranked) };
+    let gain = match again {
+        Some(word) => word.to_owned(),
+        None if is_symptom => format!("with {}", ranked.rank),
+        None => worth(ranked),
+    };
     let row = FindingRow {
         rank: (!is_symptom && ranked.rank > 0).then_some(ranked.rank as usize),
         level: look::level(ranked.finding.severity),

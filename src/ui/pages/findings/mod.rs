@@ -7,6 +7,7 @@ mod keys;
 mod list;
 mod markdown;
 mod others;
+mod recheck;
 mod rows;
 
 use eframe::egui::{self, CursorIcon, Rect, Sense, Ui, UiBuilder, pos2, vec2};

@@ -1,5 +1,7 @@
 //! The application: how long the store API takes, and what the installation consists of.
 
+use std::sync::Arc;
+
 use eframe::egui::Ui;
 
 use super::cdn::path_mark;
@@ -116,11 +118,12 @@ fn endpoints(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
             Column::right("Bytes", Width::Points(76.0)).sortable(),
             Column::left("Verdict", Width::Points(160.0)).sortable(),
         ],
-        rows: rows.into_iter().map(|r| r.1).collect(),
+        rows: Arc::new(rows.into_iter().map(|r| r.1).collect()),
         hue: look::hue(Layer::App),
         filter: "Filter endpoints",
         since: None,
         note: "",
+        selected: None,
     };
     let tall = ui.available_height();
     show(ui, sheet, model, tall, actions);
@@ -181,11 +184,12 @@ fn modules(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &mut V
             Column::left("Its table", Width::Share(1.2)).sortable(),
             Column::left("State", Width::Points(96.0)).sortable(),
         ],
-        rows: medusa.modules.iter().map(row).collect(),
+        rows: Arc::new(medusa.modules.iter().map(row).collect()),
         hue: look::hue(Layer::App),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -215,11 +219,12 @@ fn row_counts(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &mu
             Column::right("Rows", Width::Points(80.0)).sortable(),
             Column::left("Basis", Width::Points(150.0)).sortable(),
         ],
-        rows: counts.iter().filter(|c| !c.is_mark()).map(row).collect(),
+        rows: Arc::new(counts.iter().filter(|c| !c.is_mark()).map(row).collect()),
         hue: look::hue(Layer::App),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }

@@ -1,6 +1,7 @@
 //! The edge: traffic, rules, headers, media.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use eframe::egui::Ui;
 
@@ -167,11 +168,12 @@ fn paths(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, tall: f32, ac
             Column::right("Bytes", Width::Points(72.0)).sortable(),
             Column::left("Cause", Width::Share(1.4)),
         ],
-        rows: paths.iter().map(row).collect(),
+        rows: Arc::new(paths.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "Filter paths",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }

@@ -1,5 +1,7 @@
 //! The tables of the CDN page: rules, headers, media.
 
+use std::sync::Arc;
+
 use eframe::egui::Ui;
 
 use super::cdn::path_mark;
@@ -76,11 +78,12 @@ fn cache_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall
             Column::left("Edge TTL", Width::Points(124.0)),
             Column::left("Browser TTL", Width::Points(124.0)),
         ],
-        rows: rules.iter().map(row).collect(),
+        rows: Arc::new(rules.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -114,11 +117,12 @@ fn zone_settings(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, ta
             Column::left("Value", Width::Share(1.0)),
             Column::left("", Width::Points(96.0)),
         ],
-        rows,
+        rows: Arc::new(rows),
         hue: look::hue(Layer::Cdn),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -147,11 +151,12 @@ fn page_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall:
             Column::left("State", Width::Points(40.0)).sortable(),
             Column::left("Does", Width::Share(1.2)),
         ],
-        rows: rules.iter().map(row).collect(),
+        rows: Arc::new(rules.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -233,11 +238,12 @@ pub fn headers(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Acti
         title: "Answers of the storefront",
         caption: &format!("{} asked twice, one second apart", text::plural(targets.len() as u64, "address", "addresses")),
         columns: target_columns(),
-        rows: targets.iter().map(|t| target_row(audit, t)).collect(),
+        rows: Arc::new(targets.iter().map(|t| target_row(audit, t)).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "Filter addresses",
         since: None,
         note: &missing.iter().map(|m| format!("Not checked: {m}")).collect::<Vec<_>>().join(" "),
+        selected: None,
     };
     let tall = ui.available_height();
     show(ui, sheet, model, tall, actions);
@@ -259,11 +265,12 @@ pub fn media(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
                 title: "Answers of media",
                 caption: &text::plural(targets.len() as u64, "address", "addresses"),
                 columns: target_columns(),
-                rows: targets.iter().map(|t| target_row(audit, t)).collect(),
+                rows: Arc::new(targets.iter().map(|t| target_row(audit, t)).collect()),
                 hue: look::hue(Layer::Cdn),
                 filter: "",
                 since: None,
                 note: "",
+                selected: None,
             };
             let rest = ui.available_height();
             show(ui, sheet, model, rest, actions);
@@ -300,11 +307,12 @@ fn hosts_table(ui: &mut Ui, model: &Model, audit: &Audit, hosts: &[crate::eviden
             Column::right("Local files", Width::Points(76.0)).sortable(),
             Column::left("Example", Width::Share(1.4)),
         ],
-        rows: hosts.iter().map(row).collect(),
+        rows: Arc::new(hosts.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }

@@ -6,6 +6,7 @@ mod cdn_tables;
 mod postgres;
 mod redis;
 mod redis_tables;
+mod rows;
 mod sheet;
 
 use eframe::egui::{self, Align, Layout, Ui, UiBuilder, vec2};

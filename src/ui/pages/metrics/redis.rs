@@ -87,7 +87,7 @@ fn figures(audit: &Audit, instances: &[Instance]) -> [Figure; 5] {
         Figure::of("Memory", known(used_memory)),
         Figure::of("Keys", keys(instances)),
         Figure::of("Operations", operations(audit, &servers)),
-        Figure::of("KEYS", keys_calls(audit, instances)),
+        Figure::of(KEYS, keys_calls(audit, instances)),
     ]
 }
 
@@ -133,6 +133,9 @@ fn operations(audit: &Audit, servers: &[&Server]) -> Result<Figure, Gap> {
     Ok(Figure::new("Operations", text::number(commands as f64 / window_s), "per s", text::plural(clients, "client", "clients")))
 }
 
+/// With its plain words: whoever knows the command needs none, everybody else does.
+const KEYS: &str = "KEYS, scans every key";
+
 /// KEYS scans every key: how often it is called, and how long it holds everybody up.
 fn keys_calls(audit: &Audit, instances: &[Instance]) -> Result<Figure, Gap> {
     let rows = charts::redis::commands(&audit.snapshot)?;
@@ -140,12 +143,12 @@ fn keys_calls(audit: &Audit, instances: &[Instance]) -> Result<Figure, Gap> {
         return Err(Gap::not_configured(Section::RedisCommands));
     }
     match rows.iter().find(|r| r.name == "keys") {
-        None => Ok(Figure::new("KEYS", "0", "calls", "nobody scans every key")),
+        None => Ok(Figure::new(KEYS, "0", "calls", "nobody called it")),
         Some(row) => {
-            let context = format!("{} each, scans every key", text::millis(row.mean_micros / 1e3));
+            let context = format!("{} each", text::millis(row.mean_micros / 1e3));
             let figure = match row.calls_per_s {
-                Some(rate) => Figure::new("KEYS", text::number(rate * 60.0), "calls per min", context),
-                None => Figure::new("KEYS", text::count(row.calls), "calls since the reset", context),
+                Some(rate) => Figure::new(KEYS, text::number(rate * 60.0), "calls per min", context),
+                None => Figure::new(KEYS, text::count(row.calls), "calls since the reset", context),
             };
             Ok(figure.off_target(true))
         }

@@ -1,5 +1,7 @@
 //! The tables of the Redis page: commands, slow log, queues, clients.
 
+use std::sync::Arc;
+
 use eframe::egui::Ui;
 
 use super::redis::is_about;
@@ -71,18 +73,23 @@ pub fn commands(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &
             Column::right("Mean, µs", Width::Points(64.0)).sortable(),
             Column::right("ms per s", Width::Points(60.0)).sortable(),
         ],
-        rows: rows.iter().map(row).collect(),
+        rows: Arc::new(rows.iter().map(row).collect()),
         hue: look::hue(Layer::Redis),
         filter: "",
         since: None,
         note: &global_rate_note(audit),
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
 
-/// The host of "cache.example:6379/0" up to its first dot.
+/// The host of "cache.example:6379/0" up to its first dot; an address of numbers says nothing without its port.
 fn short_name(instance: &str) -> &str {
-    instance.split(['.', ':']).next().unwrap_or(instance)
+    let host = instance.split(':').next().unwrap_or(instance);
+    if instance.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok() {
+        return instance;
+    }
+    host.split('.').next().unwrap_or(host)
 }
 
 /// Why the counters of a shared instance say nothing of the cache.
@@ -131,11 +138,12 @@ pub fn slow_log(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &
             Column::right("Took", Width::Points(64.0)).sortable(),
             Column::right("At", Width::Points(156.0)).sortable(),
         ],
-        rows: entries.iter().map(row).collect(),
+        rows: Arc::new(entries.iter().map(row).collect()),
         hue: look::hue(Layer::Redis),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -183,11 +191,12 @@ fn families(ui: &mut Ui, model: &Model, audit: &Audit, (id, title): (&'static st
             Column::right("Without TTL", Width::Points(84.0)).sortable(),
             Column::right("Elements", Width::Points(72.0)).sortable(),
         ],
-        rows: patterns.iter().map(|(instance, p)| family_row(audit, instance, p)).collect(),
+        rows: Arc::new(patterns.iter().map(|(instance, p)| family_row(audit, instance, p)).collect()),
         hue: look::hue(Layer::Redis),
         filter: "Filter patterns",
         since: None,
         note: "",
+        selected: None,
     };
     let tall = ui.available_height();
     show(ui, sheet, model, tall, actions);
@@ -240,11 +249,12 @@ fn client_groups(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: 
             Column::right("Database", Width::Points(68.0)).sortable(),
             Column::right("Clients", Width::Points(56.0)).sortable(),
         ],
-        rows: groups.iter().map(row).collect(),
+        rows: Arc::new(groups.iter().map(row).collect()),
         hue: look::hue(Layer::Redis),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -274,11 +284,12 @@ fn configuration(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: 
             Column::left("Value", Width::Share(1.0)),
             Column::left("Instance", Width::Share(0.6)).sortable(),
         ],
-        rows: rows.collect(),
+        rows: Arc::new(rows.collect()),
         hue: look::hue(Layer::Redis),
         filter: "",
         since: None,
         note: "",
+        selected: None,
     };
     show(ui, sheet, model, tall, actions);
 }

@@ -1,101 +1,19 @@
 //! The table of a metrics page: filtered, sorted by a click on a header, copied as tab-separated text, linked to findings.
 
+use std::sync::Arc;
+
 use eframe::egui::{self, Align, Event, Key, Layout, Rect, Sense, Ui, UiBuilder, pos2, vec2};
 
-use crate::app::{Action, Audit, Model};
-use crate::finding::Severity;
-use crate::plan::Ranked;
+pub use super::rows::{Cell, Mark, Row, mark, touching};
+use crate::app::{Action, Model};
 use crate::text;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
 use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
-use crate::ui::widgets::{Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, table, title_row};
-
-/// One cell: what it shows and what it sorts by.
-#[derive(Clone)]
-pub enum Cell {
-    Text(String),
-    Weak(String),
-    Mono(String),
-    /// A figure; `is_off` when it misses its target.
-    Number {
-        value: f64,
-        shown: String,
-        is_off: bool,
-    },
-    /// The figure that the table is about.
-    Strong {
-        value: f64,
-        shown: String,
-    },
-    /// A bar of 0…1 with its words and a tick at the target.
-    Share {
-        share: f64,
-        shown: String,
-        target: Option<f64>,
-    },
-    /// Not measured, or none.
-    None(&'static str),
-}
-
-impl Cell {
-    pub fn number(value: f64, shown: impl Into<String>) -> Self {
-        Cell::Number { value, shown: shown.into(), is_off: false }
-    }
-
-    pub fn count(n: u64) -> Self {
-        Cell::number(n as f64, text::count(n))
-    }
-
-    fn words(&self) -> &str {
-        match self {
-            Cell::Text(s) | Cell::Weak(s) | Cell::Mono(s) => s,
-            Cell::Number { shown, .. } | Cell::Strong { shown, .. } | Cell::Share { shown, .. } => shown,
-            Cell::None(s) => s,
-        }
-    }
-
-    fn value(&self) -> Option<f64> {
-        match self {
-            Cell::Number { value, .. } | Cell::Strong { value, .. } => Some(*value),
-            Cell::Share { share, .. } => Some(*share),
-            _ => None,
-        }
-    }
-}
-
-/// The finding a row belongs to.
-#[derive(Clone)]
-pub struct Mark {
-    pub severity: Severity,
-    pub rank: u32,
-    pub key: String,
-}
-
-/// The first open finding that `matches`, as a mark.
-pub fn mark(audit: &Audit, matches: impl Fn(&Ranked) -> bool) -> Option<Mark> {
-    let found = audit.plan.findings.iter().find(|r| matches(r))?;
-    Some(Mark { severity: found.finding.severity, rank: found.rank, key: found.key.clone() })
-}
-
-/// The finding that touches `id`, such as `table:public.image`.
-pub fn touching(audit: &Audit, id: &str) -> Option<Mark> {
-    mark(audit, |r| r.finding.touches.iter().any(|t| t == id))
-}
-
-/// One row: its cells without the last column, and its finding.
-#[derive(Clone)]
-pub struct Row {
-    pub cells: Vec<Cell>,
-    pub mark: Option<Mark>,
-}
-
-impl Row {
-    pub fn new(cells: Vec<Cell>, mark: Option<Mark>) -> Self {
-        Self { cells, mark }
-    }
-}
+use crate::ui::widgets::{
+    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, small_link_named, table, title_row,
+};
 
 /// A table with its heading. The last column, "Finding", is added here.
 pub struct Sheet<'a> {
@@ -103,7 +21,7 @@ pub struct Sheet<'a> {
     pub title: &'a str,
     pub caption: &'a str,
     pub columns: Vec<Column<'a>>,
-    pub rows: Vec<Row>,
+    pub rows: Arc<Vec<Row>>,
     pub hue: LayerHue,
     /// "Filter statements"; empty: no filter.
     pub filter: &'a str,
@@ -111,33 +29,59 @@ pub struct Sheet<'a> {
     pub since: Option<String>,
     /// A sentence under the rows.
     pub note: &'a str,
+    /// Key of the row that the page shows in full; `None`: the table remembers the row that was clicked.
+    pub selected: Option<String>,
 }
 
 const TITLE: f32 = 44.0;
 const NOTE: f32 = 40.0;
 
-/// Draws the sheet in the card it is put in; `tall` is the card's height.
-pub fn show(ui: &mut Ui, sheet: Sheet<'_>, model: &Model, tall: f32, actions: &mut Vec<Action>) {
+/// Draws the sheet in the card it is put in; `tall` is the card's height. Gives the key of the row that was selected just now.
+pub fn show(ui: &mut Ui, sheet: Sheet<'_>, model: &Model, tall: f32, actions: &mut Vec<Action>) -> Option<String> {
     crate::ui::widgets::flush_card(ui, Some(tall), |ui| {
         let mut columns = sheet.columns.clone();
         columns.push(Column::right("Finding", crate::ui::widgets::Width::Points(52.0)));
         let state = egui::Id::unique(("sheet", sheet.id));
         let sort = ui.data(|data| data.get_temp::<(usize, bool)>(state));
         let needle = if sheet.filter.is_empty() { String::new() } else { model.metrics.filter.trim().to_lowercase() };
-        let order = order(&sheet.rows, &needle, sort);
+        let order = ordered(ui, state.with("order"), &sheet.rows, &needle, sort);
         heading(ui, &sheet, &columns, &order, model, actions);
         let note = if sheet.note.is_empty() { 0.0 } else { NOTE };
         let room = ui.available_rect_before_wrap();
         let (body, foot) = room.split_top_bottom_at_y(room.bottom() - note);
         let mut child = ui.new_child(UiBuilder::new().id_salt("body").max_rect(body).layout(Layout::top_down(Align::Min)));
         child.set_clip_rect(body.intersect(ui.clip_rect()));
-        rows(&mut child, &sheet, &columns, &order, sort, actions);
+        let picked = rows(&mut child, &sheet, &columns, &order, sort, actions);
         if note > 0.0 {
             let at = foot.shrink2(vec2(space::CARD_X, 4.0));
             let words = paint::wrapped(ui.painter(), sheet.note, Type::LABEL, Theme::get(ui).text_weak, at.width());
             ui.painter().galley(at.min, words, Theme::get(ui).text_weak);
         }
-    });
+        picked
+    })
+}
+
+/// The rows in sight and their order, kept until rows, filter or sort change.
+#[derive(Clone)]
+struct Ordered {
+    rows: Arc<Vec<Row>>,
+    needle: String,
+    sort: Option<(usize, bool)>,
+    order: Arc<Vec<usize>>,
+}
+
+fn ordered(ui: &Ui, id: egui::Id, rows: &Arc<Vec<Row>>, needle: &str, sort: Option<(usize, bool)>) -> Arc<Vec<usize>> {
+    if let Some(kept) = ui.data(|data| data.get_temp::<Ordered>(id))
+        && Arc::ptr_eq(&kept.rows, rows)
+        && kept.needle == needle
+        && kept.sort == sort
+    {
+        return kept.order;
+    }
+    let order = Arc::new(order(rows, needle, sort));
+    let kept = Ordered { rows: Arc::clone(rows), needle: needle.to_owned(), sort, order: Arc::clone(&order) };
+    ui.data_mut(|data| data.insert_temp(id, kept));
+    order
 }
 
 /// Indices of the rows that match, as sorted.
@@ -197,15 +141,27 @@ fn filter(ui: &mut Ui, hint: &str, model: &Model, actions: &mut Vec<Action>) {
     }
 }
 
-fn rows(ui: &mut Ui, sheet: &Sheet<'_>, columns: &[Column<'_>], order: &[usize], sort: Option<(usize, bool)>, actions: &mut Vec<Action>) {
+fn rows(
+    ui: &mut Ui,
+    sheet: &Sheet<'_>,
+    columns: &[Column<'_>],
+    order: &[usize],
+    sort: Option<(usize, bool)>,
+    actions: &mut Vec<Action>,
+) -> Option<String> {
     let state = egui::Id::unique(("sheet", sheet.id));
     if order.is_empty() {
         let at = ui.available_rect_before_wrap().shrink2(vec2(space::CARD_X, space::M));
         let words = if sheet.rows.is_empty() { "Nothing to list: none were seen in this period." } else { "No row matches the filter." };
         paint::text_left(ui.painter(), pos2(at.left(), at.top() + 10.0), words, Type::BODY, Theme::get(ui).text_weak, at.width());
-        return;
+        return None;
     }
-    let mut selected = ui.data(|data| data.get_temp::<usize>(state.with("selected"))).filter(|i| *i < order.len());
+    // The selection is a row, not a place: it stays with its row when the table is sorted or filtered.
+    let chosen = ui.data(|data| data.get_temp::<usize>(state.with("selected")));
+    let mut selected = match &sheet.selected {
+        Some(key) => order.iter().position(|i| sheet.rows[*i].key == *key),
+        None => chosen.and_then(|row| order.iter().position(|i| *i == row)),
+    };
     let last = columns.len() - 1;
     let shown = Table { id: sheet.id, columns, row_height: height::TABLE_ROW, rows: order.len(), sort };
     let name = |row: usize| line(&sheet.rows[order[row]]).replace('\t', ", ");
@@ -219,11 +175,11 @@ fn rows(ui: &mut Ui, sheet: &Sheet<'_>, columns: &[Column<'_>], order: &[usize],
                 opened = Some(mark.key.clone());
             }
         } else if let Some(cell) = row.cells.get(column) {
-            draw(ui, cell, sheet.hue);
+            draw(ui, cell, sheet.hue, actions);
         }
     });
     if let Some(index) = selected {
-        ui.data_mut(|data| data.insert_temp(state.with("selected"), index));
+        ui.data_mut(|data| data.insert_temp(state.with("selected"), order[index]));
         copy_row(ui, &sheet.rows[order[index]], actions);
     }
     if let Some(column) = response.sort_clicked {
@@ -234,6 +190,8 @@ fn rows(ui: &mut Ui, sheet: &Sheet<'_>, columns: &[Column<'_>], order: &[usize],
     if let Some(key) = opened.or(activated) {
         actions.push(Action::OpenFinding(key));
     }
+    let picked = selected.filter(|_| response.list.changed).map(|index| &sheet.rows[order[index]].key);
+    picked.filter(|key| !key.is_empty()).cloned()
 }
 
 /// Ctrl C copies the selected row when nothing else has text selected.
@@ -245,15 +203,21 @@ fn copy_row(ui: &Ui, row: &Row, actions: &mut Vec<Action>) {
     }
 }
 
-fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue) {
+fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue, actions: &mut Vec<Action>) {
     let theme = Theme::get(ui);
     match cell {
         Cell::Text(s) => drop(cell_text(ui, s, Type::BODY, theme.text)),
         Cell::Weak(s) => drop(cell_text(ui, s, Type::BODY, theme.text_muted)),
         Cell::Mono(s) => drop(cell_text(ui, s, Type::Mono, theme.text_muted)),
+        Cell::Off(s) => drop(cell_text(ui, s, Type::BODY, theme.high.fg)),
         Cell::Number { shown, is_off, .. } => drop(cell_text(ui, shown, Type::BODY, if *is_off { theme.high.fg } else { theme.text })),
         Cell::Strong { shown, .. } => drop(cell_text(ui, shown, Type::STRONG, theme.text)),
         Cell::None(s) => drop(cell_text(ui, s, Type::BODY, theme.text_weak)),
+        Cell::Link { shown, goes, name } => {
+            if small_link_named(ui, shown, name).clicked() {
+                actions.push(goes.clone());
+            }
+        }
         Cell::Share { share, shown, target } => {
             let left = ui.max_rect().left();
             let y = ui.max_rect().center().y;
@@ -281,6 +245,7 @@ fn mark_link(ui: &mut Ui, mark: &Mark) -> bool {
     response.on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
 }
 
+/// The row's words, separated by tabs.
 fn line(row: &Row) -> String {
     let mut words: Vec<String> = row.cells.iter().map(|c| text::one_line(c.words())).collect();
     words.push(row.mark.as_ref().map_or_else(String::new, |m| m.rank.to_string()));

@@ -1,0 +1,178 @@
+//! The Redis step: an address as a URL or as fields, kept in step.
+
+use super::{Field, RedisForm, Wizard, WizardStep, filled};
+use crate::connect::profile::{RedisProfile, parse_redis};
+use crate::secret::Secret;
+
+impl RedisForm {
+    pub fn empty() -> Self {
+        Self {
+            url: String::new(),
+            url_error: None,
+            host: String::new(),
+            port: "6379".to_owned(),
+            database: "0".to_owned(),
+            user: String::new(),
+            password: Secret::default(),
+            is_tls: false,
+            ca_file: String::new(),
+        }
+    }
+
+    pub fn of(profile: &RedisProfile) -> Self {
+        let mut form = Self::empty();
+        form.fill(profile);
+        form.ca_file = profile.ca_file.clone().unwrap_or_default();
+        form
+    }
+
+    /// Whether something was filled in: an address that is wrong counts too.
+    pub fn is_set_up(&self) -> bool {
+        !self.url.trim().is_empty() || !self.host.trim().is_empty()
+    }
+
+    pub fn has_port(&self) -> bool {
+        self.port.trim().parse::<u16>().is_ok_and(|p| p > 0)
+    }
+
+    pub fn has_database(&self) -> bool {
+        self.database.trim().parse::<u32>().is_ok()
+    }
+
+    /// The address as typed, or the sentence that stands against it.
+    pub fn profile(&self) -> Result<RedisProfile, String> {
+        if let Some(error) = &self.url_error {
+            return Err(error.clone());
+        }
+        if self.host.trim().is_empty() {
+            return Err("Redis needs a host.".to_owned());
+        }
+        if !self.has_port() {
+            return Err(format!("\"{}\" is not a port: a number from 1 to 65535 is needed.", self.port));
+        }
+        let database = self.database.trim().parse().map_err(|_| format!("\"{}\" is not a database: Redis numbers them from 0.", self.database))?;
+        Ok(RedisProfile {
+            host: self.host.trim().to_owned(),
+            port: self.port.trim().parse().map_err(|_| format!("\"{}\" is not a port.", self.port))?,
+            database,
+            user: self.user.trim().to_owned(),
+            is_tls: self.is_tls,
+            ca_file: filled(&self.ca_file),
+        })
+    }
+
+    fn fill(&mut self, p: &RedisProfile) {
+        self.url = p.url();
+        self.url_error = None;
+        self.host = p.host.clone();
+        self.port = p.port.to_string();
+        self.database = p.database.to_string();
+        self.user = p.user.clone();
+        self.is_tls = p.is_tls;
+    }
+}
+
+impl Wizard {
+    pub(super) fn set_redis_url(&mut self, i: usize, text: String) {
+        self.forget_test(WizardStep::Redis);
+        let Some(form) = self.redis.get_mut(i) else { return };
+        match parse_redis(&text) {
+            Ok((profile, password)) => {
+                form.fill(&profile);
+                if let Some(password) = password {
+                    form.password = password;
+                }
+            }
+            Err(e) => {
+                form.url_error = (!text.trim().is_empty()).then(|| e.to_string());
+                form.url = crate::secret::redact(&text);
+                // An address that was wiped takes its fields along.
+                if text.trim().is_empty() {
+                    form.host.clear();
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_redis_part(&mut self, i: usize, field: Field, text: String) {
+        self.forget_test(WizardStep::Redis);
+        let Some(form) = self.redis.get_mut(i) else { return };
+        match field {
+            Field::RedisHost(_) => form.host = text,
+            Field::RedisPort(_) => form.port = text,
+            Field::RedisDatabase(_) => form.database = text,
+            _ => form.user = text,
+        }
+        // The fields say the whole address: what was wrong in the URL is no longer there.
+        form.url_error = None;
+        form.url = form.profile().map_or_else(|_| String::new(), |p| p.url());
+    }
+
+    pub(super) fn set_redis_secret(&mut self, i: usize, field: Field, text: String) {
+        self.forget_test(WizardStep::Redis);
+        let Some(form) = self.redis.get_mut(i) else { return };
+        match field {
+            Field::RedisCaFile(_) => form.ca_file = text,
+            _ => form.password = Secret::new(text),
+        }
+    }
+
+    /// Turns TLS of one Redis instance on or off, in its address too.
+    pub fn set_redis_tls(&mut self, i: usize, on: bool) {
+        self.forget_test(WizardStep::Redis);
+        let Some(form) = self.redis.get_mut(i) else { return };
+        form.is_tls = on;
+        if let Ok(profile) = form.profile() {
+            form.url = profile.url();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::profile::Limits;
+
+    #[test]
+    fn url_and_fields_stay_in_step() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::RedisUrl(0), "rediss://advisor:hunter2@cache.example.com:6380/2".into());
+        let form = &w.redis[0];
+        assert_eq!(
+            (form.host.as_str(), form.port.as_str(), form.database.as_str(), form.user.as_str()),
+            ("cache.example.com", "6380", "2", "advisor")
+        );
+        assert!(form.is_tls && form.password.expose() == "hunter2" && !form.url.contains("hunter2"));
+        w.set(Field::RedisHost(0), "other.example.com".into());
+        assert_eq!(w.redis[0].url, "rediss://advisor@other.example.com:6380/2");
+        w.set_redis_tls(0, false);
+        assert_eq!(w.redis[0].url, "redis://advisor@other.example.com:6380/2");
+    }
+
+    #[test]
+    fn fields_alone_make_an_instance() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        assert!(!w.is_set_up(WizardStep::Redis));
+        w.set(Field::RedisHost(0), "cache.example.com".into());
+        w.set(Field::RedisCaFile(0), "/ca.pem".into());
+        let redis = &w.profile("x").unwrap().redis[0];
+        assert_eq!((redis.address().as_str(), redis.ca_file.as_deref()), ("cache.example.com:6379/0", Some("/ca.pem")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        w.set(Field::RedisHost(0), "cache.example.com".into());
+        w.set(Field::RedisPort(0), "no".into());
+        let (step, sentence) = w.profile("x").unwrap_err();
+        assert_eq!(step, WizardStep::Redis);
+        assert!(sentence.contains("is not a port"));
+        w.set(Field::RedisPort(0), "6379".into());
+        w.set(Field::RedisUrl(0), "http://cache".into());
+        assert!(w.profile("x").is_err());
+        w.set(Field::RedisUrl(0), String::new());
+        assert!(w.profile("x").unwrap().redis.is_empty());
+    }
+}
