@@ -130,6 +130,15 @@ fn known() -> &'static Known {
     })
 }
 
+/// Tables of any minor, sorted.
+#[cfg(test)]
+pub fn stock_tables(major: u8) -> Vec<&'static str> {
+    let mut names: Vec<&str> = of(major).map_or(&[][..], |b| &b.tables).iter().map(|t| t.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn of(major: u8) -> Option<&'static Baselines> {
     known().baselines.iter().find(|b| b.major == major)
 }

@@ -35,7 +35,6 @@ use crate::evidence::postgres::{
     Setting, StatementPlan, Table,
 };
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Listed, Section, Seen, Timeline};
-use crate::secret::Secret;
 use explain::Planner;
 use live::Live;
 use nodes::Chosen;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::reader::{ROWS_MAX, Reader, count, listed, rise};
+use super::reader::{ROWS_MAX, Reader, count, listed, rise, small};
 use super::sizes::{Bytes, Sizes};
 use crate::evidence::postgres::{Constraint, Index, IndexKey, Sequence, Table, TableCounters};
 use crate::evidence::{Gap, Listed, Sampled, Section, Seen};
