@@ -93,6 +93,7 @@ impl Planner {
         let search_path = schema
             .filter(|s| *s != "public")
             .map_or_else(String::new, |s| format!("{TAG} set local search_path = {}, public, pg_catalog;\n", quote(s)));
+        let beyond = ids.iter().skip(TEXTS_MAX).map(|id| ((*id).to_owned(), Err(Silence::TooMany)));
         Ok(Self {
             texts: rows.into_iter().map(read_text).chain(beyond).collect(),
             search_path,
