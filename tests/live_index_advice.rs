@@ -40,7 +40,7 @@ insert into stock_note select i, 'w' || i % 100, 's' || (i / 100) % 1000, repeat
   from generate_series(1, 300000) i;
 vacuum analyze stock_note";
 
-/// A database with the schema of Medusa v2, filled by `parts`; `None` where the server, its HypoPG or the schema is missing.
+/// A database with the schema of Medusa v2, filled by `parts`; `None` where the server or the schema is missing.
 async fn shop(name: &str, parts: &[&str]) -> Option<Db> {
     let server = server()?;
     if !Path::new(SCHEMA).exists() {
@@ -48,16 +48,22 @@ async fn shop(name: &str, parts: &[&str]) -> Option<Db> {
         return None;
     }
     let db = Db::new(&server, name).await;
-    if db.connection().await.execute("create extension if not exists hypopg").await.is_err() {
-        println!("skipped: hypopg is not installed");
-        return None;
-    }
+    let _ = db.connection().await.execute("create extension if not exists hypopg").await;
     let load = format!("psql -q -v ON_ERROR_STOP=0 -d '{}' -f '{SCHEMA}' >/dev/null 2>&1", db.url);
     assert!(std::process::Command::new("bash").args(["-c", &load]).status().unwrap().success());
     for part in parts {
         db.run(part).await;
     }
     Some(db)
+}
+
+async fn has_hypopg(db: &Db) -> bool {
+    let found: Option<(i32,)> =
+        sqlx::query_as("select 1 from pg_extension where extname = 'hypopg'").fetch_optional(&mut db.connection().await).await.unwrap();
+    if found.is_none() {
+        println!("skipped: hypopg is not installed, so nothing is proved");
+    }
+    found.is_some()
 }
 
 /// Sends `text` with one of the values, over and over, as a shop does.
@@ -116,7 +122,7 @@ async fn promise_is_kept(db: &Db, text: &'static str, values: &'static [&'static
     let found = finding(&plan, "pg-missing-index", subject);
     let proofs = snapshot.pg().unwrap().proofs().unwrap();
     let (before, after, basis) = before_after(&found.finding);
-    assert_eq!(basis, Basis::Proved, "{subject}: {proofs:#?}");
+    assert_eq!(basis == Basis::Proved, has_hypopg(db).await, "{subject}: {proofs:#?}");
     let sql = found.finding.remedies.iter().find(|r| r.kind == RemedyKind::Sql).unwrap().text.clone();
     db.run(&sql).await;
     db.connection().await.execute("analyze").await.unwrap();
@@ -182,6 +188,9 @@ insert into parcel select i, 'c' || i % 15, repeat('word ', 6) || i, i % 1000 fr
 vacuum analyze parcel",
     )
     .await;
+    if !has_hypopg(&db).await {
+        return;
+    }
     let text = r#"select * from "parcel" where "carrier" = $1 and "label" like $2"#;
     let (snapshot, plan) = audit_under(&db, text, &["c7|word word word word word word 157%"]).await;
     let proofs: Vec<&Proof> = snapshot.pg().unwrap().proofs().unwrap().iter().filter(|p| p.table == "parcel").collect();

@@ -642,7 +642,7 @@ pub struct Proof {
     /// The hypothetical index as created, `create index on …`.
     pub definition: String,
     /// "hypopg", "generic plan" (only the plan as it is now); else why the planner did not answer: "too long", "not allowed",
-    /// "not explained", "out of time".
+    /// "not explained", "out of time", "too many".
     pub method: String,
     pub cost_before: f64,
     pub node_before: String,

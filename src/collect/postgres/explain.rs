@@ -42,6 +42,8 @@ pub enum Silence {
     /// No plain query, gone from the view, or with parameters of no type the planner can guess.
     NotExplained,
     OutOfTime,
+    /// Beyond the number of statements that are asked about.
+    TooMany,
 }
 
 impl Silence {
@@ -51,6 +53,7 @@ impl Silence {
             Silence::NotAllowed => "not allowed",
             Silence::NotExplained => "not explained",
             Silence::OutOfTime => "out of time",
+            Silence::TooMany => "too many",
         }
     }
 
@@ -60,6 +63,7 @@ impl Silence {
             Silence::NotAllowed => "the role may not read its tables",
             Silence::NotExplained => "the planner does not take it without its parameters",
             Silence::OutOfTime => "the time for asking was over",
+            Silence::TooMany => "only the 60 costliest statements are asked about",
         }
     }
 }
@@ -79,7 +83,7 @@ impl Planner {
     /// Fetches the whole texts of `ids` at once: each reading of the view reads its file of texts.
     pub async fn new(reader: &mut Reader<'_>, section: Section, view: &str, ids: &[&str], schema: Option<&str>) -> Seen<Self> {
         // Ids are digits with a sign; nothing else is put into the query.
-        let wanted: Vec<String> = ids.iter().filter_map(|id| id.parse::<i64>().ok()).take(TEXTS_MAX).map(|id| id.to_string()).collect();
+        let wanted: Vec<String> = ids.iter().take(TEXTS_MAX).filter_map(|id| id.parse::<i64>().ok()).map(|id| id.to_string()).collect();
         let rows: Vec<TextRow> = if wanted.is_empty() {
             Vec::new()
         } else {
@@ -89,7 +93,15 @@ impl Planner {
         let search_path = schema
             .filter(|s| *s != "public")
             .map_or_else(String::new, |s| format!("{TAG} set local search_path = {}, public, pg_catalog;\n", quote(s)));
-        Ok(Self { texts: rows.into_iter().map(read_text).collect(), search_path, started: Instant::now(), budget: Duration::ZERO, left: 0, asked: 0 })
+        let beyond = ids.iter().skip(TEXTS_MAX).map(|id| ((*id).to_owned(), Err(Silence::TooMany)));
+        Ok(Self {
+            texts: rows.into_iter().map(read_text).chain(beyond).collect(),
+            search_path,
+            started: Instant::now(),
+            budget: Duration::ZERO,
+            left: 0,
+            asked: 0,
+        })
     }
 
     /// Starts a budget.
