@@ -423,9 +423,11 @@ async fn search_without_trigram() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_orders_index() {
     let Some(db) = store("pending_orders_index", &[ORDERS]).await else { return };
+    // As node-postgres sends it, the parameter takes the column's type and is known when the statement is planned; a text cast to the
+    // enumeration is not, and then no partial index can serve.
     async fn open_orders(mut c: PgConnection) -> PgConnection {
-        let text = r#"select "o0"."id", "o0"."status"::text from "order" as "o0" where "o0"."deleted_at" is null and "o0"."status" in ($1::order_status_enum) order by "o0"."created_at" desc limit $2"#;
-        sqlx::query(text).bind("pending").bind(20_i64).fetch_all(&mut c).await.unwrap();
+        let text = r#"select "o0"."id", "o0"."status"::text from "order" as "o0" where "o0"."deleted_at" is null and "o0"."status" in ('pending') order by "o0"."created_at" desc limit 20"#;
+        sqlx::raw_sql(text).fetch_all(&mut c).await.unwrap();
         c
     }
     let (snapshot, plan) = db.audit(open_orders).await;
