@@ -172,7 +172,9 @@ async fn estimates_agree_with_what_is_written_anew() {
     let Some(server) = server() else { return };
     let db = Db::new(&server, "health_estimates").await;
     db.run(SHAPES).await;
-    db.run("delete from cart where hashtext(id) % 3 <> 0;\ndelete from execution where hashtext(id) % 2 = 0;\nvacuum analyze").await;
+    db.run("delete from cart where hashtext(id) % 3 <> 0;\ndelete from execution where hashtext(id) % 2 = 0").await;
+    pause(1.0).await;
+    db.run("vacuum analyze").await;
     pause(1.0).await;
     let snapshot = look(&db).await;
     let pg = snapshot.pg().unwrap();
@@ -200,7 +202,13 @@ async fn stale_statistics() {
 insert into review select i, repeat('word ', 5) from generate_series(1, 20000) i;
 create table note (id bigint primary key, body text) with (autovacuum_enabled = off);
 insert into note select i, repeat('word ', 5) from generate_series(1, 20000) i;
-analyze note;
+analyze note",
+    )
+    .await;
+    // Counters of one session arrive together: what it changed before ANALYZE must not arrive after.
+    pause(1.0).await;
+    db.run(
+        "analyze note;
 update note set body = body || '.' where id <= 6000",
     )
     .await;
@@ -245,10 +253,11 @@ async fn wraparound() {
     assert!(is_found(&judged(&look(&db).await), "pg-wraparound", "postgres"));
     db.run(&remedy(found, "Roll the prepared transaction back")).await;
     db.run(&remedy(found, "Freeze the oldest rows")).await;
-    // Only catalogs are left, and the finding says so.
+    // Catalogs are left, unless the server's own vacuum against wraparound was quicker.
     let plan = judged(&look(&db).await);
-    let left = finding(&plan, "pg-wraparound", "postgres");
-    db.run(&remedy(left, "Freeze the oldest rows")).await;
+    if let Some(left) = plan.findings.iter().find(|r| r.check.id == "pg-wraparound" && r.finding.subject.name == "postgres") {
+        db.run(&remedy(left, "Freeze the oldest rows")).await;
+    }
     assert!(!is_found(&judged(&look(&db).await), "pg-wraparound", "postgres"));
 }
 
@@ -514,6 +523,9 @@ async fn replication_lag() {
     let Some(server) = server() else { return };
     let db = Db::new(&server, "health_replica").await;
     let Some(standby) = Programs::run(&STANDBY.replace("{server}", &server)) else { return };
+    // The delay holds at the first commit, and what follows it waits.
+    db.run("create table first_commit ()").await;
+    pause(2.0).await;
     db.run("create table filler as select repeat(md5(i::text), 30) as word from generate_series(1, 130000) i").await;
     pause(2.0).await;
     let plan = judged(&look(&db).await);
@@ -528,7 +540,7 @@ async fn replication_lag() {
     pause(10.0).await;
     assert!(!is_found(&judged(&look(&db).await), "pg-replication-lag", "live_health_standby"));
     drop(standby);
-    db.run("drop table filler").await;
+    db.run("drop table filler;\ndrop table first_commit").await;
 }
 
 const STANDBY: &str = r#"
