@@ -311,7 +311,8 @@ fn display_ids() -> Sequence {
 }
 
 fn server() -> Server {
-    let none = DatabaseCounters { commits: 0, rollbacks: 0, blocks_hit: 0, blocks_read: 0, temp_files: 0, temp_bytes: 0, deadlocks: 0 };
+    let none =
+        DatabaseCounters { commits: 0, rollbacks: 0, blocks_hit: 90_000_000, blocks_read: 400_000, temp_files: 0, temp_bytes: 0, deadlocks: 0 };
     Server {
         host: "db.example:5432".into(),
         database: "medusa".into(),
@@ -328,7 +329,7 @@ fn server() -> Server {
         now: datetime!(2026-11-23 09:30 UTC),
         round_trip_ms: 0.3,
         database_bytes: 5_000_000_000,
-        memory_bytes: None,
+        memory_bytes: Some(8 * 1_024 * 1_024 * 1_024),
         counters: Sampled::only(none),
     }
 }
@@ -350,7 +351,50 @@ fn settings() -> Vec<Setting> {
         boot_value: None,
         pending_restart: false,
     };
-    stock.iter().map(one).collect()
+    stock.iter().map(one).chain(sized()).collect()
+}
+
+/// Quantities as Debian ships them.
+fn sized() -> impl Iterator<Item = Setting> {
+    let shipped = [
+        ("autovacuum_vacuum_cost_delay", "2", "ms"),
+        ("autovacuum_vacuum_cost_limit", "-1", ""),
+        ("checkpoint_completion_target", "0.9", ""),
+        ("checkpoint_timeout", "300", "s"),
+        ("effective_cache_size", "524288", "8kB"),
+        ("idle_in_transaction_session_timeout", "0", "ms"),
+        ("jit", "on", ""),
+        ("max_connections", "100", ""),
+        ("max_wal_size", "1024", "MB"),
+        ("random_page_cost", "4", ""),
+        ("shared_buffers", "16384", "8kB"),
+        ("statement_timeout", "0", "ms"),
+        ("track_counts", "on", ""),
+        ("vacuum_cost_delay", "0", "ms"),
+        ("vacuum_cost_limit", "200", ""),
+        ("work_mem", "4096", "kB"),
+    ];
+    shipped.into_iter().map(|(name, value, unit)| Setting {
+        name: name.into(),
+        value: value.into(),
+        unit: (!unit.is_empty()).then(|| unit.into()),
+        source: "default".into(),
+        boot_value: None,
+        pending_restart: false,
+    })
+}
+
+/// The role of the store's own sessions, with the timeouts that a careful owner gives it.
+fn roles() -> Vec<RoleSettings> {
+    let timeout = |name: &str| RoleSetting { name: name.into(), value: "2min".into(), source: "role".into() };
+    let settings = vec![timeout("idle_in_transaction_session_timeout"), timeout("statement_timeout")];
+    vec![RoleSettings { role: "medusa".into(), sessions: 22, settings, connection_limit: -1 }]
+}
+
+/// A checkpoint every five minutes of 114 days; a nightly backup requests one more.
+fn checkpoints() -> Checkpoints {
+    let counters = CheckpointCounters { timed: 32_832, requested: 114, buffers_written: 1_000_000, wal_bytes: Some(200_000_000_000) };
+    Checkpoints { counters: Sampled::only(counters), stats_reset_at: Some(datetime!(2026-08-01 09:30 UTC)) }
 }
 
 fn stock(version: &str, workload: &str, is_large: bool) -> Option<Snapshot> {
@@ -393,8 +437,8 @@ fn stock(version: &str, workload: &str, is_large: bool) -> Option<Snapshot> {
         }),
         sequences: Ok(vec![display_ids()]),
         replication: Ok(Replication { replicas: Vec::new(), slots: Vec::new() }),
-        roles: Ok(Vec::new()),
-        checkpoints: Err(Gap::not_configured(Section::PgCheckpoints)),
+        roles: Ok(roles()),
+        checkpoints: Ok(checkpoints()),
         nodes: Ok(Vec::new()),
         plans: Ok(Vec::new()),
         medusa: Ok(Medusa {

@@ -132,7 +132,7 @@ async fn settle() {
 }
 
 /// Few comparisons, wide rows: 100,000 of them spill some 16 MB.
-const SORT: &str = "select count(*) from (select rank, url || url as wide from image order by rank offset 0) as sorted";
+const SORT: &str = "select sum(length(wide)) from (select rank, url || url as wide from image order by rank offset 0) as sorted";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_mem() {

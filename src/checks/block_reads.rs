@@ -68,14 +68,13 @@ pub fn block_reads(snapshot: &Snapshot) -> Result<BlockReads, Gap> {
     Ok(BlockReads { words: format!("since {}", text::date(age.since)), is_window: false, hit: total.blocks_hit, read: total.blocks_read })
 }
 
-/// Bytes of the tables and indexes that were read in the window; where there is none, of those ever read. A bound from above: nobody reads
-/// a whole index.
-pub fn working_set(tables: &[Table], indexes: &[Index]) -> u64 {
+/// Bytes of the tables and indexes that were read in the same period as the blocks. A bound from above: nobody reads a whole index.
+pub fn working_set(reads: &BlockReads, tables: &[Table], indexes: &[Index]) -> u64 {
     let heap = tables.iter().filter(|t| {
-        let c = t.counters.window.unwrap_or(t.counters.total);
+        let c = t.counters.window.filter(|_| reads.is_window).unwrap_or(t.counters.total);
         t.kind != "p" && c.seq_scans + c.index_scans > 0
     });
-    let index = indexes.iter().filter(|i| i.scans.window.unwrap_or(i.scans.total) > 0);
+    let index = indexes.iter().filter(|i| i.scans.window.filter(|_| reads.is_window).unwrap_or(i.scans.total) > 0);
     heap.map(|t| t.table_bytes).sum::<u64>() + index.map(|i| i.bytes).sum::<u64>()
 }
 
@@ -124,9 +123,12 @@ pub mod tests {
         let mut quiet = table("order", 10, 1_000);
         let mut busy = table("product", 10, 2_000);
         busy.counters.total.index_scans = 1;
-        assert_eq!(working_set(&[quiet.clone(), busy.clone()], &[index("product", "a", &["id"], None)]), 20_002_000);
+        let since = BlockReads { words: String::new(), is_window: false, hit: 0, read: 0 };
+        let window = BlockReads { is_window: true, ..since.clone() };
+        assert_eq!(working_set(&since, &[quiet.clone(), busy.clone()], &[index("product", "a", &["id"], None)]), 20_002_000);
         quiet.counters.window = Some(busy.counters.total);
         busy.counters.window = Some(table("x", 1, 1).counters.total);
-        assert_eq!(working_set(&[quiet, busy], &[]), 1_000);
+        assert_eq!(working_set(&window, &[quiet.clone(), busy.clone()], &[]), 1_000);
+        assert_eq!(working_set(&since, &[quiet, busy], &[]), 2_000);
     }
 }

@@ -66,7 +66,7 @@ impl<'s> Settings<'s> {
 pub fn bytes_of(value: &str, unit: &str) -> Option<u64> {
     let (count, own) = amount(value)?;
     let scale = byte_scale(if own.is_empty() { unit } else { own })?;
-    (count >= 0.0).then(|| (count * scale as f64) as u64)
+    (count >= 0.0).then_some((count * scale as f64) as u64)
 }
 
 fn byte_scale(unit: &str) -> Option<u64> {

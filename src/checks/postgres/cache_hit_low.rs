@@ -38,7 +38,7 @@ fn finding(snapshot: &Snapshot, reads: &BlockReads) -> Result<Finding, Gap> {
     let pg = snapshot.pg()?;
     let buffers = Settings::of(snapshot).and_then(|s| s.bytes("shared_buffers")).ok();
     let set = match (&pg.tables, &pg.indexes) {
-        (Ok(tables), Ok(indexes)) => Some(working_set(&tables.rows, &indexes.rows)),
+        (Ok(tables), Ok(indexes)) => Some(working_set(reads, &tables.rows, &indexes.rows)),
         _ => None,
     };
     let fits = match (set, buffers) {

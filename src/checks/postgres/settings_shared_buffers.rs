@@ -18,6 +18,8 @@ const MEMORY_SHARE_WANTED: f64 = 0.25;
 const MEMORY_SHARE_MAX: f64 = 0.75;
 /// From here on, 128 MB speak for themselves.
 const DATABASE_BYTES_MIN: u64 = 2_000_000_000;
+/// A smaller store lies in the operating system's cache: only measured reading makes it more than a note.
+const DATABASE_BYTES_LOW: u64 = 1_000_000_000;
 /// Fewer misses are not worth a restart.
 const MISS_SHARE_MIN: f64 = 0.01;
 /// Where the machine is not known: what one with 4 GiB bears.
@@ -111,7 +113,10 @@ fn too_small(pg: &Postgres, settings: &Settings, reads: &BlockReads, now: u64, w
         step: if is_pending { "Restart Postgres".to_owned() } else { format!("Raise shared_buffers to {}", text::bytes_memory(wanted)) },
         evidence: evidence(pg, settings, reads),
         // Without timing, misses may all have come out of the operating system's cache.
-        severity: io_share.map_or(Severity::Low, Severity::from_share),
+        severity: match io_share.map_or(Severity::Low, Severity::from_share) {
+            Severity::Low if pg.server.as_ref().is_ok_and(|s| s.database_bytes < DATABASE_BYTES_LOW) => Severity::Info,
+            measured => measured,
+        },
         confidence: if told.is_some() && io_share.is_some() { Confidence::Medium } else { Confidence::Low },
         confidence_because: match io_share {
             Some(_) => "the time spent reading is measured, how much of it a larger cache saves is not".to_owned(),
@@ -185,7 +190,7 @@ fn evidence(pg: &Postgres, settings: &Settings, reads: &BlockReads) -> Vec<Evide
         evidence.push(Evidence::figure("Database", server.database_bytes as f64, "bytes", text::bytes_disk(server.database_bytes)));
     }
     if let (Ok(tables), Ok(indexes)) = (&pg.tables, &pg.indexes) {
-        let set = working_set(&tables.rows, &indexes.rows);
+        let set = working_set(reads, &tables.rows, &indexes.rows);
         evidence.push(Evidence::figure("Tables and indexes in use", set as f64, "bytes", text::bytes_disk(set)));
         let mut largest: Vec<_> = tables.rows.iter().filter(|t| t.kind != "p").collect();
         largest.sort_by(|a, b| b.total_bytes().cmp(&a.total_bytes()).then_with(|| (&a.schema, &a.name).cmp(&(&b.schema, &b.name))));
@@ -247,6 +252,13 @@ mod tests {
         let found = findings(&CHECK, &buffered(1_023, Some(8 * GIB), |_| {}));
         assert!(found[0].remedies[0].text.contains("shared_buffers = '2GB'"));
         assert!(found[0].remedies[0].text.contains("restart"));
+    }
+
+    #[test]
+    fn a_small_store_gets_a_note() {
+        let sized = |bytes| buffered(128, Some(8 * GIB), move |pg| pg.server.as_mut().unwrap().database_bytes = bytes);
+        assert_eq!(findings(&CHECK, &sized(999_999_999))[0].severity, Severity::Info);
+        assert_eq!(findings(&CHECK, &sized(1_000_000_000))[0].severity, Severity::Low);
     }
 
     #[test]

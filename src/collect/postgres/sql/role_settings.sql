@@ -1,5 +1,6 @@
 /* medusa-advisor */
--- Only settings of fixed kinds: an application's own may hold secrets.
+-- Only settings of fixed kinds: an application's own may hold secrets. Any login sees who has sessions and what the roles bring: of the
+-- sessions of others, only state, times and text are hidden.
 with here as (
   select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()
 ),
