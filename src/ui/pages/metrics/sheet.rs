@@ -12,7 +12,8 @@ use crate::ui::icons::{self, Face};
 use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
 use crate::ui::widgets::{
-    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, small_link_named, table, title_row,
+    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_bar_width, share_cell, small_link_named, table,
+    title_row,
 };
 
 /// A table with its heading. The last column, "Finding", is added here.
@@ -224,9 +225,10 @@ fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue, actions: &mut Vec<Action>) {
         Cell::Share { share, shown, target } => {
             let left = ui.max_rect().left();
             let y = ui.max_rect().center().y;
+            let bar = share_bar_width(ui.max_rect().width());
             share_cell(ui, *share as f32, shown, hue.color(theme));
             if let Some(target) = target {
-                let x = left + 80.0 * *target as f32;
+                let x = left + bar * *target as f32;
                 ui.painter().rect_filled(Rect::from_min_max(pos2(x, y - 6.0), pos2(x + 1.0, y + 6.0)), 0.0, theme.text);
             }
         }
