@@ -98,7 +98,8 @@ for theme in dark light; do
         picture "metrics-$(tr '[:upper:]' '[:lower:]' <<<"$layer")"
     done
     xdotool key ctrl+6
-    picture export 12
+    # Nine pages and more are laid out first, which takes a debug build its time.
+    picture export "${EXPORT_WAIT:-45}"
     xdotool key ctrl+comma
     picture settings
     go "checks page"

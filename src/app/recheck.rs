@@ -243,7 +243,7 @@ mod tests {
         let (redis, _) = crate::connect::profile::parse_redis("redis://h").unwrap();
         profile.postgres = Some(postgres);
         profile.redis = vec![redis];
-        let of_redis = narrowed(&profile, checks::find("redis-keys-command").unwrap());
+        let of_redis = narrowed(&profile, checks::find("redis-memory-pressure").unwrap());
         assert!(of_redis.postgres.is_none() && of_redis.redis.len() == 1);
         assert_eq!(of_redis.limits.window_s, WINDOW_S);
         let of_postgres = narrowed(&profile, checks::find("pg-unused-index").unwrap());

@@ -105,14 +105,13 @@ fn title_and_legend(ui: &Ui, title: &str, data: &ChartData) -> f32 {
 
 /// The legend in a row of its own, under a title that it leaves no room beside.
 fn legend_row(ui: &mut Ui, data: &ChartData) {
-    let (_, rect) = ui.allocate_space(vec2(ui.available_width(), 20.0));
-    let builder = egui::UiBuilder::new().id_salt("legend").max_rect(rect).layout(egui::Layout::left_to_right(egui::Align::Center));
-    let mut row = ui.new_child(builder);
-    row.spacing_mut().item_spacing.x = space::M;
-    let theme = Theme::get(&row);
-    for series in &data.series {
-        widgets::swatch(&mut row, series.hue.color(theme), &series.name);
-    }
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::M, 2.0);
+        for series in &data.series {
+            widgets::swatch(ui, series.hue.color(Theme::get(ui)), &series.name);
+        }
+    });
+    ui.add_space(space::XS);
 }
 
 /// The same chart without a look: series, ticks and words.

@@ -7,8 +7,11 @@ use crate::evidence::Snapshot;
 use crate::evidence::postgres::SessionGroup;
 use crate::text;
 
+/// Name, colour, and which of the server's words it covers.
+type State = (&'static str, SeriesRole, fn(&str) -> bool);
+
 /// What a stack is made of, in drawing order; "idle in transaction (aborted)" counts as idle in transaction.
-const STATES: [(&str, SeriesRole, fn(&str) -> bool); 4] = [
+const STATES: [State; 4] = [
     ("active", SeriesRole::Postgres, |s| s == "active"),
     ("idle in transaction", SeriesRole::Miss, |s| s.starts_with("idle in transaction")),
     ("idle", SeriesRole::Rest, |s| s == "idle"),

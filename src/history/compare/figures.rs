@@ -16,7 +16,8 @@ impl MetricChange {
             "ratio" => text::percent(v),
             "ms" => text::millis(v),
             "1/s" => text::per_second(v),
-            "s/s" => text::load(v),
+            // The name says the unit: a column of loads has room for the figures alone.
+            "s/s" => text::number(v),
             "bytes" if self.layer == Layer::Redis => text::bytes_memory(v.max(0.0) as u64),
             "bytes" => text::bytes_disk(v.max(0.0) as u64),
             _ => text::number(v),
@@ -58,13 +59,13 @@ impl MetricChange {
 /// Name of a figure, and whether more of it is better; `None`: neither.
 fn words(id: &'static str) -> (&'static str, Option<bool>) {
     match id {
-        "cdn.hit_ratio_cacheable" => ("CDN hit ratio, cacheable requests", Some(true)),
-        "cdn.hit_ratio_all" => ("CDN hit ratio, all requests", Some(true)),
+        "cdn.hit_ratio_cacheable" => ("CDN hit ratio, cacheable", Some(true)),
+        "cdn.hit_ratio_all" => ("CDN hit ratio, all", Some(true)),
         "cdn.requests_per_s" => ("Requests at the edge", None),
         "redis.product_hit_rate" => ("Redis hit rate, product data", Some(true)),
         "redis.memory_used" => ("Redis memory", None),
         "redis.commands_per_s" => ("Redis commands", None),
-        "pg.database_time_per_s" => ("Database time", Some(false)),
+        "pg.database_time_per_s" => ("Database time, s per s", Some(false)),
         "pg.calls_per_s" => ("Statements", None),
         "pg.cache_hit_ratio" => ("Postgres cache hit", Some(true)),
         "pg.database_bytes" => ("Database size", None),

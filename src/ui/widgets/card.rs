@@ -111,7 +111,12 @@ fn paint_title(ui: &mut Ui, rect: Rect, title: &str, caption: &str, actions: imp
     let at = pos2(x + space::S, y + 1.0);
     let room = end - at.x - space::S;
     if !caption.is_empty() && room > 24.0 {
-        paint::text_left(ui.painter(), at, caption, Type::LABEL, theme.text_weak, room);
+        let galley = paint::line(ui.painter(), caption, Type::LABEL, theme.text_weak, room);
+        if galley.elided {
+            let whole = Rect::from_min_size(pos2(at.x, rect.top()), vec2(galley.size().x, rect.height()));
+            super::overlay::hint(ui.interact(whole, ui.scope_id().with(("caption", title)), Sense::hover()), caption);
+        }
+        paint::left(ui.painter(), at.x, at.y, galley);
     }
 }
 

@@ -217,14 +217,19 @@ fn path_name(row: &PathRow<'_>) -> String {
     spoken(&format!("{} {measured} {}, {}", row.layer.word(), row.words, row.detail))
 }
 
-/// A bar of 80 × 8 and its number, for a table cell of 136. `share` is 0–1 of the column's scale.
+/// Width of the bar in a cell: 80, less where the cell is narrow, so that the number stays whole.
+pub fn share_bar_width(cell: f32) -> f32 {
+    (cell - 56.0).clamp(16.0, 80.0)
+}
+
+/// A bar of 80 × 8 and its number at the cell's right. `share` is 0–1 of the column's scale.
 pub fn share_cell(ui: &mut Ui, share: f32, text: &str, fill: Color32) -> Response {
     let theme = Theme::get(ui);
     let galley = paint::line(ui.painter(), text, Type::BODY, theme.text, f32::INFINITY);
-    let width = 88.0 + galley.size().x.max(48.0);
+    let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
-    let bar = Rect::from_min_size(pos2(rect.left(), rect.center().y - 4.0), vec2(80.0, 8.0));
+    let bar = Rect::from_min_size(pos2(rect.left(), rect.center().y - 4.0), vec2(share_bar_width(width), 8.0));
     paint::share_bar(ui.painter(), bar, share, fill, theme.bg_active);
     paint::right(ui.painter(), rect.right(), rect.center().y, galley);
     response

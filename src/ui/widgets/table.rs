@@ -63,6 +63,10 @@ pub struct TableResponse {
 }
 
 const GAP: f32 = 16.0;
+/// Points that one share of a table should have, for a name to be told from another.
+const SHARE_MIN: f32 = 112.0;
+/// Fixed columns never give up more than this of their width: figures must stay whole.
+const SQUEEZE_MIN: f32 = 0.78;
 
 /// Draws the table to the edges of the room it has. `name` gives a row's
 /// accessible name; `cell` fills one cell: its `Ui` is laid out from the
@@ -100,13 +104,16 @@ fn spans(ui: &Ui, columns: &[Column<'_>]) -> Vec<(f32, f32)> {
     let shares: f32 = columns.iter().map(|c| if let Width::Share(s) = c.width { s } else { 0.0 }).sum();
     let gaps = GAP * columns.len().saturating_sub(1) as f32;
     let room = ui.available_width() - space::CARD_X * 2.0;
-    let spare = (room - fixed - gaps).max(0.0);
+    // A narrow table takes room from its figures before its names are gone.
+    let wanted = (shares * SHARE_MIN).min((room - gaps) * 0.5);
+    let squeeze = ((room - gaps - wanted) / fixed.max(1.0)).clamp(SQUEEZE_MIN, 1.0);
+    let spare = (room - fixed * squeeze - gaps).max(0.0);
     let mut x = space::CARD_X;
     columns
         .iter()
         .map(|column| {
             let width = match column.width {
-                Width::Points(points) => points,
+                Width::Points(points) => points * squeeze,
                 Width::Share(share) => spare * share / shares.max(f32::EPSILON),
             };
             let span = (x, x + width);

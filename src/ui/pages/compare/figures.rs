@@ -10,18 +10,25 @@ use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
 use crate::ui::widgets::{Column, Table, Width, cell_text, flush_card, paint, table};
 
+/// A narrower card leaves the targets out.
+const WITH_TARGETS_MIN: f32 = 520.0;
+
 /// Each figure before and after, with its change.
 pub fn show(ui: &mut Ui, c: &Comparison, targets: &Targets, tall: f32) {
     const NOTE: &str = "Changes under 10 % are within run-to-run noise and carry no verdict.";
     flush_card(ui, Some(tall), |ui| {
         let theme = Theme::get(ui);
-        let columns = [
+        let mut columns = vec![
             Column::left("Metric", Width::Share(1.0)),
-            Column::right("Before", Width::Points(88.0)),
-            Column::right("After", Width::Points(88.0)),
-            Column::right("Change", Width::Points(104.0)),
-            Column::right("Target", Width::Points(80.0)),
+            Column::right("Before", Width::Points(60.0)),
+            Column::right("After", Width::Points(60.0)),
+            Column::right("Change", Width::Points(88.0)),
+            Column::right("Target", Width::Points(72.0)),
         ];
+        // Where the names would be cut, the targets stand on the overview.
+        if ui.available_width() < WITH_TARGETS_MIN {
+            columns.pop();
+        }
         let room = ui.available_rect_before_wrap();
         let list = room.with_max_y((room.top() + height::TABLE_HEAD + height::TABLE_ROW * c.metrics.len() as f32 + 6.0).min(room.bottom() - 40.0));
         let mut child = ui.new_child(UiBuilder::new().id_salt("metrics").max_rect(list).layout(Layout::top_down(Align::Min)));

@@ -29,7 +29,7 @@ pub fn show(ui: &mut Ui, view: &ExportView, actions: &mut Vec<Action>) {
 
 fn look(format: ReportFormat) -> (Icon, &'static str) {
     match format {
-        ReportFormat::Pdf => (icons::FILE_PDF, "to read and print"),
+        ReportFormat::Pdf => (icons::FILE_PDF, "for readers"),
         ReportFormat::Markdown => (icons::MARKDOWN_LOGO, "for an issue"),
         ReportFormat::Html => (icons::FILE_HTML, "one file"),
         ReportFormat::Json => (icons::FILE_CODE, "for programs"),

@@ -200,10 +200,12 @@ fn time_to_live(ui: &mut Ui, audit: &Audit, tall: f32) {
             }
             let shares = shares(&patterns, total as f64);
             let rows = ttl_rows(&shares);
-            let height = ((ui.available_height() - 28.0) / rows.len() as f32).clamp(18.0, 34.0);
+            // A narrow card breaks its legend into two lines.
+            let legend = if ui.available_width() < 350.0 { 44.0 } else { 28.0 };
+            let height = ((ui.available_height() - legend) / rows.len() as f32).clamp(18.0, 34.0);
             horizontal_bars(ui, &rows, 76.0, height);
             ui.add_space(4.0);
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 let theme = crate::ui::theme::Theme::get(ui);
                 swatch(ui, theme.medium.fg, &format!("cache keys without TTL, {}", text::percent(shares.cache_none)));
                 swatch(ui, theme.series_rest, "queues and locks, by design");

@@ -147,26 +147,43 @@ impl Row {
     }
 }
 
-#[derive(Clone)]
-struct Made {
+struct Kept<T> {
     audit: Weak<Audit>,
     base: u64,
-    rows: Arc<Vec<Row>>,
+    made: Arc<T>,
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self { audit: self.audit.clone(), base: self.base, made: Arc::clone(&self.made) }
+    }
 }
 
 /// Rows of the sheet `id`, made once an audit and `base`: ten thousand rows are made once, not sixty times a second.
-pub fn made(ui: &Ui, model: &Model, id: &str, base: impl Hash + std::fmt::Debug, make: impl FnOnce(&Marks) -> Vec<Row>) -> Arc<Vec<Row>> {
-    let Some(audit) = model.current_audit() else { return Arc::default() };
-    let at = egui::Id::unique(("rows made", id));
+pub fn made(
+    ui: &Ui,
+    model: &Model,
+    audit: &Audit,
+    id: &str,
+    base: impl Hash + std::fmt::Debug,
+    make: impl FnOnce(&Marks) -> Vec<Row>,
+) -> Arc<Vec<Row>> {
+    kept(ui, model, id, base, || make(&Marks::of(audit)))
+}
+
+/// Anything that is made of the open audit and costs more than a frame has to spare.
+pub fn kept<T: Send + Sync + 'static>(ui: &Ui, model: &Model, id: &str, base: impl Hash + std::fmt::Debug, make: impl FnOnce() -> T) -> Arc<T> {
+    let Some(audit) = model.current_audit() else { return Arc::new(make()) };
+    let at = egui::Id::unique(("made of the audit", id));
     let base = egui::Id::unique(base).value();
     let now = Arc::downgrade(audit);
-    if let Some(made) = ui.data(|data| data.get_temp::<Made>(at))
-        && Weak::ptr_eq(&made.audit, &now)
-        && made.base == base
+    if let Some(kept) = ui.data(|data| data.get_temp::<Kept<T>>(at))
+        && Weak::ptr_eq(&kept.audit, &now)
+        && kept.base == base
     {
-        return made.rows;
+        return kept.made;
     }
-    let rows = Arc::new(make(&Marks::of(audit)));
-    ui.data_mut(|data| data.insert_temp(at, Made { audit: now, base, rows: Arc::clone(&rows) }));
-    rows
+    let made = Arc::new(make());
+    ui.data_mut(|data| data.insert_temp(at, Kept { audit: now, base, made: Arc::clone(&made) }));
+    made
 }

@@ -12,7 +12,8 @@ use crate::ui::icons::{self, Face};
 use crate::ui::look;
 use crate::ui::theme::{Theme, height, space};
 use crate::ui::widgets::{
-    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_cell, small_link_named, table, title_row,
+    Column, Field, LayerHue, SegmentSize, Table, cell_text, copy_button, paint, segments, share_bar_width, share_cell, small_link_named, table,
+    title_row,
 };
 
 /// A table with its heading. The last column, "Finding", is added here.
@@ -34,27 +35,30 @@ pub struct Sheet<'a> {
 }
 
 const TITLE: f32 = 44.0;
-const NOTE: f32 = 40.0;
 
 /// Draws the sheet in the card it is put in; `tall` is the card's height. Gives the key of the row that was selected just now.
 pub fn show(ui: &mut Ui, sheet: Sheet<'_>, model: &Model, tall: f32, actions: &mut Vec<Action>) -> Option<String> {
     crate::ui::widgets::flush_card(ui, Some(tall), |ui| {
         let mut columns = sheet.columns.clone();
-        columns.push(Column::right("Finding", crate::ui::widgets::Width::Points(52.0)));
+        // A short list that no finding speaks of keeps the room for its words.
+        let links = !sheet.filter.is_empty() || sheet.rows.iter().any(|row| row.mark.is_some());
+        if links {
+            columns.push(Column::right("Finding", crate::ui::widgets::Width::Points(52.0)));
+        }
         let state = egui::Id::unique(("sheet", sheet.id));
         let sort = ui.data(|data| data.get_temp::<(usize, bool)>(state));
         let needle = if sheet.filter.is_empty() { String::new() } else { model.metrics.filter.trim().to_lowercase() };
         let order = ordered(ui, state.with("order"), &sheet.rows, &needle, sort);
         heading(ui, &sheet, &columns, &order, model, actions);
-        let note = if sheet.note.is_empty() { 0.0 } else { NOTE };
         let room = ui.available_rect_before_wrap();
+        let words = paint::wrapped(ui.painter(), sheet.note, Type::LABEL, Theme::get(ui).text_weak, room.width() - space::CARD_X * 2.0);
+        let note = if sheet.note.is_empty() { 0.0 } else { words.size().y + space::S };
         let (body, foot) = room.split_top_bottom_at_y(room.bottom() - note);
         let mut child = ui.new_child(UiBuilder::new().id_salt("body").max_rect(body).layout(Layout::top_down(Align::Min)));
         child.set_clip_rect(body.intersect(ui.clip_rect()));
         let picked = rows(&mut child, &sheet, &columns, &order, sort, actions);
         if note > 0.0 {
             let at = foot.shrink2(vec2(space::CARD_X, 4.0));
-            let words = paint::wrapped(ui.painter(), sheet.note, Type::LABEL, Theme::get(ui).text_weak, at.width());
             ui.painter().galley(at.min, words, Theme::get(ui).text_weak);
         }
         picked
@@ -162,7 +166,7 @@ fn rows(
         Some(key) => order.iter().position(|i| sheet.rows[*i].key == *key),
         None => chosen.and_then(|row| order.iter().position(|i| *i == row)),
     };
-    let last = columns.len() - 1;
+    let last = sheet.columns.len();
     let shown = Table { id: sheet.id, columns, row_height: height::TABLE_ROW, rows: order.len(), sort };
     let name = |row: usize| line(&sheet.rows[order[row]]).replace('\t', ", ");
     let mut opened = None;
@@ -221,9 +225,10 @@ fn draw(ui: &mut Ui, cell: &Cell, hue: LayerHue, actions: &mut Vec<Action>) {
         Cell::Share { share, shown, target } => {
             let left = ui.max_rect().left();
             let y = ui.max_rect().center().y;
+            let bar = share_bar_width(ui.max_rect().width());
             share_cell(ui, *share as f32, shown, hue.color(theme));
             if let Some(target) = target {
-                let x = left + 80.0 * *target as f32;
+                let x = left + bar * *target as f32;
                 ui.painter().rect_filled(Rect::from_min_max(pos2(x, y - 6.0), pos2(x + 1.0, y + 6.0)), 0.0, theme.text);
             }
         }
@@ -248,7 +253,7 @@ fn mark_link(ui: &mut Ui, mark: &Mark) -> bool {
 /// The row's words, separated by tabs.
 fn line(row: &Row) -> String {
     let mut words: Vec<String> = row.cells.iter().map(|c| text::one_line(c.words())).collect();
-    words.push(row.mark.as_ref().map_or_else(String::new, |m| m.rank.to_string()));
+    words.extend(row.mark.as_ref().map(|m| m.rank.to_string()));
     words.join("\t")
 }
 

@@ -10,7 +10,7 @@ use crate::evidence::postgres::{Index, Table};
 use crate::evidence::{Layer, Listed};
 use crate::text;
 use crate::ui::look;
-use crate::ui::pages::metrics::rows::{Cell, Marks, Row, made};
+use crate::ui::pages::metrics::rows::{Cell, Marks, Row, kept, made};
 use crate::ui::pages::metrics::sheet::{self, Sheet};
 use crate::ui::widgets::{Column, Width};
 
@@ -19,11 +19,12 @@ const LAST_SCAN_SINCE: u32 = 160_000;
 
 pub fn tables(ui: &mut Ui, model: &Model, audit: &Audit, list: &Listed<Table>, actions: &mut Vec<Action>) {
     let s = &audit.snapshot;
-    let (dead, largest) = (charts::postgres::dead_rows(s), charts::postgres::largest_tables(s));
+    let dead = kept(ui, model, "dead rows", (), || charts::postgres::dead_rows(s));
+    let largest = kept(ui, model, "largest tables", (), || charts::postgres::largest_tables(s));
     super::charts_row(ui, ("Dead rows", &dead), ("Largest tables", &largest));
     let has_window = list.rows.iter().any(|t| t.counters.window.is_some());
     let base = base(model, has_window);
-    let rows = made(ui, model, "tables", base, |marks| {
+    let rows = made(ui, model, audit, "tables", base, |marks| {
         let largest = list.rows.iter().map(Table::total_bytes).max().unwrap_or(0).max(1);
         let mut sorted: Vec<&Table> = list.rows.iter().collect();
         sorted.sort_by_key(|t| std::cmp::Reverse(t.total_bytes()));
@@ -74,12 +75,13 @@ fn table_row(marks: &Marks, t: &Table, base: Base, largest: u64) -> Row {
 
 pub fn indexes(ui: &mut Ui, model: &Model, audit: &Audit, list: &Listed<Index>, actions: &mut Vec<Action>) {
     let s = &audit.snapshot;
-    let (by_use, largest) = (charts::postgres::index_use(s), charts::postgres::largest_indexes(s));
+    let by_use = kept(ui, model, "indexes by use", (), || charts::postgres::index_use(s));
+    let largest = kept(ui, model, "largest indexes", (), || charts::postgres::largest_indexes(s));
     super::charts_row(ui, ("Largest indexes", &largest), ("Indexes by use", &by_use));
     let has_window = list.rows.iter().any(|i| i.scans.window.is_some());
     let base = base(model, has_window);
     let keeps_last_scan = s.pg().and_then(|pg| pg.server()).is_ok_and(|server| server.version_num >= LAST_SCAN_SINCE);
-    let rows = made(ui, model, "indexes", (base, keeps_last_scan), |marks| {
+    let rows = made(ui, model, audit, "indexes", (base, keeps_last_scan), |marks| {
         let mut sorted: Vec<&Index> = list.rows.iter().collect();
         sorted.sort_by_key(|i| std::cmp::Reverse(i.bytes));
         sorted.into_iter().map(|i| index_row(marks, i, base, keeps_last_scan)).collect()
@@ -114,7 +116,7 @@ fn index_row(marks: &Marks, i: &Index, base: Base, keeps_last_scan: bool) -> Row
     let last = match i.last_scan {
         Some(at) => Cell::number(at.unix_timestamp() as f64, text::date(at)),
         None if keeps_last_scan => Cell::None("never"),
-        None => Cell::None("from 16 on"),
+        None => Cell::None("not measured"),
     };
     let cells = vec![
         Cell::Mono(i.name.clone()),

@@ -28,7 +28,7 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, a: &Activity, actions: &m
     });
     ui.add_space(GAP);
     let tall = ui.available_height();
-    columns(ui, &[Width::Share(1.0), Width::Share(1.6)], tall, GAP, |ui, index| match index {
+    columns(ui, &[Width::Share(1.0), Width::Share(1.4)], tall, GAP, |ui, index| match index {
         0 => groups(ui, model, a, tall, actions),
         _ => long(ui, model, audit, a, tall, actions),
     });
@@ -72,11 +72,11 @@ fn groups(ui: &mut Ui, model: &Model, a: &Activity, tall: f32, actions: &mut Vec
     let sheet = Sheet {
         id: "sessions",
         title: "By application",
-        caption: &format!("{} at the end{hidden}", text::plural(u64::from(a.connections), "connection", "connections")),
+        caption: &format!("{}{hidden}", text::plural(u64::from(a.connections), "connection", "connections")),
         columns: vec![
             Column::left("Application", Width::Share(1.0)).sortable(),
-            Column::left("Role", Width::Share(0.8)).sortable(),
-            Column::left("State", Width::Share(1.0)).sortable(),
+            Column::left("Role", Width::Share(0.7)).sortable(),
+            Column::left("State", Width::Share(1.1)).sortable(),
             Column::right("Count", Width::Points(48.0)).sortable(),
         ],
         rows: Arc::new(groups.iter().map(row).collect()),
@@ -107,8 +107,8 @@ fn long(ui: &mut Ui, model: &Model, audit: &Audit, a: &Activity, tall: f32, acti
         columns: vec![
             Column::right("Process", Width::Points(52.0)).sortable(),
             Column::left("Application", Width::Share(1.0)).sortable(),
-            Column::left("State", Width::Share(1.2)).sortable(),
-            Column::right("In transaction", Width::Points(88.0)).sortable(),
+            Column::left("State", Width::Share(1.4)).sortable(),
+            Column::right("In transaction", Width::Points(84.0)).sortable(),
             Column::left("Waits for", Width::Share(1.0)).sortable(),
             Column::left("Statement", Width::Points(64.0)),
         ],

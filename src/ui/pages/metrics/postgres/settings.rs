@@ -14,7 +14,7 @@ use crate::ui::widgets::{Column, Width};
 pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, rows: &[Setting], actions: &mut Vec<Action>) {
     let changed = rows.iter().filter(|s| is_changed(s)).count();
     let caption = format!("{} of {} are not at their default", text::count(changed as u64), text::count(rows.len() as u64));
-    let made = made(ui, model, "settings", (), |marks| {
+    let made = made(ui, model, audit, "settings", (), |marks| {
         let mut made: Vec<((bool, bool), Row)> = rows.iter().map(|s| row(marks, s)).collect();
         made.sort_by_key(|r| r.0);
         made.into_iter().map(|r| r.1).collect()
@@ -50,8 +50,13 @@ fn role_settings(audit: &Audit) -> String {
     if words.is_empty() { String::new() } else { format!("Otherwise for sessions of a role: {}.", words.join("; ")) }
 }
 
+/// What this audit's own connection sets says nothing of the store's.
+fn is_own(s: &Setting) -> bool {
+    matches!(s.source.as_str(), "session" | "client")
+}
+
 fn is_changed(s: &Setting) -> bool {
-    s.source != "default" && s.boot_value.as_deref() != Some(s.value.as_str())
+    s.source != "default" && !is_own(s) && s.boot_value.as_deref() != Some(s.value.as_str())
 }
 
 fn row(marks: &Marks, s: &Setting) -> ((bool, bool), Row) {
@@ -61,7 +66,7 @@ fn row(marks: &Marks, s: &Setting) -> ((bool, bool), Row) {
         Cell::Mono(s.name.clone()),
         if is_changed(s) { Cell::Strong { value: 0.0, shown: shown(&s.value, unit) } } else { Cell::Text(shown(&s.value, unit)) },
         s.boot_value.as_deref().map_or(Cell::None("–"), |b| Cell::Weak(shown(b, unit))),
-        Cell::Weak(s.source.clone()),
+        Cell::Weak(if is_own(s) { "this audit's own session".to_owned() } else { s.source.clone() }),
         if s.pending_restart { Cell::Off("waits for a restart".into()) } else { Cell::None("–") },
     ];
     ((found.is_none(), !is_changed(s)), Row::new(cells, found))

@@ -1,6 +1,6 @@
 //! One statement in full: its text, what it cost, its plan, and the findings that speak of it.
 
-use eframe::egui::{self, ScrollArea, Ui, vec2};
+use eframe::egui::{ScrollArea, Ui, vec2};
 
 use crate::app::{Action, Audit};
 use crate::charts::postgres::{BLOCK_BYTES, Base};
@@ -30,7 +30,9 @@ pub fn show(ui: &mut Ui, audit: &Audit, statement: &Statement, base: Base, actio
 
 fn text_card(ui: &mut Ui, audit: &Audit, statement: &Statement, base: Base, height: f32, actions: &mut Vec<Action>) {
     let touches = format!("statement:{}", statement.id);
-    let found: Vec<&Ranked> = audit.plan.findings.iter().filter(|r| r.finding.touches.contains(&touches)).collect();
+    let mut found: Vec<&Ranked> = audit.plan.findings.iter().filter(|r| r.finding.touches.contains(&touches)).collect();
+    // A symptom carries the rank of its cause, which stands before it.
+    found.dedup_by_key(|r| r.rank);
     let links = |ui: &mut Ui| {
         if icon_button(ui, icons::X, 24.0, "Close the statement").clicked() {
             actions.push(Action::SelectStatement(None));
@@ -47,7 +49,7 @@ fn text_card(ui: &mut Ui, audit: &Audit, statement: &Statement, base: Base, heig
         }
     };
     titled_card(ui, "Statement", "", Some(height), links, |ui| {
-        line(ui, &facts(statement, base));
+        ui.label(Type::LABEL.text(facts(statement, base)).color(Theme::get(ui).text_weak));
         ui.add_space(6.0);
         scrolled(ui, ("statement", &statement.id), |ui| {
             code_box(ui, &sql_lines(&statement.text), Language::Sql);
@@ -69,13 +71,7 @@ fn scrolled(ui: &mut Ui, salt: impl std::hash::Hash + std::fmt::Debug, content: 
     });
 }
 
-/// One line in the caption's style, whole on hover.
-fn line(ui: &mut Ui, words: &str) {
-    let label = egui::Label::new(Type::LABEL.text(words).color(Theme::get(ui).text_weak)).truncate();
-    hint(ui.add(label), words);
-}
-
-/// "241 calls of 86.1 ms, longest 241 ms, 1 row and 1,204 blocks a call, 99 % from memory".
+/// "241 calls of 86.1 ms, longest 241 ms, rows a call 1, blocks 1,204, 99 % from memory".
 fn facts(statement: &Statement, base: Base) -> String {
     let counters = match base {
         Base::Window => statement.counters.window,
@@ -97,7 +93,7 @@ fn costs(c: &StatementCounters) -> Vec<String> {
     let mut parts = vec![
         format!("{} of {}", text::plural(c.calls, "call", "calls"), text::millis(c.mean_ms())),
         format!("longest {}", text::millis(c.max_ms)),
-        format!("{} rows and {} blocks a call", text::number(c.rows_a_call()), text::number(blocks as f64 / c.calls as f64)),
+        format!("rows a call {}, blocks {}", text::number(c.rows_a_call()), text::number(blocks as f64 / c.calls as f64)),
     ];
     if blocks > 0 {
         parts.push(format!("{} from memory", text::percent(c.blocks_hit as f64 / blocks as f64)));
@@ -153,7 +149,8 @@ fn not_checked(ui: &mut Ui, why: &str, gap: Option<&Gap>) {
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         ui.label(icons::CIRCLE_DASHED.text(14.0, theme.text_weak));
-        ui.label(Type::LABEL.text(format!("Not checked: {why}")).color(theme.text_muted));
+        // In a column of its own the sentence wraps.
+        ui.vertical(|ui| ui.label(Type::LABEL.text(format!("Not checked: {why}")).color(theme.text_muted)));
     });
     if let Some(remedy) = gap.and_then(|g| g.cause.remedy()) {
         ui.add_space(space::S);
@@ -168,6 +165,8 @@ fn proved(proof: &Proof) -> String {
     let now = format!("{} at cost {} now", proof.node_before, text::number(proof.cost_before));
     match (&proof.node_after, proof.cost_after) {
         (Some(node), Some(cost)) => {
+            // The name that the extension gives a hypothetical index is nobody's.
+            let node = node.split(" using <").next().unwrap_or(node);
             format!("{now}; {node} at cost {} with an index on {} ({}).", text::number(cost), proof.columns.join(", "), proof.method)
         }
         _ => format!("{now} ({}).", proof.method),

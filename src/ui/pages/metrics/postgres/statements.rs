@@ -10,7 +10,7 @@ use crate::evidence::Layer;
 use crate::evidence::postgres::Statements;
 use crate::text;
 use crate::ui::look;
-use crate::ui::pages::metrics::rows::{Cell, Marks, Row, made};
+use crate::ui::pages::metrics::rows::{Cell, Marks, Row, kept, made};
 use crate::ui::pages::metrics::sheet::{self, Sheet};
 use crate::ui::pages::metrics::since_words;
 use crate::ui::widgets::{Column, Width};
@@ -27,13 +27,13 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, seen: &Statements, action
         Some(chosen) => statement::show(ui, audit, chosen, base, actions),
         None => {
             let s = &audit.snapshot;
-            let (time, tables) = (charts::postgres::database_time(s), charts::postgres::largest_tables(s));
-            super::charts_row(ui, ("Database time", &time), ("Largest tables", &tables));
+            let tables = kept(ui, model, "largest tables", (), || charts::postgres::largest_tables(s));
+            super::charts_row(ui, ("Database time", &charts::postgres::database_time(s)), ("Largest tables", &tables));
         }
     }
     let is_wide = ui.available_width() >= WIDE;
     let slow_ms = audit.snapshot.meta.targets.slow_statement_ms;
-    let rows = made(ui, model, "statements", (base, is_wide), |marks| {
+    let rows = made(ui, model, audit, "statements", (base, is_wide), |marks| {
         // The section is there: this page is not drawn without it.
         let rows = charts::postgres::statements(&audit.snapshot, base).unwrap_or_else(|_| Vec::new());
         rows.iter().map(|r| row(marks, r, slow_ms, is_wide)).collect()
