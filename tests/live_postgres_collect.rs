@@ -8,10 +8,11 @@ mod live;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use medusa_advisor::collect::run::Run;
+use medusa_advisor::collect::run::{Note, Run};
 use medusa_advisor::collect::{Asked, Candidate, Request, collect};
 use medusa_advisor::connect::postgres::{self, GRANTS};
 use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, Profile, Secrets, parse_postgres};
@@ -19,6 +20,7 @@ use medusa_advisor::connect::steps::{CapabilityState, StepState};
 use medusa_advisor::evidence::postgres::Postgres;
 use medusa_advisor::evidence::{Cause, Gap, Section, Snapshot, Targets};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::Notify;
 
 fn env(name: &str) -> Option<String> {
     let value = std::env::var(name).ok().filter(|v| !v.is_empty());
@@ -140,7 +142,6 @@ fn grant_of(gaps: &[Gap], section: Section) -> String {
 /// Twenty list queries of different length, inside the window.
 async fn lists(url: String) {
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
     for n in 1..=20 {
         let ids = (0..n).map(|i| format!("'p{i}'")).collect::<Vec<_>>().join(", ");
         let sql = format!("select i.* from public.image as i where i.product_id in ({ids}) and i.deleted_at is null");
@@ -153,8 +154,19 @@ async fn lists(url: String) {
 async fn a_version_2_store_is_read_whole() {
     let Some(admin) = env("ADVISOR_TEST_POSTGRES") else { return };
     let Some(url) = store(&admin, "advisor_collect_v2", 2).await else { return };
-    let load = tokio::spawn(lists(url.clone()));
-    let snapshot = audit(&request(&url)).await;
+    let request = request(&url);
+    let opened = Arc::new(Notify::new());
+    let tell = Arc::clone(&opened);
+    let run = Run::new(Duration::from_secs(u64::from(request.profile.limits.window_s)), move |note| {
+        if note == Note::WindowOpened {
+            tell.notify_one();
+        }
+    });
+    let load = tokio::spawn(async move {
+        opened.notified().await;
+        lists(url).await;
+    });
+    let snapshot = collect(&request, &run).await;
     load.await.unwrap();
     print_figures("v2", &snapshot);
     let pg = evidence(&snapshot);

@@ -1,5 +1,7 @@
 //! What an existing index serves.
 
+use std::collections::HashMap;
+
 use super::sql::{SortKey, TableUse, normal_expression};
 use crate::evidence::postgres::{Index, Table};
 
@@ -26,9 +28,9 @@ pub struct Wanted<'a> {
 
 /// Whether an existing index finds the rows: valid, ready, btree (or hash), led by one of the columns, and its predicate, if any,
 /// implied by the statement. `include` columns and operator classes do not stand in the way of `=`; another collation does.
-pub fn covering_index<'i>(indexes: &'i [Index], wanted: &Wanted) -> Cover<'i> {
+pub fn covering_index<'i>(indexes: impl IntoIterator<Item = &'i Index>, wanted: &Wanted) -> Cover<'i> {
     let mut best = Cover::None;
-    for index in indexes.iter().filter(|i| i.schema == wanted.schema && i.table == wanted.table && is_usable(i)) {
+    for index in indexes.into_iter().filter(|i| i.schema == wanted.schema && i.table == wanted.table && is_usable(i)) {
         let Some(first) = index.keys.first().filter(|k| k.collation.is_none()) else { continue };
         if index.method == "hash" && index.keys.len() > 1 {
             continue;
@@ -65,6 +67,17 @@ pub fn serving_index(indexes: &[Index], wanted: &Wanted, equal: &[String], colum
         let follows = (held..columns.len()).all(|at| key_is(index, at, columns[at].split(' ').next().unwrap_or("")));
         leads && follows && (is_implied(index, wanted) || is_soft_delete_partial(index))
     })
+}
+
+/// Indexes by schema and table: where every table is asked about, looking through all of them each time is quadratic.
+pub type ByTable<'s> = HashMap<(&'s str, &'s str), Vec<&'s Index>>;
+
+pub fn by_table(indexes: &[Index]) -> ByTable<'_> {
+    let mut by_table = ByTable::new();
+    for index in indexes {
+        by_table.entry((index.schema.as_str(), index.table.as_str())).or_default().push(index);
+    }
+    by_table
 }
 
 /// Whether an existing index yields the rows in this order: after the columns held equal, the sort keys follow, all in its direction or

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use time::OffsetDateTime;
 
 use super::sql::{self, Kind, Shape};
-use crate::evidence::postgres::{Statement, StatementCounters, Statements};
+use crate::evidence::postgres::{Statement, StatementCounters, Statements, quote};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 use crate::text;
 
@@ -99,6 +99,7 @@ pub struct ReadLoad<'s> {
 /// A gap when the statements could not be read or when neither period saw enough.
 pub fn workload(snapshot: &Snapshot) -> Result<Workload<'_>, Gap> {
     let statements = snapshot.pg()?.statements()?;
+    refuse_hidden(snapshot, statements)?;
     if let Some(total) = statements.total.window
         && snapshot.meta.window_s > 0.0
         && is_enough(&total)
@@ -115,6 +116,22 @@ pub fn workload(snapshot: &Snapshot) -> Result<Workload<'_>, Gap> {
     let words = statements.reset_at.map_or_else(|| "since the counters were reset".to_owned(), |at| format!("since {}", text::date(at)));
     let span = statements.reset_at.map(|at| (snapshot.meta.taken_at - at).as_seconds_f64()).filter(|s| *s > 0.0);
     Ok(build(statements, Period::SinceReset, words, span, total))
+}
+
+/// A role that may read few of the texts finds nothing wrong with them, which is no pass.
+fn refuse_hidden(snapshot: &Snapshot, statements: &Statements) -> Result<(), Gap> {
+    let all_ms = statements.total.total.total_ms;
+    let read_ms: f64 = statements.rows.rows.iter().map(|r| r.counters.total.total_ms).sum();
+    if statements.hidden == 0 || all_ms <= 0.0 || read_ms >= all_ms * READABLE_SHARE_MIN {
+        return Ok(());
+    }
+    let role = snapshot.pg()?.server.as_ref().map_or_else(|_| "medusa_advisor".to_owned(), |s| quote(&s.role));
+    let detail = format!(
+        "The role may read the texts of {} of the database time: {} are hidden from it.",
+        text::percent(read_ms / all_ms),
+        text::plural(statements.hidden, "statement", "statements")
+    );
+    Err(Gap::new(Section::PgStatements, Cause::Denied { grant: format!("grant pg_monitor to {role};") }, detail))
 }
 
 fn is_enough(total: &StatementCounters) -> bool {
@@ -173,6 +190,9 @@ pub fn unread<'s>(workload: &Workload<'s>) -> Unread<'s> {
     out.share = workload.share_of(out.not.iter().map(|l| l.counters.total_ms).sum());
     out
 }
+
+/// Share of the database time whose texts must be readable; with less, what was not found may well be there.
+const READABLE_SHARE_MIN: f64 = 0.5;
 
 /// Texts remembered by one thread: more than one run reads.
 const REMEMBERED_MAX: usize = 2 * READ_MAX;
@@ -270,6 +290,26 @@ mod tests {
         for (ms, calls, period) in [(1_000.0, 1, Period::Window), (999.0, 199, Period::SinceReset), (1.0, 200, Period::Window)] {
             let snapshot = with_total(ms, calls);
             assert_eq!(workload(&snapshot).map(|w| w.period), Ok(period), "{ms} ms, {calls} calls");
+        }
+    }
+
+    #[test]
+    fn hidden_texts_are_no_pass() {
+        for (total_ms, is_refused) in [(2_000.0, false), (2_000.1, true)] {
+            let snapshot = store(|pg| {
+                fixtures::statements(pg, vec![statement("1", "select 1 from image", 500, 1_000.0)]);
+                if let Ok(statements) = &mut pg.statements {
+                    statements.hidden = 9;
+                    statements.total.total.total_ms = total_ms;
+                }
+            });
+            match workload(&snapshot).map(|w| w.loads.len()) {
+                Ok(_) => assert!(!is_refused),
+                Err(gap) => {
+                    assert!(is_refused, "{}", gap.detail);
+                    assert_eq!(gap.cause.remedy(), Some("grant pg_monitor to advisor;"));
+                }
+            }
         }
     }
 

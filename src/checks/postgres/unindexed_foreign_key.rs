@@ -1,8 +1,8 @@
 //! A foreign key, or a module's own `*_id` column, that is looked up and has no index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::checks::index::{Cover, Wanted, covering_index, find_table, is_soft_delete_partial};
+use crate::checks::index::{Cover, Wanted, by_table, covering_index, find_table, is_soft_delete_partial};
 use crate::checks::medusa::{is_stock_bare_key, is_stock_table};
 use crate::checks::new_index::NewIndex;
 use crate::checks::scans::is_driven;
@@ -71,19 +71,21 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 type Keys<'s> = BTreeMap<(String, String, Vec<String>), Key<'s>>;
 
 fn uncovered<'s>(tables: &'s [Table], indexes: &[Index], constraints: &'s [Constraint]) -> Keys<'s> {
+    let by_name: HashMap<(&str, &str), &Table> = tables.iter().map(|t| ((t.schema.as_str(), t.name.as_str()), t)).collect();
+    let by_table = by_table(indexes);
     let mut keys = BTreeMap::new();
     for constraint in constraints.iter().filter(|c| c.kind == "f") {
-        let Some(child) = tables.iter().find(|t| t.schema == constraint.schema && t.name == constraint.table && t.extension.is_none()) else {
+        let at = (constraint.schema.as_str(), constraint.table.as_str());
+        let Some(child) = by_name.get(&at).copied().filter(|t| t.extension.is_none()) else {
             continue;
         };
-        let is_parent =
-            |t: &&Table| constraint.parent_table.as_ref() == Some(&t.name) && constraint.parent_schema.as_ref().is_none_or(|s| *s == t.schema);
-        let Some(has_live_index) = lacks_whole_index(indexes, child, &constraint.columns) else { continue };
+        let own = by_table.get(&at).into_iter().flatten().copied();
+        let Some(has_live_index) = lacks_whole_index(own, child, &constraint.columns) else { continue };
         let key = Key {
             child,
             columns: constraint.columns.clone(),
             constraint: Some(constraint),
-            parent: tables.iter().find(is_parent),
+            parent: parent_of(constraint, tables, &by_name),
             has_live_index,
             loads: Vec::new(),
             all_filtered: true,
@@ -93,14 +95,23 @@ fn uncovered<'s>(tables: &'s [Table], indexes: &[Index], constraints: &'s [Const
     keys
 }
 
+fn parent_of<'s>(constraint: &Constraint, tables: &'s [Table], by_name: &HashMap<(&str, &str), &'s Table>) -> Option<&'s Table> {
+    let name = constraint.parent_table.as_ref()?;
+    match &constraint.parent_schema {
+        Some(schema) => by_name.get(&(schema.as_str(), name.as_str())).copied(),
+        None => tables.iter().find(|t| t.name == *name),
+    }
+}
+
 /// `None`: an index serves it whole. Else whether one on live rows does.
-fn lacks_whole_index(indexes: &[Index], child: &Table, columns: &[String]) -> Option<bool> {
+fn lacks_whole_index<'i>(indexes: impl IntoIterator<Item = &'i Index> + Clone, child: &Table, columns: &[String]) -> Option<bool> {
     let wanted = Wanted { schema: &child.schema, table: &child.name, columns, is_null: &[], is_not_null: &[] };
-    match covering_index(indexes, &wanted) {
+    match covering_index(indexes.clone(), &wanted) {
         Cover::Serves(_) => None,
         Cover::OtherRows(_) => {
             let leads = |i: &&Index| i.keys.first().is_some_and(|k| columns.contains(&k.text));
-            Some(indexes.iter().filter(|i| i.schema == child.schema && i.table == child.name && i.is_valid).filter(leads).any(is_soft_delete_partial))
+            let of_child = indexes.into_iter().filter(|i| i.schema == child.schema && i.table == child.name && i.is_valid);
+            Some(of_child.filter(leads).any(is_soft_delete_partial))
         }
         Cover::None => Some(false),
     }

@@ -1,8 +1,11 @@
 //! An index that nothing has used for a month.
 
+use std::collections::HashMap;
+
 use time::{Duration, OffsetDateTime};
 
 use super::duplicate_index::drop_remedy;
+use crate::checks::index::{ByTable, by_table};
 use crate::checks::medusa::is_stock_index;
 use crate::checks::nodes::{Nodes, OnNodes, ReadNode};
 use crate::checks::workload::{StatisticsAge, statistics_age};
@@ -45,7 +48,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let here = statistics_age(snapshot)?;
     let nodes = Nodes::of(pg, indexes);
     let is_idle = |scans: u64, last_scan: Option<OffsetDateTime>| is_idle(scans, last_scan, server.now);
-    let resting = indexes.iter().filter(|i| i.bytes >= BYTES_MIN && is_idle(i.scans.total, i.last_scan) && is_droppable(i, indexes, constraints));
+    let (own, keys) = (by_table(indexes), foreign_keys(constraints));
+    let resting = indexes.iter().filter(|i| i.bytes >= BYTES_MIN && is_idle(i.scans.total, i.last_scan) && is_droppable(i, &own, &keys));
     let judged: Vec<(&Index, OnNodes)> = resting.map(|i| (i, nodes.judge(i, is_idle))).filter(|(_, on)| *on != OnNodes::Used).collect();
     if judged.is_empty() {
         return Ok(Vec::new());
@@ -77,18 +81,31 @@ fn month() -> Duration {
     Duration::seconds_f64(DAYS_MIN * 86_400.0)
 }
 
-fn is_droppable(index: &Index, indexes: &[Index], constraints: &[Constraint]) -> bool {
+type ForeignKeys<'s> = HashMap<(&'s str, &'s str), Vec<&'s Constraint>>;
+
+fn foreign_keys(constraints: &[Constraint]) -> ForeignKeys<'_> {
+    let mut keys = ForeignKeys::new();
+    for c in constraints.iter().filter(|c| c.kind == "f") {
+        keys.entry((c.schema.as_str(), c.table.as_str())).or_default().push(c);
+    }
+    keys
+}
+
+fn is_droppable(index: &Index, own: &ByTable, keys: &ForeignKeys) -> bool {
     let is_bound = index.is_unique || index.is_primary || index.is_replica_identity || index.constraint.is_some() || index.extension.is_some();
-    index.is_valid && !index.is_building && !is_bound && !is_stock_index(&index.table, &index.name) && !is_only_support(index, indexes, constraints)
+    index.is_valid && !index.is_building && !is_bound && !is_stock_index(&index.table, &index.name) && !is_only_support(index, own, keys)
 }
 
 /// Without it, deletes of the parent would scan the child.
-fn is_only_support(index: &Index, indexes: &[Index], constraints: &[Constraint]) -> bool {
+fn is_only_support(index: &Index, own: &ByTable, keys: &ForeignKeys) -> bool {
+    let at = (index.schema.as_str(), index.table.as_str());
     let leads = |i: &Index, c: &Constraint| i.keys.first().is_some_and(|k| c.columns.contains(&k.text));
-    let same_table = |i: &Index| i.schema == index.schema && i.table == index.table;
-    constraints.iter().filter(|c| c.kind == "f" && c.schema == index.schema && c.table == index.table && leads(index, c)).any(|c| {
-        !indexes.iter().any(|other| other.name != index.name && same_table(other) && other.is_valid && other.predicate.is_none() && leads(other, c))
-    })
+    let others = own.get(&at).map_or(&[][..], Vec::as_slice);
+    keys.get(&at)
+        .into_iter()
+        .flatten()
+        .filter(|c| leads(index, c))
+        .any(|c| !others.iter().any(|other| other.name != index.name && other.is_valid && other.predicate.is_none() && leads(other, c)))
 }
 
 /// The shortest count among all nodes, and whose it is where it is not the audited one's.
