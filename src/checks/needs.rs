@@ -72,7 +72,8 @@ impl Need<'_> {
     pub fn wide(&self) -> Option<Vec<String>> {
         let leaves_many = match self.rows_left {
             Some(left) => left > ROWS_LEFT_MAX,
-            None => !self.is_aggregate && self.load.counters.rows_a_call() > ROWS_LEFT_MAX,
+            // Without statistics it is not known which of several columns tells rows apart; together they do.
+            None => self.selective > 1 || (!self.is_aggregate && self.load.counters.rows_a_call() > ROWS_LEFT_MAX),
         };
         if self.selective > 0 && !leaves_many {
             return None;

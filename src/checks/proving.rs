@@ -30,8 +30,8 @@ pub fn how_to_prove(snapshot: &Snapshot, scan: &Scan) -> Option<Evidence> {
 fn not_allowed(snapshot: &Snapshot, scan: &Scan) -> String {
     let role = snapshot.pg().and_then(|pg| pg.server()).map_or_else(|_| "the audit's role".to_owned(), |s| s.role.clone());
     format!(
-        "The planner answers only a role that may read the table, and {role} may not. In a database without customers (a restored schema will do): \
-         grant select on {} to {}; then audit again.",
+        "The planner answers only a role that may read the statement's tables, and {role} may not. It would open their rows too, so only where that is \
+         no harm: grant select on {} to {}; audit again, then revoke it.",
         scan.table.full_name(),
         crate::evidence::postgres::quote(&role)
     )

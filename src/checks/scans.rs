@@ -1,7 +1,7 @@
 //! Which statements scan a table for lack of an index, and which index would end it. Shared by the checks that advise indexes, so that
 //! the same columns are never advised twice.
 
-use super::needs::{Need, Store, Tail, is_costly, needs, pages};
+use super::needs::{COLUMNS_MAX, Need, Store, Tail, is_costly, needs, pages};
 pub use super::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN, is_big, is_driven};
 use super::new_index::NewIndex;
 use super::variants::{Variant, variants};
@@ -255,6 +255,10 @@ impl<'s> Scene<'s> {
             Tail::Sort(keys) => keys.first(),
         };
         let is_narrowed = follows.is_some() && variant.columns.get(held) == follows;
+        if known.is_empty() && held < need.selective.min(COLUMNS_MAX) && !is_narrowed {
+            // Which of its columns tells rows apart is not known.
+            return 1.0;
+        }
         let fetched = if known.is_empty() || is_narrowed { returned } else { (known.iter().product::<f64>() * rows).max(returned) };
         let blocks = DESCENT_BLOCKS + blocks_holding(fetched, pages(need.table));
         (blocks / need.load.blocks_a_call().max(1.0)).clamp(0.0, 1.0)

@@ -399,6 +399,14 @@ mod tests {
     }
 
     #[test]
+    fn without_statistics_all_columns_held_equal_are_taken() {
+        let both = || scanning("1", "select * from image where url = $1 and product_id = $2", 606, 25_452.0, 12_800);
+        assert_eq!(findings(&CHECK, &with(both(), |_| {}))[0].subject.name, "public.image(url, product_id)");
+        let known = with(both(), |pg| pg.column_stats = Ok(Listed::whole(vec![stats("product_id", -0.5), stats("url", 100.0)])));
+        assert_eq!(findings(&CHECK, &known)[0].subject.name, "public.image(product_id)");
+    }
+
+    #[test]
     fn a_wider_index_must_beat_the_narrow_one_clearly() {
         let both = scanning("1", "select * from image where product_id = $1 and rank > $2", 606, 25_452.0, 12_800);
         let asked = |narrow: f64, wide: f64| {
