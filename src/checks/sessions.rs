@@ -67,12 +67,14 @@ pub fn named(names: &[String]) -> String {
     }
 }
 
-/// Sessions of other roles whose state is hidden: nothing found is then no good news.
+/// Sessions of other roles whose state is hidden: nothing found is then no good news. With pg_monitor the shop's are seen; what a managed
+/// server hides all the same are its provider's own, which no grant opens.
 pub fn hidden(snapshot: &Snapshot, activity: &Activity) -> Option<Gap> {
-    if activity.hidden == 0 {
+    let server = snapshot.pg().and_then(|pg| pg.server()).ok();
+    if activity.hidden == 0 || server.is_some_and(|s| s.has_pg_monitor || s.is_superuser) {
         return None;
     }
-    let role = snapshot.pg().and_then(|pg| pg.server()).map_or_else(|_| "ROLE".to_owned(), |s| quote(&s.role));
+    let role = server.map_or_else(|| "ROLE".to_owned(), |s| quote(&s.role));
     let cause = Cause::Denied { grant: format!("grant pg_monitor to {role};") };
     let detail = format!("This role may not see the state of {} of other roles.", text::plural(activity.hidden.into(), "session", "sessions"));
     Some(Gap::new(Section::PgActivity, cause, detail))
@@ -256,11 +258,13 @@ pub mod fixtures {
         Session { waiting_s: Some(waiting_s), blocked_by: behind.to_vec(), wait: Some("Lock:relation".into()), ..session(pid, waiting_s) }
     }
 
+    /// Where some are hidden, the role lacks pg_monitor.
     pub fn with_sessions(sessions: Vec<Session>, edit: impl FnOnce(&mut Activity)) -> Snapshot {
         crate::checks::fixtures::store(|pg| {
-            if let Ok(activity) = &mut pg.activity {
+            if let (Ok(activity), Ok(server)) = (&mut pg.activity, &mut pg.server) {
                 activity.sessions = sessions;
                 edit(activity);
+                server.has_pg_monitor = activity.hidden == 0;
             }
         })
     }
@@ -279,6 +283,15 @@ mod tests {
         assert_eq!(named(&own(&["a"])), "a");
         assert_eq!(named(&own(&["a", "b"])), "a and b");
         assert_eq!(named(&own(&["a", "b", "c", "d"])), "a, b and 2 more");
+    }
+
+    #[test]
+    fn what_a_provider_hides_is_no_gap() {
+        let mut snapshot = with_sessions(Vec::new(), |a| a.hidden = 1);
+        let gap = |s: &Snapshot| hidden(s, s.pg().unwrap().activity().unwrap());
+        assert!(gap(&snapshot).is_some());
+        snapshot.postgres.as_mut().unwrap().server.as_mut().unwrap().has_pg_monitor = true;
+        assert!(gap(&snapshot).is_none());
     }
 
     #[test]

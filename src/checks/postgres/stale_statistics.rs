@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::checks::index::find_table;
 use crate::checks::workload::{read_loads, workload};
 use crate::checks::{Check, FINDINGS_MAX, always};
-use crate::evidence::postgres::{ColumnStats, Postgres, Setting, Table};
+use crate::evidence::postgres::{ColumnStats, Setting, Table};
 use crate::evidence::{Gap, Layer, Listed, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -18,8 +18,8 @@ const CHANGED_MIN: u64 = 1_000;
 const ROWS_MIN: u64 = 10_000;
 /// Where nothing was counted, the size tells that there are so many.
 const BYTES_MIN: u64 = 10_000_000;
-/// Autovacuum comes once a minute and has much to do after a load: later than this, it does not come.
-const LATE_S: f64 = 86_400.0;
+/// Autovacuum looks once a minute and comes to some table of a store in use all day: silent for longer, it does not come.
+const SILENT_S: f64 = 86_400.0;
 /// Share of database time of the statements that read the table.
 const TIME_SHARE_MEDIUM: f64 = 0.05;
 /// `autovacuum_analyze_threshold` and `_scale_factor` as delivered, where the settings were not read.
@@ -36,7 +36,8 @@ pub static CHECK: Check = Check {
     remedy: "Analyze the table now, and let autovacuum do it in time.",
     method: "Tables of which 25 % of the rows, and at least 1,000, changed since ANALYZE, and tables of 10,000 rows or more (10 MB where no rows were counted) \
              that were never analyzed: by reltuples and the column statistics, since resetting the counters forgets the time of the last ANALYZE. Low; Medium \
-             when statements that read the table take 5 % of database time. Info where autovacuum is due to come: it was filled a moment ago.",
+             when statements that read the table take 5 % of database time. Info where autovacuum is due to come (it looks once a minute), unless it has \
+             come to no table for a day.",
     effort: Effort::Minutes,
     references: &[
         "https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-STATISTICS",
@@ -66,8 +67,10 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         return Ok(Vec::new());
     }
     let times = time_by_table(snapshot, tables);
-    let mut findings: Vec<Finding> =
-        faulty.iter().map(|(t, f)| finding(snapshot, pg, t, f, times.get(&t.full_name()).copied().unwrap_or(0.0))).collect();
+    let is_silent = is_silent(snapshot, tables);
+    let settings = pg.settings.as_ref().ok();
+    let one = |(t, f): &(&Table, Fault)| finding(t, f, times.get(&t.full_name()).copied().unwrap_or(0.0), is_due(settings, t) && !is_silent);
+    let mut findings: Vec<Finding> = faulty.iter().map(one).collect();
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| b.cost.share.total_cmp(&a.cost.share)).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -107,8 +110,8 @@ fn time_by_table(snapshot: &Snapshot, tables: &[Table]) -> HashMap<String, f64> 
     times
 }
 
-/// Whether autovacuum has the table on its list and has not had a day to come.
-fn is_due(snapshot: &Snapshot, settings: Option<&Vec<Setting>>, table: &Table) -> bool {
+/// Whether autovacuum has the table on its list, so that it was filled or changed a moment ago.
+fn is_due(settings: Option<&Vec<Setting>>, table: &Table) -> bool {
     let setting = |name: &str| settings.and_then(|all| all.iter().find(|s| s.name == name)).map(|s| s.value.as_str());
     let own = |name: &str| table.options.iter().find_map(|o| o.strip_prefix(name)?.strip_prefix('='));
     let is_on = setting("autovacuum").is_none_or(|v| v == "on")
@@ -116,15 +119,17 @@ fn is_due(snapshot: &Snapshot, settings: Option<&Vec<Setting>>, table: &Table) -
         && own("autovacuum_enabled").is_none_or(|v| !matches!(v, "false" | "off" | "0" | "no"));
     let number = |name: &str, otherwise: f64| own(name).or_else(|| setting(name)).and_then(|v| v.parse().ok()).unwrap_or(otherwise);
     let trigger = number("autovacuum_analyze_threshold", THRESHOLD) + number("autovacuum_analyze_scale_factor", SCALE) * table.rows_estimate.max(0.0);
-    let now = snapshot.pg().and_then(|pg| pg.server()).map_or(snapshot.meta.taken_at, |s| s.now);
-    let last = table.last_analyze.max(table.last_autoanalyze);
-    let is_late = last.is_some_and(|at| (now - at).as_seconds_f64() > LATE_S);
-    is_on && table.modified_since_analyze as f64 > trigger && !is_late
+    is_on && table.modified_since_analyze as f64 > trigger
 }
 
-fn finding(snapshot: &Snapshot, pg: &Postgres, table: &Table, fault: &Fault, time_share: f64) -> Finding {
-    let settings = pg.settings.as_ref().ok();
-    let is_due = is_due(snapshot, settings, table);
+/// Whether autovacuum was seen at work once and has come to no table for a day.
+fn is_silent(snapshot: &Snapshot, tables: &[Table]) -> bool {
+    let now = snapshot.pg().and_then(|pg| pg.server()).map_or(snapshot.meta.taken_at, |s| s.now);
+    let last = tables.iter().filter_map(|t| t.last_autovacuum.max(t.last_autoanalyze)).max();
+    last.is_some_and(|at| (now - at).as_seconds_f64() > SILENT_S)
+}
+
+fn finding(table: &Table, fault: &Fault, time_share: f64, is_due: bool) -> Finding {
     let severity = match time_share {
         _ if is_due => Severity::Info,
         s if s >= TIME_SHARE_MEDIUM => Severity::Medium,
@@ -215,6 +220,7 @@ fn remedies(table: &Table) -> Vec<Remedy> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
+    use crate::evidence::postgres::Postgres;
     use time::macros::datetime;
 
     /// Analyzed two days ago, with autovacuum off for it.
@@ -280,10 +286,9 @@ mod tests {
     fn what_autovacuum_is_due_to_do_is_a_note() {
         let fresh = |t: &mut Table| (t.options, t.last_analyze) = (Vec::new(), None);
         assert_eq!(findings(&CHECK, &cart(50_000, 50_000, fresh, |_| {}))[0].severity, Severity::Info);
-        let late = |t: &mut Table| t.options = Vec::new();
-        assert_eq!(findings(&CHECK, &cart(50_000, 50_000, late, |_| {}))[0].severity, Severity::Low);
-        let recent = |t: &mut Table| (t.options, t.last_analyze) = (Vec::new(), Some(datetime!(2026-11-22 09:30 UTC)));
-        assert_eq!(findings(&CHECK, &cart(50_000, 50_000, recent, |_| {}))[0].severity, Severity::Info);
+        let came = |at| move |t: &mut Table| (t.options, t.last_autoanalyze) = (Vec::new(), Some(at));
+        assert_eq!(findings(&CHECK, &cart(50_000, 50_000, came(datetime!(2026-11-22 09:30 UTC)), |_| {}))[0].severity, Severity::Info);
+        assert_eq!(findings(&CHECK, &cart(50_000, 50_000, came(datetime!(2026-11-22 09:29:59 UTC)), |_| {}))[0].severity, Severity::Low);
         let own = |t: &mut Table| (t.options, t.last_analyze) = (vec!["autovacuum_analyze_scale_factor=2".into()], None);
         assert_eq!(findings(&CHECK, &cart(50_000, 50_000, own, |_| {}))[0].severity, Severity::Low);
     }
