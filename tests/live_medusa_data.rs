@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use live::{Db, collect_from, finding, is_found, server};
 use medusa_advisor::checks;
 use medusa_advisor::connect::postgres::GRANTS;
+use medusa_advisor::evidence::medusa::RowCount;
 use medusa_advisor::evidence::{Cause, Snapshot};
 use medusa_advisor::finding::{Outcome, RemedyKind, Severity};
 use medusa_advisor::plan::{self, Plan, Ranked};
@@ -58,10 +59,16 @@ fn psql(db: &Db, text: &str) -> String {
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
+/// Audits once more where the machine was too busy to answer within the limit.
 async fn audit(db: &Db) -> (Snapshot, Plan) {
-    let snapshot = collect_from(&db.url, 1).await;
-    let plan = plan::build(&snapshot, &[], |c| IDS.contains(&c.id));
-    (snapshot, plan)
+    for _ in 0..4 {
+        let snapshot = collect_from(&db.url, 1).await;
+        let plan = plan::build(&snapshot, &[], |c| IDS.contains(&c.id));
+        if !plan.unknown.iter().any(|(_, gap)| matches!(gap.cause, Cause::TimedOut { .. })) {
+            return (snapshot, plan);
+        }
+    }
+    panic!("the server is too busy: it did not answer within the limit, four times");
 }
 
 /// Every SQL remedy of the finding, in order.
@@ -157,10 +164,7 @@ select count(*) from cart_line_item i join cart c on c.id = i.cart_id where c.co
 select count(*) from cart_address a where exists (select from cart c where c.shipping_address_id = a.id and c.completed_at is not null);";
     let before = psql(&db, KEPT);
     let observed = mend(&db, "app-abandoned-carts", "public.cart").await;
-    assert!(
-        observed.contains("about 80,") || observed.contains("about 79,") || observed.contains("about 81,") || observed.contains("about"),
-        "{observed}"
-    );
+    assert!(observed.starts_with("about "), "a table of this size is sampled: {observed}");
     assert_eq!(psql(&db, KEPT), before, "completed and young carts are untouched");
     assert_eq!(
         psql(&db, "select string_agg(id, ' ' order by id) from cart where completed_at is null and updated_at < now() - interval '90 days';"),
@@ -404,6 +408,30 @@ async fn the_documented_role_sees_all_that_is_counted() {
         for id in IDS {
             let outcome = checks::find(id).unwrap().run(&snapshot);
             assert!(matches!(outcome, Outcome::Passed | Outcome::NotApplicable(_)), "{id} on {version}: {outcome:?}");
+        }
+    }
+}
+
+/// ADVISOR_TEST_SCALE: addresses of databases of shop size, separated by blanks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_of_shop_size_is_counted_in_time() {
+    let Ok(urls) = std::env::var("ADVISOR_TEST_SCALE") else {
+        println!("skipped: ADVISOR_TEST_SCALE names no database of shop size");
+        return;
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for url in urls.split_whitespace() {
+        let snapshot = collect_from(url, 1).await;
+        let counts = snapshot.pg().unwrap().row_counts().unwrap();
+        let late: Vec<_> = counts.iter().filter(|c| c.what == RowCount::NOT_COUNTED).collect();
+        assert!(late.is_empty(), "not counted in time: {late:?}");
+        for id in IDS {
+            match checks::find(id).unwrap().run(&snapshot) {
+                Outcome::Unknown(gap) => panic!("{id}: {gap:?}"),
+                Outcome::Failed(found) => found.iter().for_each(|f| println!("{id} {} {}", f.severity.id(), f.observed)),
+                Outcome::Passed => println!("{id} passed"),
+                Outcome::NotApplicable(reason) => println!("{id} does not apply: {reason}"),
+            }
         }
     }
 }

@@ -4,11 +4,14 @@ use crate::checks::workload::{self, Workload};
 use crate::evidence::medusa::{Medusa, RowCount};
 use crate::evidence::postgres::{Table, quote};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
-use crate::finding::{Confidence, Evidence};
+use crate::finding::{Confidence, Evidence, Severity};
 use crate::text;
 
 /// Half the width of a share's 95 % interval is 0.98 ÷ √pages: the rows of a page are of one age, so pages are what was drawn.
 const HALF_WIDTH: f64 = 0.98;
+
+/// Disk that is worth more than a small step; the smallest disk of a hosted Postgres has a hundred times this.
+pub const BYTES_WORTH: u64 = 100_000_000;
 
 /// One counted figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,6 +170,11 @@ pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64).min(1.0) }
 }
 
+/// By the share of the disk; a large share of a small database is no more than Low.
+pub fn storage_severity(share: f64, bytes: u64) -> Severity {
+    if bytes < BYTES_WORTH { Severity::Low } else { Severity::from_share(share) }
+}
+
 /// What the statements that read some tables cost together.
 pub struct Reading {
     /// Share 0…1 of database time.
@@ -228,6 +236,12 @@ mod tests {
         assert_eq!(cause("cart"), Cause::Denied { grant: "alter role \"advisor\" bypassrls;".into() });
         assert_eq!(cause("price"), Cause::Unreadable);
         assert!(matches!(cause("image"), Cause::TooOld { .. }));
+    }
+
+    #[test]
+    fn a_large_share_of_little_is_low() {
+        assert_eq!(storage_severity(0.5, 99_999_999), Severity::Low);
+        assert_eq!(storage_severity(0.5, 100_000_000), Severity::High);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `app-abandoned-carts`: most carts were left behind months ago and are kept for ever.
 
-use crate::checks::counts::{Counts, Figure, counts, share};
+use crate::checks::counts::{Counts, Figure, counts, share, storage_severity};
 use crate::checks::{Check, always, medusa, purge};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cell, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::finding::{Basis, Cell, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Subject};
 use crate::text;
 
 /// Below, the carts and all that hangs on them are a few hundred megabytes at most.
@@ -117,7 +117,7 @@ fn finding(
         ),
         step: format!("Delete {} abandoned carts and what hangs on them", text::count(abandoned.rows)),
         evidence: evidence(snapshot, hanging),
-        severity: Severity::from_share(storage),
+        severity: storage_severity(storage, bytes),
         confidence,
         confidence_because: because,
         effort: Effort::Hours,
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
     use crate::checks::fixtures::*;
     use crate::evidence::postgres::Postgres;
-    use crate::finding::Confidence;
+    use crate::finding::{Confidence, Severity};
 
     fn carts(total: u64, abandoned: u64, edit: impl FnOnce(&mut Postgres)) -> Snapshot {
         store(|pg| {

@@ -1,9 +1,9 @@
 //! `app-idempotency-keys-kept`: Medusa 1 keeps every idempotency key for ever.
 
-use crate::checks::counts::{Counts, Figure, counts, share};
+use crate::checks::counts::{Counts, Figure, counts, share, storage_severity};
 use crate::checks::{Applies, Check, purge};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cost, Effort, Evidence, Finding, Gain, Remedy, Resource, Severity, Subject};
+use crate::finding::{Basis, Cost, Effort, Evidence, Finding, Gain, Remedy, Resource, Subject};
 use crate::text;
 
 /// Below, they take some tens of megabytes. medusajs/medusa#1115.
@@ -65,7 +65,7 @@ fn finding(counts: &Counts<'_>, total: Figure, old: Figure, bytes: u64, storage:
             total.evidence("All keys"),
             Evidence::figure("Size of the old ones", bytes as f64, "bytes", text::bytes_disk(bytes)),
         ],
-        severity: Severity::from_share(storage),
+        severity: storage_severity(storage, bytes),
         confidence,
         confidence_because: because,
         effort: Effort::Minutes,
@@ -93,7 +93,7 @@ fn remedies(counts: &Counts<'_>) -> Vec<Remedy> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
-    use crate::finding::Outcome;
+    use crate::finding::{Outcome, Severity};
 
     fn keys(old: u64) -> Snapshot {
         store(|pg| {

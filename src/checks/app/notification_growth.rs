@@ -1,6 +1,6 @@
 //! `app-notification-growth`: sent notifications are kept for ever, or wait to be sent.
 
-use crate::checks::counts::{Counts, Figure, counts, share};
+use crate::checks::counts::{Counts, Figure, counts, share, storage_severity};
 use crate::checks::{Applies, Check, purge};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Cost, Effort, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
@@ -83,7 +83,7 @@ fn kept(counts: &Counts<'_>, (total, old): (Figure, Figure), (bytes, storage): (
         ),
         step: "Delete the notifications older than 90 days".to_owned(),
         evidence: vec![old.evidence("Older than 90 days"), total.evidence("All notifications")],
-        severity: Severity::from_share(storage),
+        severity: storage_severity(storage, bytes),
         confidence,
         confidence_because: because,
         effort: Effort::Minutes,

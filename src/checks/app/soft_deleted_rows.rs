@@ -1,6 +1,6 @@
 //! `app-soft-deleted-rows`: a large table consists of deleted rows to a good part.
 
-use crate::checks::counts::{Counts, counts, share};
+use crate::checks::counts::{Counts, counts, share, storage_severity};
 use crate::checks::{Check, FINDINGS_MAX, always, purge};
 use crate::evidence::postgres::{Column, ColumnStats, Constraint, Postgres, Table, quote};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
@@ -160,7 +160,7 @@ fn finding(snapshot: &Snapshot, counts: &Counts<'_>, constraints: &[Constraint],
         },
         evidence: evidence(table, deleted, gone, &children),
         // The shop's books must be kept: a note, not a step.
-        severity: if is_kept { Severity::Info } else { Severity::from_share(storage) },
+        severity: if is_kept { Severity::Info } else { storage_severity(storage, bytes) },
         confidence: deleted.confidence,
         confidence_because: deleted.because.clone(),
         effort: Effort::Hours,

@@ -1,6 +1,6 @@
 //! `app-workflow-executions-growing`: finished workflow executions are not taken away.
 
-use crate::checks::counts::{Counts, Figure, counts, share};
+use crate::checks::counts::{Counts, Figure, counts, share, storage_severity};
 use crate::checks::{Applies, Check, purge};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
@@ -129,7 +129,7 @@ fn finding(counts: &Counts<'_>, seen: &Executions) -> Finding {
     let piles_up = seen.left() >= ROWS_MIN || seen.stuck.rows >= STUCK_MIN;
     let cost = if piles_up { storage } else { seen.storage };
     // A busy shop keeps gigabytes for three days, and nothing is wrong with it.
-    let severity = if piles_up { Severity::from_share(cost) } else { Severity::Low };
+    let severity = if piles_up { storage_severity(cost, seen.left_bytes()) } else { Severity::Low };
     let (confidence, because) = seen.confidence();
     let gain = (seen.left() > 0).then(|| {
         let mut gain = Gain::new(Basis::Modelled, format!("{} used again", text::bytes_disk(seen.left_bytes())));
