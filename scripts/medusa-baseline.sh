@@ -27,9 +27,7 @@ list() {
 case $major in
 2)
     link_tables="select to_json(table_name::text) from link_module_migrations order by table_name collate \"C\""
-    # Earlier releases keep no list of scripts.
-    scripts=$(ask "select case when to_regclass('script_migrations') is not null then 'union select script_name::text from script_migrations' end")
-    migrations="select to_json(name) from (select name::text from mikro_orm_migrations $scripts) m order by name collate \"C\""
+    migrations="select to_json(name::text) from mikro_orm_migrations order by name collate \"C\""
     ;;
 1)
     link_tables="select null where false"

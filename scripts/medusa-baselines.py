@@ -39,6 +39,17 @@ def objects(raw):
     return {(kind, json.dumps(json.loads(text), separators=(",", ":"))) for kind, text in found}
 
 
+def is_migration(name):
+    """Not a script of db:migrate:scripts: those are kept in a table of their own, which the version is not told from."""
+    return not name.endswith((".js", ".ts"))
+
+
+def migrations(raw):
+    names = {name for name in raw["migrations"] if is_migration(name)}
+    names -= {name for redis in ENGINES.values() for name in redis}
+    return names | {other for name in names for other in ENGINES.get(name, [])}
+
+
 def expanded(union, names):
     """The versions that were put together before."""
     order = [minor(r["minor"]) for r in union["releases"]]
@@ -101,9 +112,19 @@ def migration_lines(versions):
         before |= versions[at]["migrations"]
     for name in sorted({n for at in order for n in versions[at]["migrations"]}):
         for first, last in runs(order, {at for at in order if name in versions[at]["migrations"]}):
-            yield f"{word(first)} {word(last)} {name}"
+            yield f"{word(first)} {word(last)} {name}" + (" either" if name in EITHER else "")
 
 
+# The two workflow engines make the same table by migrations of different names; a store has those of one. The installation that is migrated
+# here has the in-memory engine, production the one on Redis, whose names are told from its package (2.21.2) and counted to the same minors.
+ENGINES = {
+    "Migration20241206101446": ["Migration20241206123341"],
+    "Migration20250128174331": ["Migration20250120111059", "Migration20250128174354"],
+    "Migration20250505092459": ["Migration20250505101505"],
+    "Migration20250819104213": ["Migration20250819110923"],
+    "Migration20250908080305": ["Migration20250908080326"],
+}
+EITHER = set(ENGINES) | {name for names in ENGINES.values() for name in names}
 PARTS = ("table", "name", "columns", "unique", "method", "opclasses", "options", "include", "constraint", "predicate")
 KINDS = ("tables", "link_tables", "indexes", "foreign_keys")
 
@@ -116,7 +137,7 @@ def main():
     listed = assets / "migrations.txt"
     names = []
     if listed.exists():
-        names = [line.split(" ", 2) for line in listed.read_text().splitlines() if line and not line.startswith("#")]
+        names = [line.removesuffix(" either").split(" ", 2) for line in listed.read_text().splitlines() if line and not line.startswith("#") and is_migration(line)]
         names = [(minor(a), minor(b), n) for a, b, n in names if n != "-"]
     all_versions = {}
     for major in (1, 2):
@@ -126,9 +147,9 @@ def main():
     for path in sorted(folder.glob("*.json")):
         raw = json.loads(path.read_text())
         at = minor(raw["version"])
-        kept = {"release": raw["version"], "objects": objects(raw), "migrations": set(raw["migrations"])}
+        kept = {"release": raw["version"], "objects": objects(raw), "migrations": migrations(raw)}
         all_versions.setdefault(raw["major"], {})[at] = kept
-    lines = ["# first minor, last minor, name in mikro_orm_migrations or script_migrations (2), migrations (1); - for a minor that brought none"]
+    lines = ["# first minor, last minor, name in mikro_orm_migrations (2), migrations (1); - for a minor that brought none; either: of one of the two workflow engines"]
     for major, versions in sorted(all_versions.items()):
         (assets / f"v{major}.json").write_text(union_text(major, versions))
         lines += migration_lines(versions)

@@ -12,6 +12,8 @@ struct Known {
     minors: BTreeSet<Minor>,
     /// By name: the first minor that ships it.
     first: BTreeMap<&'static str, Minor>,
+    /// Of one of the two workflow engines: a store has those of one.
+    either: HashSet<&'static str>,
 }
 
 /// The version as far as the names tell it, and the migration that told; or the newest name where none is of a known release.
@@ -24,7 +26,7 @@ pub fn told(major: u8, names: &[String]) -> Result<(String, String), Option<Stri
 }
 
 fn known(major: u8, text: &'static str) -> Known {
-    let mut known = Known { minors: BTreeSet::new(), first: BTreeMap::new() };
+    let mut known = Known { minors: BTreeSet::new(), first: BTreeMap::new(), either: HashSet::new() };
     for line in text.lines().filter(|l| !l.starts_with('#')) {
         let mut words = line.splitn(3, ' ');
         let (Some(first), Some(second), Some(name)) = (words.next().and_then(minor), words.next(), words.next()) else { continue };
@@ -33,6 +35,10 @@ fn known(major: u8, text: &'static str) -> Known {
         }
         known.minors.insert(first);
         known.minors.extend(minor(second));
+        let (name, is_either) = name.strip_suffix(" either").map_or((name, false), |n| (n, true));
+        if is_either {
+            known.either.insert(name);
+        }
         if name != "-" {
             let at = known.first.entry(name).or_insert(first);
             *at = first.min(*at);
@@ -51,8 +57,8 @@ fn told_by(known: &Known, names: &[String]) -> Result<(String, String), Option<S
     let seen: HashSet<&str> = names.iter().map(String::as_str).collect();
     let of = |at: Minor| known.first.iter().filter(move |(_, first)| **first == at).map(|(name, _)| *name);
     let Some(at) = known.first.iter().filter(|(name, _)| seen.contains(*name)).map(|(_, first)| *first).max() else { return Err(newest_name) };
-    let telling = of(at).filter(|n| seen.contains(n)).max_by(|a, b| stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b))).unwrap_or_default();
-    let lacking = of(at).filter(|n| !seen.contains(n)).count();
+    let telling = of(at).filter(|n| seen.contains(n)).max_by(|a, b| stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b))).unwrap_or("");
+    let lacking = of(at).filter(|n| !seen.contains(n) && !known.either.contains(n)).count();
     let stock = names.iter().filter(|n| known.first.contains_key(n.as_str())).count();
     let evidence = format!("migration {telling}, the newest of {stock} that a release is known for");
     if lacking > 0 && known.minors.first() == Some(&at) && at.1 > 0 {
@@ -71,7 +77,7 @@ fn told_by(known: &Known, names: &[String]) -> Result<(String, String), Option<S
     }
     let alike = known.minors.range(at..).take_while(|m| **m == at || of(**m).next().is_none()).last().copied().unwrap_or(at);
     if Some(&alike) == known.minors.last() {
-        let newest_known = known.first.keys().map(|n| stamp(n)).max().unwrap_or_default();
+        let newest_known = known.first.keys().map(|n| stamp(n)).max().unwrap_or("");
         let later = names.iter().filter(|n| !known.first.contains_key(n.as_str()) && stamp(n) > newest_known).count();
         // The first major has ended: what is newer there is the store's own.
         if later > 0 && at.0 > 1 {
@@ -88,7 +94,7 @@ fn told_by(known: &Known, names: &[String]) -> Result<(String, String), Option<S
 /// The time a migration was written, as its name has it: 14 digits of a date, or 13 of milliseconds; "" for names without.
 fn stamp(name: &str) -> &str {
     let digits = |c: char| c.is_ascii_digit();
-    name.split(|c| !digits(c)).find(|run| run.len() == 13 || run.len() == 14).unwrap_or_default()
+    name.split(|c| !digits(c)).find(|run| run.len() == 13 || run.len() == 14).unwrap_or("")
 }
 
 #[cfg(test)]
@@ -97,9 +103,11 @@ mod tests {
 
     const LIST: &str = "# a list
 2.0 2.3 Migration20240101000000
-2.0 2.3 migrate-something.js
+2.0 2.3 Migration20240102000000
 2.1 2.3 Migration20240201000000
 2.1 2.3 Migration20240202000000
+2.1 2.3 Migration20240203000000 either
+2.1 2.3 Migration20240203000001 either
 2.2 2.2 -
 2.3 2.3 Migration20240401000000
 2.6 2.6 Migration20240501000000
@@ -113,7 +121,7 @@ mod tests {
         told_by(&known(major, LIST), &names).map(|(version, _)| version)
     }
 
-    const ONE: [&str; 4] = ["Migration20240101000000", "migrate-something.js", "Migration20240201000000", "Migration20240202000000"];
+    const ONE: [&str; 4] = ["Migration20240101000000", "Migration20240102000000", "Migration20240201000000", "Migration20240202000000"];
 
     #[test]
     fn the_newest_known_migration_tells_the_minor() {
@@ -125,6 +133,9 @@ mod tests {
     #[test]
     fn a_part_of_a_minors_migrations_is_an_early_patch() {
         assert_eq!(version(2, &ONE[..3]).as_deref(), Ok("2.1.x"));
+        // Of two engines one is there.
+        assert_eq!(version(2, &[ONE.as_slice(), &["Migration20240203000001"]].concat()).as_deref(), Ok("2.1–2.2"));
+        assert_eq!(version(2, &[&ONE[..2], &["Migration20240203000000"]].concat()).as_deref(), Ok("2.1.x"));
         // A module that is switched off lacks its own, old and new alike.
         assert_eq!(version(2, &ONE[2..]).as_deref(), Ok("2.1–2.2"));
     }

@@ -59,8 +59,8 @@ select
   x.indisready as is_ready,
   exists (
     select 1 from pg_catalog.pg_stat_progress_create_index as p
-    -- REINDEX TABLE CONCURRENTLY works on one index while the others of the table wait, invalid. Without permission both columns are null.
-    where p.index_relid = x.indexrelid or (not x.indisvalid and (p.relid = x.indrelid or p.index_relid is null))
+    -- REINDEX TABLE CONCURRENTLY works on one index, of the table or its TOAST table, while the others wait, invalid. Without permission both columns are null.
+    where p.index_relid = x.indexrelid or (not x.indisvalid and (p.relid in (x.indrelid, t.reltoastrelid) or p.index_relid is null))
   ) as is_building,
   x.indisreplident as is_replica_identity,
   con.conname::text as constraint,
