@@ -63,6 +63,17 @@ picture() {
     echo "$folder/$1-$theme.png"
 }
 
+# wait_for_page: until the preview's first page is there, white in both themes; a debug build takes its time.
+wait_for_page() {
+    local at
+    at=$(awk -v s="$scale" 'BEGIN { printf "1x1+%d+%d", 700 * s, 150 * s }')
+    for _ in $(seq "${EXPORT_WAIT:-300}"); do
+        [[ $(import -window root -crop "$at" +repage txt:- | grep -c -i '#FFFFFF') -gt 0 ]] && return
+        sleep 1
+    done
+    echo "the preview was not ready" >&2
+}
+
 # go NAME: by the list of Ctrl K.
 go() {
     xdotool key ctrl+k
@@ -80,7 +91,7 @@ click() {
     xdotool mousemove "${size%x*}" "${size#*x}"
 }
 
-for theme in dark light; do
+for theme in ${THEMES:-dark light}; do
     begin "$theme" none
     open_window "$advisor"
     picture first-run
@@ -98,8 +109,8 @@ for theme in dark light; do
         picture "metrics-$(tr '[:upper:]' '[:lower:]' <<<"$layer")"
     done
     xdotool key ctrl+6
-    # Nine pages and more are laid out first, which takes a debug build its time.
-    picture export "${EXPORT_WAIT:-45}"
+    wait_for_page
+    picture export
     xdotool key ctrl+comma
     picture settings
     go "checks page"
