@@ -57,22 +57,14 @@ const STREAMS: &[Stream] = &[
         binds: &[|n| id("cart", 1 + n % 100_000)],
         rest: 9.0,
     },
-    Stream {
-        text: "select r.* from review r where r.product_id = $1 and r.deleted_at is null",
-        binds: &[|n| id("prod", 1 + n % 4000)],
-        rest: 9.0,
-    },
+    Stream { text: "select r.* from review r where r.product_id = $1 and r.deleted_at is null", binds: &[|n| id("prod", 1 + n % 4000)], rest: 9.0 },
     Stream {
         text: "select points from loyalty_event where customer_id = $1 and kind = $2 and created_at > now() - interval '400 days'",
         binds: &[|n| id("cus", 1 + n % 50), |n| Value::Text(format!("kind_{}", n % 40))],
         rest: 12.0,
     },
     Stream { text: "select id from newsletter where lower(email) = $1", binds: &[|n| Value::Text(format!("reader{n}@example.com"))], rest: 12.0 },
-    Stream {
-        text: "select id, tracking from shipment_event order by seen_at desc limit $1",
-        binds: &[|_| Value::Int(20)],
-        rest: 12.0,
-    },
+    Stream { text: "select id, tracking from shipment_event order by seen_at desc limit $1", binds: &[|_| Value::Int(20)], rest: 12.0 },
     Stream {
         text: r#"select "o0"."id", "o0"."display_id" from "order" as "o0" where "o0"."deleted_at" is null order by "o0"."created_at" desc limit $1"#,
         binds: &[|_| Value::Int(20)],
@@ -83,12 +75,12 @@ const STREAMS: &[Stream] = &[
         binds: &[|n| Value::Text(format!("%product 3{}%", n % 10))],
         rest: 9.0,
     },
+    Stream { text: "select c.id from customer c where c.email = $1", binds: &[|n| Value::Text(format!("nobody{n}@example.com"))], rest: 12.0 },
     Stream {
-        text: "select c.id from customer c where c.email = $1",
-        binds: &[|n| Value::Text(format!("nobody{n}@example.com"))],
-        rest: 12.0,
+        text: "select p.* from product p where p.status = $1 limit $2",
+        binds: &[|_| Value::Text("published".into()), |_| Value::Int(1_500)],
+        rest: 4.0,
     },
-    Stream { text: "select p.* from product p where p.status = $1 limit $2", binds: &[|_| Value::Text("published".into()), |_| Value::Int(1_500)], rest: 4.0 },
     Stream {
         text: r#"select "o0"."id" from "order" as "o0" where "o0"."deleted_at" is null order by "o0"."id" limit $1 offset $2"#,
         binds: &[|_| Value::Int(20), |n| Value::Int(50_000 + (n % 9) as i64)],
@@ -115,7 +107,11 @@ const STREAMS: &[Stream] = &[
         rest: 12.0,
     },
     // Traps: what a shop does all day.
-    Stream { text: r#"select "p0".* from "product" as "p0" where "p0"."id" = $1 and "p0"."deleted_at" is null"#, binds: &[|n| id("prod", 1 + n % 4000)], rest: 8.0 },
+    Stream {
+        text: r#"select "p0".* from "product" as "p0" where "p0"."id" = $1 and "p0"."deleted_at" is null"#,
+        binds: &[|n| id("prod", 1 + n % 4000)],
+        rest: 8.0,
+    },
     Stream { text: "select * from trap_partial where product_id = $1 and deleted_at is null", binds: &[|n| id("prod", 1 + n % 4000)], rest: 12.0 },
     Stream { text: r#"select * from "Trap Quoted" where "Product Id" = $1"#, binds: &[|n| id("prod", 1 + n % 4000)], rest: 12.0 },
     Stream { text: "select id from trap_index where lower(email) = $1", binds: &[|n| Value::Text(format!("p{n}@example.com"))], rest: 12.0 },
@@ -123,7 +119,11 @@ const STREAMS: &[Stream] = &[
     Stream { text: "select id from trap_search where title ilike $1", binds: &[|n| Value::Text(format!("%{}%", n % 10))], rest: 20.0 },
     Stream { text: "select label from trap_tiny where product_id = $1", binds: &[|n| id("prod", 1 + n % 20)], rest: 20.0 },
     Stream { text: "select count(*) from trap_recent where id > $1", binds: &[|n| Value::Int(n as i64 % 100)], rest: 20.0 },
-    Stream { text: "select label from trap_parent order by id limit $1 offset $2", binds: &[|_| Value::Int(20), |n| Value::Int(n as i64 % 60)], rest: 20.0 },
+    Stream {
+        text: "select label from trap_parent order by id limit $1 offset $2",
+        binds: &[|_| Value::Int(20), |n| Value::Int(n as i64 % 60)],
+        rest: 20.0,
+    },
     Stream { text: "select body from trap_child where id = $1", binds: &[|n| Value::Int(1 + n as i64 % 120_000)], rest: 12.0 },
 ];
 
@@ -182,7 +182,8 @@ async fn by_every_id(url: String) {
     loop {
         let start = Instant::now();
         let list: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
-        let text = format!(r#"select "p0"."id" from "product" as "p0" where "p0"."deleted_at" is null and "p0"."id" in ({}) limit 12"#, list.join(", "));
+        let text =
+            format!(r#"select "p0"."id" from "product" as "p0" where "p0"."deleted_at" is null and "p0"."id" in ({}) limit 12"#, list.join(", "));
         let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
         for (id,) in &ids {
             query = query.bind(id);
@@ -304,7 +305,8 @@ fn judge(plan: &Plan) {
         }
     }
     for trap in entries(TRAPS) {
-        let caught = plan.findings.iter().filter(|r| (trap.check == "*" || r.check.id == trap.check) && matches(trap.subject, &r.finding.subject.name));
+        let caught =
+            plan.findings.iter().filter(|r| (trap.check == "*" || r.check.id == trap.check) && matches(trap.subject, &r.finding.subject.name));
         problems.extend(caught.map(|r| format!("trap {} was walked into: {}", trap.number, r.key)));
     }
     if plan.findings.first().is_none_or(|r| r.key != "pg-missing-index:public.image(product_id)") {

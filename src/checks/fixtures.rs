@@ -28,29 +28,33 @@ pub fn store(edit: impl FnOnce(&mut Postgres)) -> Snapshot {
     snapshot
 }
 
-fn postgres() -> Postgres {
+fn server() -> Server {
     let now = datetime!(2026-11-23 09:30 UTC);
     let counters = DatabaseCounters { commits: 0, rollbacks: 0, blocks_hit: 0, blocks_read: 0, temp_files: 0, temp_bytes: 0, deadlocks: 0 };
+    Server {
+        host: "db.example:5432".into(),
+        database: "medusa".into(),
+        role: "advisor".into(),
+        version_num: 150_018,
+        version: "15.18".into(),
+        platform: "plain".into(),
+        is_replica: false,
+        is_pooled: Some(false),
+        is_superuser: false,
+        has_pg_monitor: true,
+        started_at: Some(now - Duration::days(90)),
+        stats_reset_at: Some(now - Duration::days(60)),
+        now,
+        round_trip_ms: 0.4,
+        database_bytes: 5_000_000_000,
+        memory_bytes: None,
+        counters: Sampled::only(counters),
+    }
+}
+
+fn postgres() -> Postgres {
     let mut pg = Postgres {
-        server: Ok(Server {
-            host: "db.example:5432".into(),
-            database: "medusa".into(),
-            role: "advisor".into(),
-            version_num: 150_018,
-            version: "15.18".into(),
-            platform: "plain".into(),
-            is_replica: false,
-            is_pooled: Some(false),
-            is_superuser: false,
-            has_pg_monitor: true,
-            started_at: Some(now - Duration::days(90)),
-            stats_reset_at: Some(now - Duration::days(60)),
-            now,
-            round_trip_ms: 0.4,
-            database_bytes: 5_000_000_000,
-            memory_bytes: None,
-            counters: Sampled::only(counters),
-        }),
+        server: Ok(server()),
         settings: Ok(Vec::new()),
         extensions: Ok(Vec::new()),
         databases: Ok(Vec::new()),

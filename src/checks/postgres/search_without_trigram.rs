@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::checks::index::find_table;
-use crate::checks::new_index::NewIndex;
 use crate::checks::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN};
+use crate::checks::new_index::NewIndex;
 use crate::checks::sql::Shape;
 use crate::checks::statement::{Sums, has_long_list, is_read, is_search, table as statement_table};
 use crate::checks::workload::{Load, ReadLoad, Workload, read_loads, workload};

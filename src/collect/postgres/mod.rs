@@ -2,9 +2,9 @@
 
 mod activity;
 mod checkpoints;
-mod counts;
 mod columns;
 pub mod compact;
+mod counts;
 mod explain;
 mod fold;
 mod literals;
