@@ -76,7 +76,7 @@ fn assert_gaps_have_reasons(who: &str, snapshot: &Snapshot) {
     let pg = snapshot.pg().unwrap_or_else(|gap| panic!("{who}: {}", gap.detail));
     for gap in pg.gaps() {
         println!("{who}: {} is not known: {}", gap.section.name(), gap.detail);
-        assert!(matches!(gap.cause, Cause::Denied { .. } | Cause::Absent { .. } | Cause::TooFew { .. }), "{who}: {gap:?}");
+        assert!(matches!(gap.cause, Cause::Denied { .. } | Cause::Absent { .. } | Cause::TooFew { .. } | Cause::TimedOut { .. }), "{who}: {gap:?}");
     }
 }
 
