@@ -353,10 +353,13 @@ async fn every_planted_fault_is_named_and_no_trap_is() {
     let mut snapshot = collect_from(&db.url, WINDOW_S).await;
     let broken = traffics.iter().any(tokio::task::JoinHandle::is_finished);
     traffics.iter().for_each(tokio::task::JoinHandle::abort);
-    // Time cannot be waited for: counters that were reset forty days ago, for the index that nobody scans.
+    // Time cannot be waited for: counters that were reset forty days ago, for the index that nobody scans and the checkpoints.
     if let Ok(server) = snapshot.postgres.as_mut().unwrap().server.as_mut() {
         let old = server.now - time::Duration::days(40);
         (server.started_at, server.stats_reset_at) = (Some(old), Some(old));
+        if let Ok(checkpoints) = snapshot.postgres.as_mut().unwrap().checkpoints.as_mut() {
+            checkpoints.stats_reset_at = Some(old);
+        }
     }
     held.waiter.abort();
     drop((held, connections));

@@ -56,6 +56,9 @@ insert into ticket (subject) select 's' from generate_series(1, 100);
 select setval('ticket_id_seq', 2080000000);
 
 -- ---- Medusa's own data ----
+update inventory_level l set reserved_quantity = coalesce((select sum(r.quantity) from reservation_item r where r.inventory_item_id = l.inventory_item_id and r.location_id = l.location_id and r.deleted_at is null), 0);
+update image set url = replace(url, 'http://localhost:9000/static', 'https://cdn.example.com/static') where id not like '%7';
+update product set thumbnail = replace(thumbnail, 'http://localhost:9000/static', 'https://cdn.example.com/static') where id not like '%7';
 insert into workflow_execution (id, workflow_id, transaction_id, run_id, execution, context, state, retention_time, created_at, updated_at) select 'wf_x' || i, 'import-products', 'tx' || i, 'run' || i, '{}', '{}', 'done', null, now() - interval '40 days', now() - interval '40 days' from generate_series(1, 30000) i;
 insert into notification (id, "to", channel, template, data, status, created_at, updated_at) select 'noti_x' || i, 'somebody', 'email', 'order-placed', '{}', 'pending', now() - interval '30 days', now() - interval '30 days' from generate_series(1, 120000) i;
 update inventory_level set reserved_quantity = -4, raw_reserved_quantity = '{"value": "-4", "precision": 20}' where id in (select id from inventory_level order by id limit 40);
@@ -109,6 +112,7 @@ create table trap_part_1 partition of trap_part for values from ('2026-01-01') t
 create table trap_part_2 partition of trap_part for values from ('2026-07-01') to ('2027-01-01');
 insert into trap_part select i, date '2026-01-02' + (i % 300)::int from generate_series(1, 20000) i;
 create index trap_part_at on trap_part (at);
+vacuum (analyze) import_log;
 vacuum (analyze) trap_partial;
 vacuum (analyze) trap_index;
 vacuum (analyze) trap_fill;
@@ -137,4 +141,5 @@ analyze trap_search;
 analyze trap_recent;
 analyze trap_soft;
 analyze trap_view;
-analyze trap_part
+analyze trap_part;
+vacuum (analyze) import_log

@@ -63,13 +63,23 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let own = pg.server.as_ref().map(|s| s.role.as_str()).unwrap_or_default();
     let roles: &[RoleSettings] = pg.roles.as_ref().map_or(&[], Vec::as_slice);
     // Our own role is limited on purpose, and to what we need.
-    let limited = roles.iter().filter(|r| r.connection_limit > 0 && r.role != own).map(|role| Taken {
+    let limited = roles.iter().filter(|r| is_tighter(r, usable) && r.role != own).map(|role| Taken {
         role: Some(role),
         connections: of_role(&activity.groups, &role.role),
         usable: u32::try_from(role.connection_limit).unwrap_or(usable).min(usable),
     });
     let all = Taken { role: None, connections: activity.connections, usable };
     Ok(std::iter::once(all).chain(limited).filter(|t| t.share() > SHARE_MAX).map(|t| finding(snapshot, activity, &t)).collect())
+}
+
+/// A limit as high as the server's own is the server's.
+fn is_tighter(role: &RoleSettings, usable: u32) -> bool {
+    u32::try_from(role.connection_limit).is_ok_and(|limit| limit > 0 && limit < usable)
+}
+
+/// How near the refusals are: nothing at the threshold, a quarter half-way, certain when all are taken.
+fn risk(share: f64) -> f64 {
+    ((share - SHARE_MAX) / (1.0 - SHARE_MAX)).clamp(0.0, 1.0).powi(2)
 }
 
 fn finding(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Finding {
@@ -109,7 +119,7 @@ fn finding(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Finding {
             "the states of other roles' connections are hidden".to_owned()
         },
         effort: Effort::Hours,
-        cost: Cost { resource: Resource::Risk, share: share.min(1.0) },
+        cost: Cost { resource: Resource::Risk, share: risk(share) },
         gain: None,
         averts: Some("refused connections".to_owned()),
         remedies: remedies(snapshot, activity, taken),

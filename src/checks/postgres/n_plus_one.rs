@@ -94,7 +94,8 @@ fn is_list_of(parent: &ReadLoad, child: &Load, table: &TableUse, column: &str) -
     let matching = c.calls as f64 / (p.rows as f64).max(1.0);
     let Some(listed) = parent.shape.tables.iter().find(|t| t.is_first && !t.is_aggregate) else { return false };
     let is_stock = is_stock_table(&listed.table) && is_stock_table(&table.table);
-    let bounds = if is_stock { CLOSE_MIN..=CLOSE_MAX } else { MATCH_MIN..=MATCH_MAX };
+    // Medusa's pages look its own tables up too: only a close match tells the loop's lookups from theirs.
+    let bounds = if is_stock_table(&table.table) { CLOSE_MIN..=CLOSE_MAX } else { MATCH_MIN..=MATCH_MAX };
     // Stock requests send such lookups by themselves: between Medusa's own tables a match is chance.
     if is_stock && is_stock_lookup(&table.table, column, table.batched.iter().any(|c| c == column)) {
         return false;
