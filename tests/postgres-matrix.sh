@@ -179,7 +179,8 @@ run_cells() {
 # A subshell: its servers are its own.
 cell() {
     local major=$1 way=$2 name program log status started=$SECONDS
-    trap stop_services EXIT
+    # A gigabyte a cell: logs are what is kept.
+    trap 'stop_services; rm -rf "$SERVICES/postgres/data"' EXIT
     trap 'exit 143' TERM INT
     SERVICE_PIDS=()
     SERVICES=$WORK/$major-$way
