@@ -6,7 +6,7 @@ create table courier (id int primary key, label text);
 create function public.planted_id(prefix text, i bigint) returns text language sql immutable as $$ select prefix || '_' || 'SC' || lpad(i::text, 24, '0') $$;
 
 -- ---- indexes that are missing ----
-insert into image (id, url, product_id, rank) select 'img_x' || i, 'https://cdn.example.com/x' || i || '.jpg', planted_id('prod', 1 + i % 4000), i % 5 from generate_series(1, 200000) i;
+insert into image (id, url, product_id, rank) select 'img_x' || i, 'https://cdn.example.com/x' || i || '.jpg', planted_id('prod', 1 + i % 4000), i % 5 from generate_series(1, 500000) i;
 drop index "IDX_image_product_id";
 drop index "IDX_cart_line_item_cart_id";
 
@@ -39,7 +39,7 @@ create index brand_story_brand on brand_story (brand_id);
 
 -- ---- neglected tables ----
 create table import_log (id bigint primary key, sku text not null, payload text not null) with (autovacuum_enabled = off);
-insert into import_log select i, 'SKU-' || lpad(i::text, 60, 'x'), repeat('p', 150) from generate_series(1, 900000) i;
+insert into import_log select i, 'SKU-' || lpad(i::text, 100, 'x'), repeat('p', 150) from generate_series(1, 900000) i;
 create index import_log_sku on import_log (sku);
 delete from import_log where id % 10 <> 0;
 vacuum (analyze) import_log;
@@ -57,10 +57,10 @@ select setval('ticket_id_seq', 2080000000);
 
 -- ---- Medusa's own data ----
 update inventory_level l set reserved_quantity = coalesce((select sum(r.quantity) from reservation_item r where r.inventory_item_id = l.inventory_item_id and r.location_id = l.location_id and r.deleted_at is null), 0);
-update image set url = replace(url, 'http://localhost:9000/static', 'https://cdn.example.com/static') where id not like '%7';
-update product set thumbnail = replace(thumbnail, 'http://localhost:9000/static', 'https://cdn.example.com/static') where id not like '%7';
+update image set url = replace(url, 'http://localhost:9000/static/1700000000000-', 'https://cdn.example.com/media/') where id not like '%7';
+update product set thumbnail = replace(thumbnail, 'http://localhost:9000/static/1700000000000-', 'https://cdn.example.com/media/') where id not like '%7';
 insert into workflow_execution (id, workflow_id, transaction_id, run_id, execution, context, state, retention_time, created_at, updated_at) select 'wf_x' || i, 'import-products', 'tx' || i, 'run' || i, '{}', '{}', 'done', null, now() - interval '40 days', now() - interval '40 days' from generate_series(1, 30000) i;
-insert into notification (id, "to", channel, template, data, status, created_at, updated_at) select 'noti_x' || i, 'somebody', 'email', 'order-placed', '{}', 'pending', now() - interval '30 days', now() - interval '30 days' from generate_series(1, 120000) i;
+insert into notification (id, "to", channel, template, data, status, created_at, updated_at) select 'noti_x' || i, 'somebody', 'email', 'order-placed', '{}', case when i % 12 = 0 then 'pending' else 'success' end, now() - interval '30 days', now() - interval '30 days' from generate_series(1, 120000) i;
 update inventory_level set reserved_quantity = -4, raw_reserved_quantity = '{"value": "-4", "precision": 20}' where id in (select id from inventory_level order by id limit 40);
 insert into price (id, price_set_id, currency_code, amount, raw_amount, rules_count) select 'price_x' || s || '_' || k, planted_id('pset', s), 'eur', k, jsonb_build_object('value', k::text, 'precision', 20), 0 from generate_series(1, 1500) s, generate_series(1, 60) k;
 insert into product_variant (id, title, sku, product_id, variant_rank) select 'variant_x' || i, 'V' || i, 'XV-' || i, planted_id('prod', 77), i from generate_series(1, 900) i;
@@ -112,7 +112,10 @@ create table trap_part_1 partition of trap_part for values from ('2026-01-01') t
 create table trap_part_2 partition of trap_part for values from ('2026-07-01') to ('2027-01-01');
 insert into trap_part select i, date '2026-01-02' + (i % 300)::int from generate_series(1, 20000) i;
 create index trap_part_at on trap_part (at);
+select pg_sleep(1.5);
 vacuum (analyze) import_log;
+vacuum (analyze) inventory_level;
+vacuum (analyze) product;
 vacuum (analyze) trap_partial;
 vacuum (analyze) trap_index;
 vacuum (analyze) trap_fill;
@@ -141,5 +144,4 @@ analyze trap_search;
 analyze trap_recent;
 analyze trap_soft;
 analyze trap_view;
-analyze trap_part;
-vacuum (analyze) import_log
+analyze trap_part
