@@ -14,6 +14,8 @@ pub const READ_TO_RETURNED_MIN: f64 = 10.0;
 const BLOCKS_SHARE_MIN: f64 = 0.5;
 /// Where the statement reads no other table: an index read from end to end, for a column that is not its first, is smaller than the table.
 const BLOCKS_SHARE_ALONE_MIN: f64 = 0.1;
+/// Reading a smaller index from end to end takes a fraction of a millisecond.
+const INDEX_BYTES_MIN: u64 = 1_000_000;
 /// A second column is of use only while the first leaves more rows than one block holds.
 const ROWS_LEFT_MAX: f64 = 50.0;
 /// Wider indexes serve one statement and cost every write.
@@ -129,7 +131,7 @@ impl<'s> Store<'s> {
     /// What this mention of a table wants, where the statement scans it.
     fn need(&self, load: &Load<'s>, shape: &Shape, used: &TableUse) -> Option<Need<'s>> {
         let table = find_table(self.tables, used)?;
-        if table.extension.is_some() || !is_big(table) || !reads_most_of(load, shape, table) {
+        if table.extension.is_some() || !is_big(table) || !(reads_most_of(load, shape, table) || self.reads_whole_index(load, shape, used, table)) {
             return None;
         }
         let rows = table.rows()? as f64;
@@ -156,6 +158,15 @@ impl<'s> Store<'s> {
             rows_left,
         };
         self.uncovered(need, used)
+    }
+
+    /// Where no other table is read: an index that holds one of the columns behind its first is read from end to end, which touches fewer
+    /// blocks than the table has and is no lookup either (Medusa's own image(rank, product_id) for the images of a product).
+    fn reads_whole_index(&self, load: &Load, shape: &Shape, used: &TableUse, table: &Table) -> bool {
+        let holds_behind = |i: &&Index| i.keys.iter().skip(1).any(|k| used.equal.contains(&k.text));
+        let mut behind = self.indexes.iter().filter(|i| i.schema == table.schema && i.table == table.name && i.is_valid).filter(holds_behind);
+        shape.tables.len() == 1
+            && behind.any(|i| i.bytes >= INDEX_BYTES_MIN && load.blocks_a_call() >= i.bytes as f64 / PAGE_BYTES * BLOCKS_SHARE_MIN)
     }
 
     /// Takes away what existing indexes serve.

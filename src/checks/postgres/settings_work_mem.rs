@@ -43,7 +43,7 @@ pub static CHECK: Check = Check {
     references: &["https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM"],
     needs: &[Section::PgSettings, Section::PgStatements, Section::PgServer],
     uses: &[Section::PgRoles],
-    symptom_of: &[],
+    symptom_of: &["pg-temp-spill"],
     applies_to: always,
     evaluate,
 };

@@ -53,11 +53,11 @@ fn minor(text: &str) -> Option<Minor> {
 }
 
 fn told_by(known: &Known, names: &[String]) -> Result<(String, String), Option<String>> {
-    let newest_name = names.iter().max_by(|a, b| stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b))).cloned();
+    let newest_name = names.iter().max_by(|a, b| stamp(a).cmp(stamp(b)).then_with(|| a.cmp(b))).cloned();
     let seen: HashSet<&str> = names.iter().map(String::as_str).collect();
     let of = |at: Minor| known.first.iter().filter(move |(_, first)| **first == at).map(|(name, _)| *name);
     let Some(at) = known.first.iter().filter(|(name, _)| seen.contains(*name)).map(|(_, first)| *first).max() else { return Err(newest_name) };
-    let telling = of(at).filter(|n| seen.contains(n)).max_by(|a, b| stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b))).unwrap_or("");
+    let telling = of(at).filter(|n| seen.contains(n)).max_by(|a, b| stamp(a).cmp(stamp(b)).then_with(|| a.cmp(b))).unwrap_or("");
     let lacking = of(at).filter(|n| !seen.contains(n) && !known.either.contains(n)).count();
     let stock = names.iter().filter(|n| known.first.contains_key(n.as_str())).count();
     let evidence = format!("migration {telling}, the newest of {stock} that a release is known for");
