@@ -305,3 +305,26 @@ pub fn is_driven(shape: &Shape, used: &TableUse) -> bool {
         shape.tables.iter().any(|other| other.alias == join.other_alias && (!other.equal.is_empty() || !other.range.is_empty() || other.has_limit))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::fixtures::*;
+    use crate::checks::postgres::missing_index::CHECK;
+    use crate::finding::Outcome;
+
+    #[test]
+    fn an_index_read_from_end_to_end_is_no_lookup() {
+        let text = r#"select "i0".* from "image" as "i0" where "i0"."product_id" = $1 and "i0"."deleted_at" is null"#;
+        // 8.65 MB are 1,056 pages, of 12,800 of the table.
+        for (blocks, fails) in [(528, true), (527, false)] {
+            let mut behind = index("image", "a", &["rank", "product_id"], Some("(deleted_at IS NULL)"));
+            behind.bytes = 8_650_752;
+            let snapshot = store(|pg| {
+                tables(pg, vec![table("image", 180_000, 104_857_600)]);
+                indexes(pg, vec![behind]);
+                statements(pg, vec![scanning("1", text, 606, 25_452.0, blocks)]);
+            });
+            assert_eq!(matches!(CHECK.run(&snapshot), Outcome::Failed(_)), fails, "{blocks} blocks");
+        }
+    }
+}

@@ -232,17 +232,6 @@ mod tests {
     }
 
     #[test]
-    fn an_index_read_from_end_to_end_is_no_lookup() {
-        // 8.65 MB are 1,056 pages, of 12,800 of the table.
-        for (blocks, fails) in [(528, true), (527, false)] {
-            let mut behind = index("image", "a", &["rank", "product_id"], Some("(deleted_at IS NULL)"));
-            behind.bytes = 8_650_752;
-            let snapshot = with(scanning("1", LOOKUP, 606, 25_452.0, blocks), |pg| indexes(pg, vec![behind]));
-            assert_eq!(matches!(CHECK.run(&snapshot), crate::finding::Outcome::Failed(_)), fails, "{blocks} blocks");
-        }
-    }
-
-    #[test]
     fn existing_indexes_keep_it_quiet() {
         for (columns, predicate) in [(["product_id"], None), (["product_id"], Some("(deleted_at IS NULL)"))] {
             assert_passes(&CHECK, &neglected(|pg| indexes(pg, vec![index("image", "a", &columns, predicate)])));
