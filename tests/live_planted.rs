@@ -20,7 +20,7 @@ const STORE: &str = include_str!("planted/store.sql");
 const FAULTS: &str = include_str!("planted/faults.csv");
 const TRAPS: &str = include_str!("planted/traps.csv");
 /// Length of the audit's window, seconds: long enough for a hundred lists and a thousand lookups.
-const WINDOW_S: u32 = 15;
+const WINDOW_S: u32 = 20;
 /// The checks ask for a transaction idle for a minute.
 const HELD_FOR: Duration = Duration::from_secs(66);
 
@@ -54,27 +54,27 @@ const STREAMS: &[Stream] = &[
     Stream {
         text: r#"select "c0".* from "cart_line_item" as "c0" where "c0"."cart_id" = $1 and "c0"."deleted_at" is null"#,
         binds: &[|n| id("cart", 1 + n % 100_000)],
-        rest: 9.0,
+        rest: 6.0,
     },
-    Stream { text: "select r.* from review r where r.product_id = $1 and r.deleted_at is null", binds: &[|n| id("prod", 1 + n % 4000)], rest: 9.0 },
+    Stream { text: "select r.* from review r where r.product_id = $1 and r.deleted_at is null", binds: &[|n| id("prod", 1 + n % 4000)], rest: 6.0 },
     Stream {
         text: "select points from loyalty_event where customer_id = $1 and kind = $2 and created_at > now() - interval '400 days'",
         binds: &[|n| id("cus", 1 + n % 50), |n| Value::Text(format!("kind_{}", n % 40))],
-        rest: 12.0,
+        rest: 6.0,
     },
-    Stream { text: "select id from newsletter where lower(email) = $1", binds: &[|n| Value::Text(format!("reader{n}@example.com"))], rest: 12.0 },
-    Stream { text: "select id, tracking from shipment_event order by seen_at desc limit $1", binds: &[|_| Value::Int(20)], rest: 12.0 },
+    Stream { text: "select id from newsletter where lower(email) = $1", binds: &[|n| Value::Text(format!("reader{n}@example.com"))], rest: 6.0 },
+    Stream { text: "select id, tracking from shipment_event order by seen_at desc limit $1", binds: &[|_| Value::Int(20)], rest: 6.0 },
     Stream {
         text: r#"select "o0"."id", "o0"."display_id" from "order" as "o0" where "o0"."deleted_at" is null order by "o0"."created_at" desc limit $1"#,
         binds: &[|_| Value::Int(20)],
-        rest: 12.0,
+        rest: 6.0,
     },
     Stream {
         text: "select r.id from review r where r.body ilike $1 and r.deleted_at is null",
         binds: &[|n| Value::Text(format!("%bad {} value%", n % 10))],
         rest: 4.0,
     },
-    Stream { text: "select c.id from customer c where c.email = $1", binds: &[|n| Value::Text(format!("nobody{n}@example.com"))], rest: 12.0 },
+    Stream { text: "select c.id from customer c where c.email = $1", binds: &[|n| Value::Text(format!("nobody{n}@example.com"))], rest: 6.0 },
     Stream {
         text: "select p.* from product p where p.status = $1 limit $2",
         binds: &[|_| Value::Text("published".into()), |_| Value::Int(3_000)],
