@@ -168,16 +168,23 @@ async fn unsteady(url: String) {
     }
 }
 
-/// Every product of the channel by its id, as Medusa 2 asks for them.
-async fn by_every_id(url: String) {
+/// Every product of the channel, as Medusa 2 reads them before it asks for each by its id.
+async fn whole_channel(url: String) {
     let mut c = PgConnection::connect(&url).await.unwrap();
     let channel = "select sales_channel_id from product_sales_channel group by 1 order by count(*) desc limit 1";
     let (channel,): (String,) = sqlx::query_as(channel).fetch_one(&mut c).await.unwrap();
     let link = r#"select "l0"."sales_channel_id", "l0"."product_id" from "product_sales_channel" as "l0" where "l0"."deleted_at" is null and "l0"."sales_channel_id" in ($1)"#;
+    loop {
+        sqlx::query(link).bind(&channel).execute(&mut c).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Then each of them by its id.
+async fn by_every_id(url: String) {
+    let mut c = PgConnection::connect(&url).await.unwrap();
     let ids: Vec<(String,)> = sqlx::query_as("select id from product order by id limit 3000").fetch_all(&mut c).await.unwrap();
     loop {
-        let start = Instant::now();
-        sqlx::query(link).bind(&channel).execute(&mut c).await.unwrap();
         let list: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
         let text =
             format!(r#"select "p0"."id" from "product" as "p0" where "p0"."deleted_at" is null and "p0"."id" in ({}) limit 12"#, list.join(", "));
@@ -186,7 +193,7 @@ async fn by_every_id(url: String) {
             query = query.bind(id);
         }
         query.execute(&mut c).await.unwrap();
-        tokio::time::sleep(start.elapsed().mul_f64(0.2)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -340,7 +347,10 @@ async fn every_planted_fault_is_named_and_no_trap_is() {
     let shop = shop_role(&db).await;
     tokio::time::sleep(HELD_FOR.saturating_sub(held.since.elapsed())).await;
     let mut traffics: Vec<_> = STREAMS.iter().map(|s| tokio::spawn(traffic(shop.clone(), s))).collect();
-    traffics.push(tokio::spawn(traffic(shop.clone(), &STREAMS[0])));
+    for _ in 0..3 {
+        traffics.push(tokio::spawn(traffic(shop.clone(), &STREAMS[0])));
+    }
+    traffics.push(tokio::spawn(whole_channel(shop.clone())));
     traffics.push(tokio::spawn(one_by_one(shop.clone())));
     traffics.push(tokio::spawn(unsteady(shop.clone())));
     traffics.push(tokio::spawn(by_every_id(shop.clone())));
