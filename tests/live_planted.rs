@@ -1,7 +1,7 @@
 //! One store with every trouble that the audit knows how to find in a Postgres, and as many things that only look like trouble:
 //! `planted/faults.csv` and `planted/traps.csv` list them. All faults are named, nothing else is, and the costliest stands first.
 //!
-//! `ADVISOR_PLANTED_KEEP=1` leaves the database for other tools: `scripts/compare-peers.sh` uses it.
+//! `ADVISOR_PLANTED_KEEP=1` leaves the database for other tools: docs/planted-store.md says how.
 
 #[path = "common/live.rs"]
 mod live;
