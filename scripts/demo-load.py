@@ -3,7 +3,7 @@
 
 demo-load.py fill-redis --jobs PORT --cache PORT      keys of a store that has run for months
 demo-load.py hold --postgres-port P --database D       an export that forgot to commit
-demo-load.py run --seconds N --postgres-port P --database D --jobs PORT --cache PORT --edge URL [--backend URL --key PK --region ID]
+demo-load.py run --seconds N [--pace X] --postgres-port P --database D --jobs PORT --cache PORT --edge URL [--backend URL --key PK --region ID]
 
 Standard library only: it speaks the two protocols itself, so the recording needs no package.
 """
@@ -25,7 +25,7 @@ import urllib.parse
 class Postgres:
     """One connection without password or TLS; extended protocol, so that statements arrive with $1, $2."""
 
-    def __init__(self, port, database, user="postgres", application_name=""):
+    def __init__(self, port, database, user="medusa", application_name=""):
         self.file = socket.create_connection(("127.0.0.1", port)).makefile("rwb")
         words = f"user\0{user}\0database\0{database}\0application_name\0{application_name}\0\0".encode()
         self.file.write(struct.pack("!II", len(words) + 8, 196608) + words)
@@ -267,7 +267,7 @@ def statement_loads(load):
         return lambda rnd: db.ask('update "cart" set "updated_at" = now() where "id" = $1 and "deleted_at" is null', rnd.choice(carts))
 
     for per_s, turn in ((8, reviews), (6, images), (1, order_list), (0.3, order_search), (3, customer_by_email), (2, loyalty), (4, wishlist), (25, cart_read), (4, cart_touch)):
-        load.every(per_s, f"sql {turn.__name__}", turn)
+        load.every(per_s * load.args.pace, f"sql {turn.__name__}", turn)
 
 
 def link_filter_load(load):
@@ -281,7 +281,7 @@ def link_filter_load(load):
             places = ", ".join(f"${n}" for n in range(1, len(ids) + 1))
             db.ask(f'select "p0"."id", "p0"."title", "p0"."handle", "p0"."thumbnail" from "product" as "p0" where "p0"."status" = ${len(ids) + 1} and "p0"."id" in ({places}) and "p0"."deleted_at" is null order by "p0"."id" asc limit ${len(ids) + 2}', *ids, "published", 12)
         return turn
-    load.every(0.4, "sql product list", start)
+    load.every(0.4 * load.args.pace, "sql product list", start)
 
 
 def cache_loads(load, own_entries):
@@ -336,19 +336,20 @@ def http_loads(load):
         return rnd.choices([f"/us/products/piece-{rnd.randrange(60)}", f"/us/collections/season-{rnd.randrange(12)}", "/us", "/us/cart", "/us/account",
                             "/_next/static/chunks/main-4f9a1c2be07d5a31.js", f"/media/{rnd.randrange(8)}.png"], [6, 3, 2, 1, 1, 3, 2])[0]
 
-    load.every(6, "http storefront", client(load.args.edge, page, {"Accept-Encoding": "gzip, br", "User-Agent": "shopper"}))
+    load.every(6 * load.args.pace, "http storefront", client(load.args.edge, page, {"Accept-Encoding": "gzip, br", "User-Agent": "shopper"}))
     if load.args.backend:
         region = load.args.region
         def api(rnd):
             return rnd.choices([f"/store/products?limit=12&offset={rnd.randrange(1500) * 12}&region_id={region}", f"/store/products?q=lamp+{rnd.randrange(40)}&limit=12&region_id={region}",
                                 "/store/collections?limit=20", "/store/regions"], [6, 1, 2, 2])[0]
-        load.every(0.6, "http medusa", client(load.args.backend, api, {"x-publishable-api-key": load.args.key}))
+        load.every(0.6 * load.args.pace, "http medusa", client(load.args.backend, api, {"x-publishable-api-key": load.args.key}))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["fill-redis", "hold", "run"])
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--pace", type=float, default=1, help="times the shoppers; Redis keeps its rate")
     for name in ("postgres-port", "jobs", "cache"):
         parser.add_argument(f"--{name}", type=int)
     for name in ("database", "edge", "backend", "key", "region"):

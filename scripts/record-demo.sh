@@ -6,8 +6,9 @@
 #   DATABASE_URL         a migrated and seeded Medusa v2 database; it is only read (pg_dump)
 #   --medusa DIR         an installed Medusa v2 project: serves the store API during the recording (needs node).
 #                        Its configuration should read DATABASE_URL, REDIS_URL and, for the caching module, CACHE_REDIS_URL
-#   --window 30s         the observation window
+#   --window 30s         the observation window; longer on a slow machine: a P95 needs twenty timed answers
 #   --warm-up 30         seconds of load before the audit
+#   --pace 1             how fast shoppers come: less on a slow or busy machine, whose queues would be all the audit sees
 #   --counters-age 40    days the database's counters claim to be old (needs libfaketime; without it they are young and
 #                        pg-unused-index stays unknown)
 #   --single-redis       one Redis for jobs and cache instead of two
@@ -21,12 +22,13 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-source_url= medusa= window=30s warm_up=30 age=40 redis_count=2 audit=1 keep= outs=
+source_url= medusa= window=30s warm_up=30 pace=1 age=40 redis_count=2 audit=1 keep= outs=
 while [ $# -gt 0 ]; do
     case $1 in
     --medusa) medusa=$2; shift 2 ;;
     --window) window=$2; shift 2 ;;
     --warm-up) warm_up=$2; shift 2 ;;
+    --pace) pace=$2; shift 2 ;;
     --counters-age) age=$2; shift 2 ;;
     --single-redis) redis_count=1; shift ;;
     --out) outs="$outs --out $2"; shift 2 ;;
@@ -103,17 +105,23 @@ clock=$(ls /usr/lib/*/faketime/libfaketime.so.1 2> /dev/null | head -1)
 if [ "$age" -gt 0 ] && [ -n "$clock" ]; then past="LD_PRELOAD=$clock FAKETIME=-${age}d FAKETIME_DONT_FAKE_MONOTONIC=1"; else age=0; fi
 say "Postgres on port $pg_port, counters $age days old"
 postgres_start $past
-psql -Xq -h 127.0.0.1 -p "$pg_port" -U postgres -d postgres -c 'create database demo'
+# The store has a role of its own, as a careful operator gives it: postgres counts as no application.
+psql -Xq -h 127.0.0.1 -p "$pg_port" -U postgres -d postgres -c 'create role medusa login' -c 'create database demo owner medusa'
 say "copying the migrated store"
 pg_dump --no-owner --no-privileges -f "$dir/store.sql" "$source_url"
 sed -i '/^CREATE EXTENSION.*hypopg/d; /^COMMENT ON EXTENSION/d' "$dir/store.sql"
-sql -f "$dir/store.sql" > /dev/null
-rm "$dir/store.sql"
+# Extensions need a superuser; everything else becomes the store's.
+grep '^CREATE EXTENSION' "$dir/store.sql" > "$dir/extensions.sql" || true
+sql -f "$dir/extensions.sql"
+sql -U medusa -f "$dir/store.sql" > /dev/null
+rm "$dir/store.sql" "$dir/extensions.sql"
 sql -c 'create extension if not exists pg_stat_statements' 2> /dev/null
 sql -c 'create extension if not exists hypopg' 2> /dev/null || say "hypopg is not installed: missing indexes will not be proved"
 say "filling it"
 sql -v tend="$(date -u +%FT%TZ)" -f "$here/demo-fill.sql" > /dev/null
 sql -f "$here/demo-faults.sql" > /dev/null
+sql -c "do \$\$ declare t regclass; begin for t in select oid from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and relowner = 'postgres'::regrole loop
+    execute format('alter table %s owner to medusa', t); end loop; end \$\$"
 sql -c "create role advisor login; grant pg_monitor, pg_read_all_data to advisor"
 # The reset forgets row counts too; analyze brings them back.
 sql -c 'select pg_stat_reset(), pg_stat_statements_reset()' -c analyze > /dev/null
@@ -213,7 +221,7 @@ if [ -n "$medusa" ]; then
                   group by a.token having min(l.sales_channel_id) = (select sales_channel_id from product_sales_channel group by 1 order by count(*) desc limit 1) order by 1 limit 1")
     region=$(sql -c 'select min(id) from region where deleted_at is null')
     backend=http://127.0.0.1:$api_port
-    (cd "$medusa" && exec env DATABASE_URL="postgres://postgres@127.0.0.1:$pg_port/demo" REDIS_URL="redis://127.0.0.1:$jobs_port" CACHE_REDIS_URL="redis://127.0.0.1:$cache_port" \
+    (cd "$medusa" && exec env DATABASE_URL="postgres://medusa@127.0.0.1:$pg_port/demo" REDIS_URL="redis://127.0.0.1:$jobs_port" CACHE_REDIS_URL="redis://127.0.0.1:$cache_port" \
         HOST=127.0.0.1 MEDUSA_FF_CACHING=true MEDUSA_DISABLE_TELEMETRY=true DISABLE_MEDUSA_ADMIN=true NODE_ENV=production \
         node node_modules/.bin/medusa start --port "$api_port" > "$dir/medusa.log" 2>&1) &
     pids="$pids $!"
@@ -224,7 +232,7 @@ fi
 # ---- load, proof of the faults, audit ----
 
 case $window in *m) window_s=$((${window%m} * 60)) ;; *) window_s=${window%s} ;; esac
-python3 "$here/demo-load.py" run --seconds $((warm_up + window_s + 45)) --postgres-port "$pg_port" --database demo --jobs "$jobs_port" --cache "$cache_port" \
+python3 "$here/demo-load.py" run --seconds $((warm_up + window_s + 45)) --pace "$pace" --postgres-port "$pg_port" --database demo --jobs "$jobs_port" --cache "$cache_port" \
     --edge "$edge" --backend "$backend" --key "$key" --region "$region" > "$dir/load.log" 2>&1 &
 load=$!
 pids="$pids $load"
