@@ -55,6 +55,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let detail = "No product, collection or category page was found from the home page that answered 200.";
         return Err(Gap::new(Section::StorefrontPages, cause, detail));
     }
+    let was_asked_twice = pages.iter().any(|t| answered(t, Variant::First).is_some() && answered(t, Variant::Second).is_some());
     let page_share =
         origin_share(snapshot, |p| crate::checks::http::path_kind(p) == crate::checks::http::PathKind::Catalogue && !p.starts_with("/store/"));
     let api_share = origin_share(snapshot, |p| p.starts_with("/store/products") || p.starts_with("/store/regions"));
@@ -63,7 +64,16 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     findings.extend(surface("catalogue pages", pages.into_iter(), page_share));
     // A backend that shoppers' browsers do not reach through a CDN has no edge to be kept at.
     findings.extend(surface("store API lists", api.into_iter().filter(|t| good(t).is_some_and(|a| edge(a).is_some())), api_share));
+    if findings.is_empty() && !was_asked_twice {
+        let cause = Cause::TooFew { have: 1, need: 2, what: "answers of a catalogue page".into() };
+        let detail = "No catalogue page answered 200 twice, so whether the second came from a cache is not known. Audit again.";
+        return Err(Gap::new(Section::StorefrontPages, cause, detail));
+    }
     Ok(findings)
+}
+
+fn answered(target: &Target, variant: Variant) -> Option<&Answer> {
+    answer(target, variant).filter(|a| a.status == 200)
 }
 
 fn is_catalogue_page(class: PathClass) -> bool {
@@ -79,8 +89,7 @@ struct Uncached<'a> {
 }
 
 fn uncached(target: &Target) -> Option<Uncached<'_>> {
-    let first = answer(target, Variant::First).filter(|a| a.status == 200)?;
-    let second = answer(target, Variant::Second).filter(|a| a.status == 200)?;
+    let (first, second) = (answered(target, Variant::First)?, answered(target, Variant::Second)?);
     let edge = edge(second);
     // With several machines at the edge a later request may find what an earlier one stored.
     let is_hit_once = answers(target).any(|(_, a)| verdict(a) == crate::checks::http::Verdict::Hit);
@@ -282,6 +291,14 @@ mod tests {
     fn a_silent_cache_is_no_miss() {
         let silent = [("cf-ray", "1"), ("cache-control", "s-maxage=60")];
         assert_eq!(CHECK.run(&shop(vec![page(&silent, &silent)], vec![], vec![])), Outcome::Passed);
+    }
+
+    #[test]
+    fn one_answer_alone_tells_nothing() {
+        let h = [("cf-cache-status", "HIT")];
+        let mut once = page(&h, &h);
+        once.probes.truncate(1);
+        assert!(matches!(CHECK.run(&shop(vec![once], vec![], vec![])), Outcome::Unknown(_)));
     }
 
     #[test]

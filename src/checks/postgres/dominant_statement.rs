@@ -24,7 +24,7 @@ pub static CHECK: Check = Check {
     id: "pg-dominant-statement",
     layer: Layer::Postgres,
     title: "One statement takes a third of the database time",
-    passed: "No single statement dominates the database, or the database is nearly idle.",
+    passed: "No single quick statement dominates the database, or the database is nearly idle.",
     why: "Each call of the statement is quick, so it shows in no list of slow statements. Sent often enough it still is what the database does all day, and \
           every other statement queues behind it.",
     remedy: "Send it less often: keep the answer, ask for many rows at once, or stop asking at all. Which of them fits depends on what the statement does.",

@@ -20,7 +20,7 @@ pub static CHECK: Check = Check {
     id: "pg-long-transaction",
     layer: Layer::Postgres,
     title: "A transaction runs for minutes",
-    passed: "No transaction has run for more than five minutes.",
+    passed: "No statement keeps a transaction running for more than five minutes.",
     why: "A long transaction keeps its locks until it ends, and vacuum may remove no row that died since it began: tables and indexes grow, and every scan \
           reads what is dead.",
     remedy: "Find what runs so long and split it into batches; bound statements by a timeout for the role of the shop.",

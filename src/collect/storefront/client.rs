@@ -122,7 +122,9 @@ impl<'a> Prober<'a> {
     /// One sentence on why nothing came back.
     pub async fn fetch(&self, ask: &Ask) -> Result<Fetched, String> {
         self.guard.permits(&ask.url)?;
-        let host = ask.url.host_str().ok_or("The address names no host.")?.to_owned();
+        let name = ask.url.host_str().ok_or("The address names no host.")?;
+        // Backend and storefront may share a machine: one that is down says nothing of the other.
+        let host = ask.url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         if self.failures_of(&host) >= FAILURES_MAX {
             return Err(format!("{host} failed {FAILURES_MAX} times before and was not asked again."));
         }
