@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::reader::{ROWS_MAX, Reader, small};
 use super::schema::ids;
 use crate::connect::postgres::column_stats_grant;
-use crate::evidence::postgres::{Column, ColumnStats, Table};
+use crate::evidence::postgres::{Column, ColumnStats, Index, Table};
 use crate::evidence::{Cause, Gap, Listed, Section, Seen};
 
 /// Tables of one page: about as many as fill the limit on rows, so that a database of many tables is not read whole and then cut.
@@ -56,14 +56,19 @@ struct ColumnStatsSourcesRow {
 }
 
 /// Column statistics: from the view, or through `advisor.column_stats()` where the role may not read the tables themselves.
-pub async fn column_stats(reader: &mut Reader<'_>, tables: &Seen<(Listed<Table>, Vec<i64>)>) -> Seen<Listed<ColumnStats>> {
+pub async fn column_stats(
+    reader: &mut Reader<'_>,
+    tables: &Seen<(Listed<Table>, Vec<i64>)>,
+    indexes: &Seen<(Listed<Index>, Vec<i64>)>,
+) -> Seen<Listed<ColumnStats>> {
     let section = Section::PgColumnStats;
     let sources: ColumnStatsSourcesRow = reader.row(section, include_str!("sql/column_stats_sources.sql")).await?;
     if sources.has_hidden_tables && sources.has_function {
         let sql = include_str!("sql/column_stats.sql").replace("{source}", "advisor.column_stats()").replace("{which}", "true");
         return reader.list(section, &sql, decode_stats).await;
     }
-    let mut stats = from_view(reader, tables).await?;
+    let indexes = indexes.as_ref().map_or(&[][..], |(listed, _)| &listed.rows);
+    let mut stats = from_view(reader, tables, indexes).await?;
     if sources.has_hidden_tables {
         if stats.rows.is_empty() {
             let cause = Cause::Denied { grant: column_stats_grant(reader.role()) };
@@ -80,14 +85,17 @@ pub async fn column_stats(reader: &mut Reader<'_>, tables: &Seen<(Listed<Table>,
 }
 
 /// The view asks for the privilege on every column of the database unless it is told which tables are meant.
-async fn from_view(reader: &mut Reader<'_>, tables: &Seen<(Listed<Table>, Vec<i64>)>) -> Seen<Listed<ColumnStats>> {
+async fn from_view(reader: &mut Reader<'_>, tables: &Seen<(Listed<Table>, Vec<i64>)>, indexes: &[Index]) -> Seen<Listed<ColumnStats>> {
     let section = Section::PgColumnStats;
     let largest = largest_first(tables, section)?;
     let sql = include_str!("sql/column_stats.sql").replace("{source}", "pg_catalog.pg_stats");
     let mut rows = Vec::new();
     let mut pages = largest.chunks(TABLES_PAGE);
     for page in pages.by_ref() {
-        let which = format!("s.tablename = any ({}::name[])", names(page.iter().map(|(t, _)| t.name.as_str())));
+        // Statistics of an indexed expression stand under the index's name.
+        let is_here = |i: &&Index| i.keys.iter().any(|k| k.is_expression) && page.iter().any(|(t, _)| t.name == i.table);
+        let of_expressions = indexes.iter().filter(is_here).map(|i| i.name.as_str());
+        let which = format!("s.tablename = any ({}::name[])", names(page.iter().map(|(t, _)| t.name.as_str()).chain(of_expressions)));
         rows.extend(reader.list(section, &sql.replace("{which}", &which), decode_stats).await?.rows);
         if rows.len() >= ROWS_MAX {
             break;

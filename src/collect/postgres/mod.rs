@@ -173,7 +173,7 @@ impl First {
         let indexes = section!(reader, PgIndexes, "indexes", schema::indexes(reader, &sizes));
         let constraints = section!(reader, PgConstraints, "constraints", schema::constraints(reader));
         let columns = section!(reader, PgColumns, "columns", columns::columns(reader, &tables));
-        let column_stats = section!(reader, PgColumnStats, "column statistics", columns::column_stats(reader, &tables));
+        let column_stats = section!(reader, PgColumnStats, "column statistics", columns::column_stats(reader, &tables, &indexes));
         let sequences = section!(reader, PgSequences, "sequences", schema::sequences(reader));
         let replication = section!(reader, PgReplication, "replication", server::replication(reader));
         let roles = section!(reader, PgRoles, "role settings", roles::read(reader));
