@@ -3,6 +3,7 @@
 #
 #   tests/run.sh             every tier
 #   tests/run.sh tidy live   these tiers only: tidy unit golden property other ui live window commands
+#   tests/run.sh planted     one store with every fault and as many traps (docs/planted-store.md); by its name only, it wants a quiet machine
 #   tests/run.sh matrix      the live tests of Postgres on every version of it (tests/postgres-matrix.sh); by its name only, it takes long
 #
 # Environment:
@@ -17,7 +18,9 @@ source tests/services.sh
 # shellcheck source=tests/smoke.sh
 source tests/smoke.sh
 
-TIERS=(tidy unit golden property other ui live window commands matrix)
+TIERS=(tidy unit golden property other ui live window commands planted matrix)
+# Run by their names only.
+ASKED_FOR=(planted matrix)
 WANTED=("$@")
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/advisor-tests.XXXXXX")
 SERVICES=$WORK/services
@@ -51,6 +54,8 @@ main() {
     for tier in "${TIERS[@]}"; do
         if wanted "$tier"; then
             run_tier "$tier"
+        elif [[ ${#WANTED[@]} -eq 0 ]]; then
+            SKIPS+=("$tier: the whole tier, run by its name only")
         fi
     done
     summary
@@ -67,7 +72,7 @@ check_arguments() {
     done
 }
 
-wanted() { [[ (${#WANTED[@]} -eq 0 && $1 != matrix) || " ${WANTED[*]} " == *" $1 "* ]]; }
+wanted() { [[ (${#WANTED[@]} -eq 0 && " ${ASKED_FOR[*]} " != *" $1 "*) || " ${WANTED[*]} " == *" $1 "* ]]; }
 
 prepare_machine() {
     local missing
@@ -107,6 +112,7 @@ targets_of() {
             golden*) tier=golden ;;
             propert*) tier=property ;;
             ui | ui_*) tier=ui ;;
+            live_planted) tier=planted ;;
             live | live_*) tier=live ;;
             *) tier=other ;;
         esac
@@ -135,7 +141,7 @@ cargo_tier() {
     mapfile -t targets < <(targets_of "$tier")
     case $tier in
         unit) targets=(--lib --bins) ;;
-        live) start_services ;;
+        live | planted) start_services ;;
     esac
     if [[ ${#targets[@]} -eq 0 ]]; then
         skip "$tier" "there is no such test yet"
@@ -166,9 +172,9 @@ run_cargo() {
     local tier=$1 threads=()
     shift
     # Live tests measure one server, so they take turns. What a busy machine spoils is tried again, and the runner calls it flaky.
-    [[ $tier != live ]] || threads=(--test-threads 1)
+    [[ $tier != live && $tier != planted ]] || threads=(--test-threads 1)
     if [[ $RUNNER == nextest ]]; then
-        [[ $tier != live ]] || threads+=(--retries 2)
+        [[ $tier != live && $tier != planted ]] || threads+=(--retries 2)
         cargo nextest run "$@" "${threads[@]+"${threads[@]}"}" --no-fail-fast --no-tests pass --color never \
             --status-level fail --final-status-level none --success-output final --failure-output final
     else
