@@ -162,7 +162,7 @@ async fn one_by_one(url: String) {
 async fn unsteady(url: String) {
     let mut c = PgConnection::connect(&url).await.unwrap();
     for turn in 0_u64.. {
-        let wait = if turn % 60 == 30 { 1.3_f64 } else { 0.0 };
+        let wait = if turn % 70 == 35 { 1.1_f64 } else { 0.0 };
         sqlx::query("select t.id, pg_sleep($1) from tax_provider t limit 1").bind(wait).fetch_all(&mut c).await.unwrap();
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
@@ -347,7 +347,7 @@ async fn every_planted_fault_is_named_and_no_trap_is() {
     let shop = shop_role(&db).await;
     tokio::time::sleep(HELD_FOR.saturating_sub(held.since.elapsed())).await;
     let mut traffics: Vec<_> = STREAMS.iter().map(|s| tokio::spawn(traffic(shop.clone(), s))).collect();
-    for _ in 0..4 {
+    for _ in 0..7 {
         traffics.push(tokio::spawn(traffic(shop.clone(), &STREAMS[0])));
     }
     for _ in 0..3 {
