@@ -1,7 +1,7 @@
 //! Whether a pooler stands between the application and the server. Shared by the checks of connections.
 
 use crate::evidence::Snapshot;
-use crate::evidence::postgres::{Activity, SessionGroup};
+use crate::evidence::postgres::SessionGroup;
 
 /// Poolers by the names that they, or their own roles, sign in with.
 const NAMES: [(&str, &str); 7] = [
@@ -29,20 +29,20 @@ pub fn pooler(snapshot: &Snapshot) -> Option<&'static str> {
     is_pooled.then_some("a pooler")
 }
 
-pub fn idle(activity: &Activity) -> u32 {
-    in_state(activity, |s| s == "idle")
+pub fn idle(groups: &[SessionGroup]) -> u32 {
+    in_state(groups, |s| s == "idle")
 }
 
-pub fn idle_in_transaction(activity: &Activity) -> u32 {
-    in_state(activity, |s| s.starts_with("idle in transaction"))
+pub fn idle_in_transaction(groups: &[SessionGroup]) -> u32 {
+    in_state(groups, |s| s.starts_with("idle in transaction"))
 }
 
-pub fn active(activity: &Activity) -> u32 {
-    in_state(activity, |s| s == "active")
+pub fn active(groups: &[SessionGroup]) -> u32 {
+    in_state(groups, |s| s == "active")
 }
 
-fn in_state(activity: &Activity, is: impl Fn(&str) -> bool) -> u32 {
-    activity.groups.iter().filter(|g| is(&g.state)).map(|g| g.count).sum()
+fn in_state(groups: &[SessionGroup], is: impl Fn(&str) -> bool) -> u32 {
+    groups.iter().filter(|g| is(&g.state)).map(|g| g.count).sum()
 }
 
 /// Connections of one role to any database.
@@ -82,8 +82,8 @@ pub mod tests {
             group("", "other", "active", 4),
         ];
         let snapshot = store(|pg| pg.activity.as_mut().unwrap().groups = groups);
-        let activity = snapshot.pg().unwrap().activity.as_ref().unwrap();
-        assert_eq!((idle(activity), idle_in_transaction(activity), active(activity)), (3, 3, 4));
-        assert_eq!(of_role(&activity.groups, "medusa"), 6);
+        let groups = &snapshot.pg().unwrap().activity.as_ref().unwrap().groups;
+        assert_eq!((idle(groups), idle_in_transaction(groups), active(groups)), (3, 3, 4));
+        assert_eq!(of_role(groups, "medusa"), 6);
     }
 }

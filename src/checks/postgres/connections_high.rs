@@ -2,7 +2,7 @@
 
 use crate::checks::poolers::{idle, idle_in_transaction, of_role, pooler};
 use crate::checks::{Check, always};
-use crate::evidence::postgres::{Activity, RoleSettings, quote};
+use crate::evidence::postgres::{Activity, RoleSettings, SessionGroup, quote};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -43,6 +43,8 @@ pub static CHECK: Check = Check {
 /// What is running out: all connections, or those of one role.
 struct Taken<'s> {
     role: Option<&'s RoleSettings>,
+    /// The sessions that take them, by application, role and state.
+    groups: Vec<SessionGroup>,
     connections: u32,
     usable: u32,
 }
@@ -50,6 +52,14 @@ struct Taken<'s> {
 impl Taken<'_> {
     fn share(&self) -> f64 {
         f64::from(self.connections) / f64::from(self.usable.max(1))
+    }
+
+    fn idle_share(&self) -> f64 {
+        f64::from(idle(&self.groups)) / f64::from(self.connections.max(1))
+    }
+
+    fn left_open_share(&self) -> f64 {
+        f64::from(idle_in_transaction(&self.groups)) / f64::from(self.connections.max(1))
     }
 }
 
@@ -65,10 +75,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     // Our own role is limited on purpose, and to what we need.
     let limited = roles.iter().filter(|r| is_tighter(r, usable) && r.role != own).map(|role| Taken {
         role: Some(role),
+        groups: activity.groups.iter().filter(|g| g.role == role.role).cloned().collect(),
         connections: of_role(&activity.groups, &role.role),
         usable: u32::try_from(role.connection_limit).unwrap_or(usable).min(usable),
     });
-    let all = Taken { role: None, connections: activity.connections, usable };
+    let all = Taken { role: None, groups: activity.groups.clone(), connections: activity.connections, usable };
     Ok(std::iter::once(all).chain(limited).filter(|t| t.share() > SHARE_MAX).map(|t| finding(snapshot, activity, &t)).collect())
 }
 
@@ -99,11 +110,11 @@ fn finding(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Finding {
             text::count(taken.connections.into()),
             text::count(taken.usable.into()),
             text::percent(share),
-            by_whom(snapshot, activity)
+            by_whom(snapshot, taken)
         ),
         step: "Bound the connection pools".to_owned(),
         evidence: vec![
-            groups(activity),
+            groups(taken),
             Evidence::figure("Usable connections", taken.usable.into(), "connections", text::count(taken.usable.into())),
             Evidence::text("Limited by", limit),
         ],
@@ -122,25 +133,20 @@ fn finding(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Finding {
         cost: Cost { resource: Resource::Risk, share: risk(share) },
         gain: None,
         averts: Some("refused connections".to_owned()),
-        remedies: remedies(snapshot, activity, taken),
+        remedies: remedies(snapshot, taken),
         verify: format!("Audit again at the busiest hour: at most {} connections.", text::count((f64::from(taken.usable) * SHARE_MAX) as u64)),
         touches: Vec::new(),
     }
 }
 
-fn share_of(count: u32, activity: &Activity) -> f64 {
-    f64::from(count) / f64::from(activity.connections.max(1))
-}
-
 /// What the connections do, as far as it says how to have fewer.
-fn by_whom(snapshot: &Snapshot, activity: &Activity) -> String {
+fn by_whom(snapshot: &Snapshot, taken: &Taken) -> String {
     let mut said = String::new();
-    let idle_share = share_of(idle(activity), activity);
-    if idle_share >= IDLE_SHARE_MIN {
-        said.push_str(&format!(" {} of them are idle: the pools are larger than the work.", text::percent(idle_share)));
+    if taken.idle_share() >= IDLE_SHARE_MIN {
+        said.push_str(&format!(" {} of them are idle: the pools are larger than the work.", text::percent(taken.idle_share())));
     }
-    let left_open = idle_in_transaction(activity);
-    if share_of(left_open, activity) >= IN_TRANSACTION_SHARE_MIN {
+    if taken.left_open_share() >= IN_TRANSACTION_SHARE_MIN {
+        let left_open = idle_in_transaction(&taken.groups);
         let wait = text::plural(left_open.into(), "of them waits", "of them wait");
         said.push_str(&format!(" {wait} inside an open transaction for the program."));
     }
@@ -150,11 +156,11 @@ fn by_whom(snapshot: &Snapshot, activity: &Activity) -> String {
     said
 }
 
-fn groups(activity: &Activity) -> Evidence {
-    let mut groups: Vec<_> = activity.groups.iter().collect();
+fn groups(taken: &Taken) -> Evidence {
+    let mut groups: Vec<_> = taken.groups.iter().collect();
     groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.application, &a.role, &a.state).cmp(&(&b.application, &b.role, &b.state))));
     let named = |s: &str| if s.is_empty() { "(no name)".to_owned() } else { s.to_owned() };
-    let row = |g: &&crate::evidence::postgres::SessionGroup| {
+    let row = |g: &&SessionGroup| {
         vec![
             Cell::text(named(&g.application)),
             Cell::text(&g.role),
@@ -165,13 +171,13 @@ fn groups(activity: &Activity) -> Evidence {
     Evidence::table("Connections", &["Application", "Role", "State", "Count"], groups.iter().map(row).collect())
 }
 
-fn remedies(snapshot: &Snapshot, activity: &Activity, taken: &Taken) -> Vec<Remedy> {
+fn remedies(snapshot: &Snapshot, taken: &Taken) -> Vec<Remedy> {
     let pool = match pooler(snapshot) {
         Some(_) => of_pooler(taken.usable),
         None => of_instances(snapshot, taken.usable),
     };
     let mut remedies = vec![pool, end_left_open()];
-    if share_of(idle_in_transaction(activity), activity) >= IN_TRANSACTION_SHARE_MIN {
+    if taken.left_open_share() >= IN_TRANSACTION_SHARE_MIN {
         remedies.reverse();
     }
     if let Some(role) = taken.role {
@@ -245,7 +251,6 @@ mod tests {
     use crate::checks::fixtures::*;
     use crate::checks::poolers::tests::group;
     use crate::checks::server_settings::tests::role;
-    use crate::evidence::postgres::SessionGroup;
 
     fn taken(connections: u32, edit: impl FnOnce(&mut Activity)) -> Snapshot {
         store(|pg| {
@@ -295,6 +300,19 @@ mod tests {
         assert_passes(&CHECK, &limited(-1, 9, "medusa"));
         // The role we audit with is held to three on purpose.
         assert_passes(&CHECK, &limited(3, 3, "advisor"));
+    }
+
+    #[test]
+    fn what_others_do_says_nothing_of_a_role() {
+        let mut snapshot = taken(30, |a| {
+            let one = |state, count| group("", "medusa", state, count);
+            a.groups = vec![one("active", 4), one("idle in transaction", 1), group("PostgreSQL JDBC", "bi", "idle", 25)];
+        });
+        snapshot.postgres.as_mut().unwrap().roles = Ok(vec![RoleSettings { connection_limit: 5, ..role("medusa", 1, &[]) }]);
+        let found = findings(&CHECK, &snapshot);
+        assert!(found[0].observed.contains("open transaction"), "{}", found[0].observed);
+        assert!(!found[0].observed.contains("are idle"));
+        assert_eq!(found[0].remedies[0].kind, RemedyKind::Sql);
     }
 
     #[test]

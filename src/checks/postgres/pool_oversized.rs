@@ -43,7 +43,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     if activity.connections <= BACKENDS_MIN || pooler(snapshot).is_some() {
         return Ok(Vec::new());
     }
-    let idle = idle(activity);
+    let idle = idle(&activity.groups);
     let share = f64::from(idle) / f64::from(activity.connections);
     if share >= IDLE_SHARE_MIN {
         return Ok(vec![finding(snapshot, activity, idle, share)]);
@@ -69,7 +69,7 @@ fn finding(snapshot: &Snapshot, activity: &Activity, idle: u32, share: f64) -> F
             "{} are open, {} of them idle; {} worked when the window closed.",
             text::plural(activity.connections.into(), "connection", "connections"),
             text::percent(share),
-            text::count(active(activity).into())
+            text::count(active(&activity.groups).into())
         ),
         step: "Bound the pools to the work".to_owned(),
         evidence: vec![
@@ -106,7 +106,7 @@ fn groups(activity: &Activity) -> Evidence {
 
 fn remedies(snapshot: &Snapshot, activity: &Activity) -> Vec<Remedy> {
     // Twice what worked, so that a burst finds a connection.
-    let pool = (active(activity) * 2).clamp(POOL_MIN, BACKENDS_MIN);
+    let pool = (active(&activity.groups) * 2).clamp(POOL_MIN, BACKENDS_MIN);
     let config = match snapshot.medusa().map(|m| m.major) {
         Ok(1) => "// medusa-config.js, for each instance\nprojectConfig: {\n  database_extra: { max: 5, idleTimeoutMillis: 30000 },\n}\n",
         _ => {
