@@ -91,6 +91,7 @@ fn index(row: &Row) -> Index {
         is_ready: true,
         is_building: false,
         is_replica_identity: false,
+        is_attached: false,
         constraint: is_bound.then(|| name.clone()),
         extension: None,
         definition: row["def"].clone(),

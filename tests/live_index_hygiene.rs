@@ -196,7 +196,12 @@ create index order_created_up on "order" (created_at);
 create index order_created_down on "order" (created_at desc);
 create index image_url on image (url);
 create index image_url_rank on image (url, rank);
-create index image_url_rank_product on image (url, rank, product_id)"#;
+create index image_url_rank_product on image (url, rank, product_id);
+create table visit (id int, at timestamptz not null) partition by range (at);
+create table visit_2026 partition of visit for values from ('2026-01-01') to ('2027-01-01');
+create index visit_at on visit (at);
+create index visit_2026_own on visit_2026 (at);
+insert into visit select i, '2026-03-01' from generate_series(1, 20000) i"#;
     let traps = r#"
 create index link_live on product_sales_channel (product_id) where deleted_at is null and id is not null;
 create unique index customer_email on customer (email);
@@ -218,12 +223,19 @@ create table guarded (a int, b int not null, constraint guarded_a unique (a));
 create index guarded_ab on guarded (a, b);
 create unique index guarded_b on guarded (b);
 create index guarded_ba on guarded (b, a);
-alter table guarded replica identity using index guarded_b"#;
+alter table guarded replica identity using index guarded_b;
+create table event (id int, at timestamptz not null, kind text) partition by range (at);
+create table event_2026 partition of event for values from ('2026-01-01') to ('2027-01-01');
+create index event_kind on event (kind);
+create index event_kind_twin on event (kind);
+create index event_kind_at on event (kind, at);
+insert into event select i, '2026-03-01', 'k' || i % 500 from generate_series(1, 20000) i"#;
     db.run(faults).await;
     db.run(traps).await;
     let (_, plan) = db.quiet_audit().await;
     let expected = [
         "pg-duplicate-index public.order_customer_b",
+        "pg-duplicate-index public.visit_2026_own",
         "pg-redundant-index public.image_url",
         "pg-redundant-index public.image_url_rank",
         "pg-redundant-index public.order_created_up",

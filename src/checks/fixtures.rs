@@ -189,6 +189,7 @@ pub fn index(table: &str, name: &str, columns: &[&str], predicate: Option<&str>)
         is_ready: true,
         is_building: false,
         is_replica_identity: false,
+        is_attached: false,
         constraint: None,
         extension: None,
         definition: format!("CREATE INDEX {} ON public.{} USING btree ({})", quote(name), quote(table), columns.join(", ")),

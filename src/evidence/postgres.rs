@@ -299,6 +299,9 @@ pub struct Index {
     /// A CREATE INDEX or REINDEX is running on it now.
     pub is_building: bool,
     pub is_replica_identity: bool,
+    /// Of a partition, and part of the index of the whole table: it goes with that one only.
+    #[serde(default)]
+    pub is_attached: bool,
     /// The constraint it backs.
     pub constraint: Option<String>,
     /// Owned by an extension.
@@ -316,6 +319,13 @@ pub struct Index {
     /// Postgres 16 and later.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_scan: Option<OffsetDateTime>,
+}
+
+impl Index {
+    /// The index of a partitioned table or a partition's part of one: neither can be dropped concurrently, the part not at all.
+    pub fn is_partitioned(&self) -> bool {
+        self.is_attached || self.definition.contains(" ON ONLY ")
+    }
 }
 
 /// One key column of an index.

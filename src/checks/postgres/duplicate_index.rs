@@ -60,7 +60,7 @@ fn identity(index: &Index) -> String {
 pub(super) fn keep_rank(index: &Index) -> u8 {
     match index {
         i if i.is_primary => 0,
-        i if i.constraint.is_some() || i.is_replica_identity => 1,
+        i if i.constraint.is_some() || i.is_replica_identity || i.is_attached => 1,
         i if i.is_unique => 2,
         i if is_stock_index(&i.table, &i.name) => 3,
         _ => 4,
@@ -69,7 +69,7 @@ pub(super) fn keep_rank(index: &Index) -> u8 {
 
 /// A constraint's index goes only with the constraint; a unique one only where its twin refuses the same duplicates.
 fn is_droppable(spare: &Index, kept: &Index) -> bool {
-    let is_bound = spare.is_primary || spare.constraint.is_some() || spare.is_replica_identity;
+    let is_bound = spare.is_primary || spare.constraint.is_some() || spare.is_replica_identity || spare.is_partitioned();
     let refuses_same = kept.is_unique && (kept.nulls_not_distinct || !spare.nulls_not_distinct);
     !is_bound && (!spare.is_unique || refuses_same)
 }
@@ -180,6 +180,7 @@ mod tests {
         assert_passes(&CHECK, &pair(|_, b| b.is_valid = false));
         assert_passes(&CHECK, &pair(|_, b| b.is_building = true));
         assert_passes(&CHECK, &pair(|_, b| b.extension = Some("x".into())));
+        assert_passes(&CHECK, &pair(|a, b| (a.is_attached, b.is_attached) = (true, true)));
     }
 
     #[test]

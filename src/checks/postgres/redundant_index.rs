@@ -64,7 +64,7 @@ fn is_comparable(index: &Index) -> bool {
 }
 
 fn is_droppable(index: &Index) -> bool {
-    !is_bound(index) && !index.definition.contains(" ON ONLY ") && !is_stock_index(&index.table, &index.name)
+    !is_bound(index) && !index.is_partitioned() && !is_stock_index(&index.table, &index.name)
 }
 
 /// It refuses duplicates, backs a constraint or tells rows apart for replication.
@@ -226,6 +226,7 @@ mod tests {
         assert_passes(&CHECK, &pair(|_, w| w.is_building = true));
         assert_passes(&CHECK, &pair(|_, w| w.schema = "shop".into()));
         assert_passes(&CHECK, &pair(|n, _| n.extension = Some("x".into())));
+        assert_passes(&CHECK, &pair(|n, _| n.is_attached = true));
         assert_passes(&CHECK, &pair(|n, _| n.definition = "CREATE INDEX a ON ONLY public.\"order\" USING btree (region_id)".into()));
         let predicate = Some("(deleted_at IS NULL)".to_owned());
         assert_eq!(named(&pair(|n, w| (n.predicate, w.predicate) = (predicate.clone(), predicate))), ["public.order_region"]);

@@ -187,6 +187,7 @@ fn indexes() -> Vec<Index> {
         is_ready: true,
         is_building: false,
         is_replica_identity: false,
+        is_attached: false,
         constraint: None,
         extension: None,
         definition: format!("create index {name} on public.{table} using btree ({column})"),

@@ -5,7 +5,7 @@ with kept as materialized (
     x.indexrelid, x.indrelid, x.indnatts, x.indnkeyatts, x.indkey, x.indclass, x.indcollation, x.indoption,
     x.indpred, x.indisunique, x.indisprimary, x.indisvalid, x.indisready, x.indisreplident,
     x.indnullsnotdistinct, -- since: 15
-    n.nspname, t.relname as table_name, t.reltoastrelid, c.relname as index_name, c.relam, c.reltuples, c.reloptions
+    c.relispartition, n.nspname, t.relname as table_name, t.reltoastrelid, c.relname as index_name, c.relam, c.reltuples, c.reloptions
   from pg_catalog.pg_index as x
   join pg_catalog.pg_class as c on c.oid = x.indexrelid
   join pg_catalog.pg_class as t on t.oid = x.indrelid
@@ -63,6 +63,7 @@ select
     where p.index_relid = x.indexrelid or (not x.indisvalid and (p.relid in (x.indrelid, x.reltoastrelid) or p.index_relid is null))
   ) as is_building,
   x.indisreplident as is_replica_identity,
+  x.relispartition as is_attached,
   con.conname::text as constraint,
   e.extname::text as extension,
   pg_catalog.pg_get_indexdef(x.indexrelid) as definition,
