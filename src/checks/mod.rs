@@ -1,5 +1,6 @@
 //! The checks: pure functions of the snapshot. One file a check; its folder and file name give its id.
 
+pub mod advice;
 pub mod app;
 pub mod bloat;
 pub mod block_reads;

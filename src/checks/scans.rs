@@ -20,6 +20,8 @@ const NARROW_LEAVES_MIN: f64 = 0.02;
 /// The planner takes a range between unknown values for a third of the table, and an expression for one value in two hundred. Where
 /// calls return less than a tenth of its guess, its "no" is about other values than the shop's.
 const GUESS_TO_RETURNED_MAX: f64 = 10.0;
+/// No more is promised: what is left then is the round trip, which no cost of the planner knows.
+const SAVING_MAX: f64 = 0.999;
 /// Indexes advised on one table: each is paid for by every write.
 const INDEXES_A_TABLE_MAX: usize = 3;
 /// Indexes the planner is asked about, on all tables.
@@ -94,7 +96,7 @@ impl<'s> Scan<'s> {
     pub fn saving(&self) -> f64 {
         let left: f64 = self.served.iter().map(|s| s.load.counters.total_ms * s.left).sum();
         let total = self.total_ms();
-        if total > 0.0 { (1.0 - left / total).clamp(0.0, 0.99) } else { 0.0 }
+        if total > 0.0 { (1.0 - left / total).clamp(0.0, SAVING_MAX) } else { 0.0 }
     }
 
     /// The proof of the costliest statement that has one.
@@ -213,7 +215,9 @@ impl<'s> Scene<'s> {
             let need = needs[*at];
             let verdict = self.verdict(need, variant);
             let left = match verdict {
-                Verdict::Proved(proof) => proof.cost_after.unwrap_or(proof.cost_before) / proof.cost_before.max(f64::MIN_POSITIVE),
+                // That it is used is proved; of how many rows it finds the measured ones know more than a guess.
+                Verdict::Proved(proof) if is_guess(need, variant, proof) => cost_left(proof).min(self.modelled(need, variant)),
+                Verdict::Proved(proof) => cost_left(proof),
                 Verdict::NotAsked(_) if !need.is_widening => self.modelled(need, variant),
                 Verdict::NotAsked(_) | Verdict::Refuted => 1.0,
             };
@@ -265,7 +269,11 @@ impl<'s> Scene<'s> {
     }
 }
 
-/// The planner's "no" rests on a range whose values it does not know, or on an expression without statistics.
+fn cost_left(proof: &Proof) -> f64 {
+    proof.cost_after.unwrap_or(proof.cost_before) / proof.cost_before.max(f64::MIN_POSITIVE)
+}
+
+/// The planner's rows rest on a range whose values it does not know, or on an expression without statistics.
 fn is_guess(need: &Need, variant: &Variant, proof: &Proof) -> bool {
     let returned = need.load.counters.rows_a_call().max(1.0);
     let is_range = matches!(need.tail, Tail::Range(_)) && need.selective == 0;

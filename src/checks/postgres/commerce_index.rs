@@ -1,7 +1,9 @@
 //! An index that every store of this size needs and this one lacks.
 
+use crate::checks::advice;
 use crate::checks::commerce::{MissingRole, missing_roles};
 use crate::checks::new_index::NewIndex;
+use crate::checks::scans::{Scan, Scene, scans, scene};
 use crate::checks::workload::workload;
 use crate::checks::{Applies, Check};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
@@ -22,7 +24,7 @@ pub static CHECK: Check = Check {
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/indexes-ordering.html"],
     needs: &[Section::PgTables, Section::PgIndexes, Section::PgMedusa],
-    uses: &[Section::PgStatements],
+    uses: &[Section::PgStatements, Section::PgColumns, Section::PgColumnStats, Section::PgProofs, Section::PgServer, Section::PgExtensions],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -37,10 +39,23 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    Ok(missing_roles(snapshot)?.iter().map(|missing| finding(snapshot, missing)).collect())
+    let missing = missing_roles(snapshot)?;
+    let scene = scene(snapshot).ok().filter(|_| !missing.is_empty());
+    let scans = scene.as_ref().map(scans).unwrap_or_default();
+    let of = |missing: &MissingRole| {
+        let scan = scans.iter().find(|s| std::ptr::eq(s.table, missing.table) && s.columns == [missing.role.column])?;
+        Some(Advice { scene: scene.as_ref()?, scan })
+    };
+    Ok(missing.iter().map(|m| finding(snapshot, m, of(m))).collect())
 }
 
-fn finding(snapshot: &Snapshot, missing: &MissingRole) -> Finding {
+/// What the statements that scan the table for lack of this very index say.
+struct Advice<'a, 's> {
+    scene: &'a Scene<'s>,
+    scan: &'a Scan<'s>,
+}
+
+fn finding(snapshot: &Snapshot, missing: &MissingRole, advice: Option<Advice>) -> Finding {
     let (role, table) = (missing.role, missing.table);
     let predicate = missing.is_soft_delete_filtered.then_some("deleted_at is null");
     let existing = snapshot.pg().and_then(|pg| pg.indexes()).map_or(&[][..], |i| &i.rows);
@@ -62,6 +77,7 @@ fn finding(snapshot: &Snapshot, missing: &MissingRole) -> Finding {
         None => "How often it is used is not known: the statements could not be read.".to_owned(),
     };
     let (confidence, because) = match (&work, calls) {
+        _ if advice.as_ref().is_some_and(|a| a.scan.is_proved()) => (Confidence::High, "proved by a hypothetical index".to_owned()),
         (Some(_), 1..) => (Confidence::High, "no index leads with the column, and statements look it up".to_owned()),
         (Some(_), 0) => (Confidence::Medium, "no index leads with the column, but nothing used it in this period".to_owned()),
         (None, _) => (Confidence::Medium, "no index leads with the column; its use could not be measured".to_owned()),
@@ -73,13 +89,19 @@ fn finding(snapshot: &Snapshot, missing: &MissingRole) -> Finding {
         subject: Subject::new("columns", new.subject()),
         observed: format!("{} has {rows} and no index for {}. {used}", text_name(&table.name), role.purpose),
         step: format!("Index {}", new.short()),
-        evidence: evidence(missing),
+        evidence: match &advice {
+            Some(a) => [rows_evidence(missing)].into_iter().chain(advice::evidence(snapshot, a.scene, a.scan, &new)).collect(),
+            None => evidence(missing),
+        },
         severity: Severity::from_share(share),
         confidence,
         confidence_because: because,
         effort: Effort::Minutes,
         cost: Cost { resource: Resource::DatabaseTime, share },
-        gain: gain(missing, share),
+        gain: match &advice {
+            Some(a) => Some(advice::gain(a.scene, a.scan, a.scene.workload.share_of(a.scan.total_ms()) * a.scan.saving(), a.scan.saving())),
+            None => gain(missing, share),
+        },
         averts: None,
         remedies: new.remedies(snapshot, table.table_bytes),
         verify: format!("Audit again: this finding is gone, and {} shows scans as soon as {} are looked up.", new.name, role.purpose),
@@ -91,9 +113,14 @@ fn text_name(table: &str) -> String {
     format!("Table {table}")
 }
 
+fn rows_evidence(missing: &MissingRole) -> Evidence {
+    let rows = missing.table.rows().unwrap_or(0);
+    Evidence::figure("Rows", rows as f64, "rows", text::count(rows))
+}
+
 fn evidence(missing: &MissingRole) -> Vec<Evidence> {
     let mut evidence = vec![
-        Evidence::figure("Rows", missing.table.rows().unwrap_or(0) as f64, "rows", text::count(missing.table.rows().unwrap_or(0))),
+        rows_evidence(missing),
         Evidence::figure("Table size", missing.table.table_bytes as f64, "bytes", text::bytes_disk(missing.table.table_bytes)),
     ];
     if !missing.loads.is_empty() {
@@ -129,7 +156,7 @@ fn gain(missing: &MissingRole, share: f64) -> Option<Gain> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
-    use crate::evidence::postgres::Postgres;
+    use crate::evidence::postgres::{Postgres, Proof};
 
     const SORTED: &str = r#"select "o0"."id" from "order" as "o0" where "o0"."deleted_at" is null order by "o0"."created_at" desc limit $1"#;
 
@@ -161,6 +188,53 @@ mod tests {
         let found = findings(&CHECK, &with(10_000));
         assert_eq!((found[0].severity, found[0].confidence), (Severity::High, Confidence::High));
         assert!(found[0].touches.contains(&"statement:1".to_owned()));
+    }
+
+    #[test]
+    fn the_orders_of_one_customer_are_sorted_as_they_come() {
+        let of = |filter: &str| format!(r#"select * from "order" as "o0" where "o0"."deleted_at" is null and "o0"."{filter}" = $1 order by "o0"."created_at" desc limit $2"#);
+        let with = |filter: &str| orders(20_000, |pg| statements(pg, vec![statement("1", &of(filter), 300, 9_000.0)]));
+        assert_passes(&CHECK, &with("customer_id"));
+        assert_eq!(findings(&CHECK, &with("status")).len(), 1);
+    }
+
+    #[test]
+    fn a_proof_is_shown_where_the_planner_was_asked() {
+        let items = r#"select "i0".* from "order_item" as "i0" where "i0"."order_id" = $1 and "i0"."deleted_at" is null"#;
+        let proof = |pg: &mut Postgres| {
+            pg.proofs = Ok(vec![Proof {
+                statement_id: "1".into(),
+                schema: "public".into(),
+                table: "order_item".into(),
+                columns: vec!["order_id".into()],
+                definition: "create index on public.order_item (order_id)".into(),
+                method: "hypopg".into(),
+                cost_before: 20_000.0,
+                node_before: "Seq Scan".into(),
+                rows_before: 2.0,
+                cost_after: Some(8.0),
+                node_after: Some("Index Scan".into()),
+                is_used: true,
+                bytes: None,
+            }]);
+        };
+        let of = |edit: &dyn Fn(&mut Postgres)| {
+            store(|pg| {
+                tables(pg, vec![table("order_item", 500_000, 8_192 * 12_800)]);
+                statements(pg, vec![scanning("1", items, 300, 30_000.0, 12_800)]);
+                edit(pg);
+            })
+        };
+        let proved = &findings(&CHECK, &of(&proof))[0];
+        let after = proved.evidence.iter().find_map(|e| match e {
+            Evidence::BeforeAfter { before, after, basis, .. } => Some((*before, *after, *basis)),
+            _ => None,
+        });
+        assert_eq!(after.map(|(before, _, basis)| (before, basis)), Some((100.0, Basis::Proved)));
+        assert!(after.is_some_and(|(_, after, _)| (after - 0.1).abs() < 0.001));
+        assert_eq!(proved.confidence_because, "proved by a hypothetical index");
+        let modelled = &findings(&CHECK, &of(&|_| {}))[0];
+        assert!(modelled.evidence.iter().any(|e| matches!(e, Evidence::BeforeAfter { basis: Basis::Modelled, .. })));
     }
 
     #[test]

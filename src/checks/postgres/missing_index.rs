@@ -1,19 +1,15 @@
 //! Statements that scan a table because no index leads with the columns they look for.
 
+use crate::checks::advice::{confidence, evidence, gain, verify};
 use crate::checks::commerce;
-use crate::checks::new_index::NewIndex;
-use crate::checks::proving::{how_to_prove, questions, unread_evidence};
-use crate::checks::scans::{Scan, Scene, Served, Verdict, scans, scene};
+use crate::checks::scans::{Scan, Scene, scans, scene};
 use crate::checks::{Check, FINDINGS_MAX, always};
-use crate::evidence::postgres::Proof;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
+use crate::finding::{Cost, Effort, Finding, Resource, Severity, Subject};
 use crate::text;
 
 /// Below this share of the database time an index is not worth the writes it costs.
 const SHARE_MIN: f64 = 0.005;
-/// Calls from which the figures of a period are steady.
-const CALLS_STEADY: u64 = 20;
 
 pub use crate::checks::scans::{Candidate, candidates};
 
@@ -105,94 +101,13 @@ fn observed(scene: &Scene, scan: &Scan, share: f64, mean_ms: f64) -> String {
     )
 }
 
-fn evidence(snapshot: &Snapshot, scene: &Scene, scan: &Scan, new: &NewIndex) -> Vec<Evidence> {
-    let mean_ms = scan.total_ms() / scan.calls().max(1) as f64;
-    let basis = if scan.is_proved() { Basis::Proved } else { Basis::Modelled };
-    let after = mean_ms * (1.0 - scan.saving());
-    let mut evidence = vec![
-        Evidence::table(
-            "Statements it serves",
-            &["Statement", "Calls", "Mean", "Blocks a call", "Share of time", "Time left"],
-            scan.served.iter().map(|s| row(scene, s)).collect(),
-        ),
-        Evidence::figure("Table size", scan.table.table_bytes as f64, "bytes", text::bytes_disk(scan.table.table_bytes)),
-    ];
-    evidence.extend(new.costs(snapshot, scan.table, scan.proof().and_then(|p| p.bytes)));
-    evidence.extend(planner(scan));
-    evidence.push(Evidence::BeforeAfter { label: "Time a call".to_owned(), unit: "ms".to_owned(), before: mean_ms, after, basis });
-    evidence.extend(how_to_prove(snapshot, scan));
-    evidence.extend(questions(snapshot));
-    evidence.extend(unread_evidence(&scene.workload));
-    evidence
-}
-
-fn row(scene: &Scene, served: &Served) -> Vec<Cell> {
-    let load = &served.load;
-    vec![
-        Cell::text(text::cut(&text::one_line(&load.statement.text), 160)),
-        Cell::number(load.counters.calls as f64, text::count(load.counters.calls)),
-        Cell::number(load.counters.mean_ms(), text::millis(load.counters.mean_ms())),
-        Cell::number(load.blocks_a_call(), text::number(load.blocks_a_call())),
-        Cell::number(scene.workload.share(load), text::percent(scene.workload.share(load))),
-        Cell::number(served.left, text::percent(served.left)),
-    ]
-}
-
-/// Plans with and without the index, for each statement that the planner was asked about.
-fn planner(scan: &Scan) -> Option<Evidence> {
-    let mut rows = Vec::new();
-    for (served, proof) in scan.served.iter().filter_map(|s| proof_of(s).map(|p| (s, p))) {
-        let text = text::cut(&text::one_line(&served.load.statement.text), 60);
-        let cost = |c: f64| Cell::number(c, text::number(c));
-        rows.push(vec![Cell::text(&text), Cell::text("now"), Cell::text(&proof.node_before), cost(proof.cost_before)]);
-        if let (Some(node), Some(after)) = (&proof.node_after, proof.cost_after) {
-            rows.push(vec![Cell::text(text), Cell::text("with the index"), Cell::text(node), cost(after)]);
-        }
-    }
-    (!rows.is_empty()).then(|| Evidence::table("What the planner says", &["Statement", "", "Plan", "Cost"], rows))
-}
-
-fn proof_of<'s>(served: &Served<'s>) -> Option<&'s Proof> {
-    match served.verdict {
-        Verdict::Proved(proof) => Some(proof),
-        _ => None,
-    }
-}
-
-fn confidence(scene: &Scene, scan: &Scan) -> (Confidence, String) {
-    let because = scene.workload.because();
-    if scan.is_proved() {
-        (Confidence::High, "proved by a hypothetical index".to_owned())
-    } else if scan.calls() < CALLS_STEADY {
-        (Confidence::Low, format!("modelled from {} only", text::plural(scan.calls(), "call", "calls")))
-    } else {
-        (Confidence::Medium, format!("modelled from the blocks read, {because}"))
-    }
-}
-
-fn gain(scene: &Scene, scan: &Scan, share: f64, saving: f64) -> Gain {
-    let basis = if scan.is_proved() { Basis::Proved } else { Basis::Modelled };
-    let mut gain = Gain::new(basis, format!("{} database time", text::minus_percent(share)));
-    gain.database_time_share = Some(share);
-    gain.database_ms_per_s = scene.workload.ms_per_s(scan.total_ms() * saving);
-    gain
-}
-
-fn verify(scan: &Scan, new: &NewIndex, after_ms: f64) -> String {
-    format!(
-        "Audit again: the mean of {} should be near {} or below, the plan should name {}, and its scans should count up from 0.",
-        if scan.served.len() == 1 { "the statement" } else { "these statements" },
-        text::millis(after_ms.max(0.05)),
-        new.name
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
     use crate::evidence::Listed;
     use crate::evidence::postgres::{Column, ColumnStats, Proof, Statement};
+    use crate::finding::{Basis, Confidence, Evidence};
 
     const LOOKUP: &str = r#"select "i0".* from "image" as "i0" where "i0"."product_id" = $1 and "i0"."deleted_at" is null"#;
 
@@ -369,6 +284,22 @@ mod tests {
         };
         assert_eq!(findings(&CHECK, &ranged(5_999))[0].confidence, Confidence::Medium);
         assert_passes(&CHECK, &ranged(6_000));
+    }
+
+    #[test]
+    fn a_guess_at_an_expression_promises_no_less_than_the_rows_measured() {
+        let text = r#"select * from "image" as "i0" where lower("i0"."product_id") = $1"#;
+        let guess = |rows| Proof { columns: vec!["lower(product_id)".into()], rows_before: rows, ..proof(20_000.0, Some(6_000.0), "Seq Scan") };
+        let left = |rows| {
+            let found = findings(&CHECK, &with(scanning("1", text, 606, 25_452.0, 12_800), |pg| pg.proofs = Ok(vec![guess(rows)])));
+            let of = |e: &Evidence| match e {
+                Evidence::BeforeAfter { before, after, .. } => Some(after / before),
+                _ => None,
+            };
+            found[0].evidence.iter().find_map(of).unwrap()
+        };
+        assert!((left(10.0) - 0.3).abs() < 1e-9, "ten rows for one are no guess");
+        assert!((left(11.0) - 0.001).abs() < 1e-9);
     }
 
     fn stats(column: &str, distinct: f64) -> ColumnStats {
