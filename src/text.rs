@@ -1,6 +1,8 @@
 //! The one formatter of quantities: every number a person reads passes through here, so that window, PDF, Markdown and
 //! terminal say the same. Three significant figures, a non-breaking space before the unit, a real minus sign.
 
+pub mod highlight;
+
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 

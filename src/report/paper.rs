@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{CODE_MAX, Entry, Part, ROWS_MAX, Report, STEPS_FIRST, Step, Target, is_prose, svg};
+use super::{CODE_MAX, Entry, NotChecked, Part, ROWS_MAX, Report, STEPS_FIRST, Step, Target, is_prose, svg};
+use crate::evidence::Layer;
 use crate::finding::{Basis, Cell, Evidence, Remedy};
+use crate::text::highlight::{self, Language};
 use crate::text;
 
 /// Characters of a step and of its measured sentence on the one-page summary.
@@ -36,7 +38,7 @@ pub(super) fn data(report: &Report) -> Value {
         })).collect::<Vec<_>>(),
         "passed": report.passed,
         "not_applicable": report.not_applicable,
-        "not_checked": report.not_checked,
+        "not_checked": report.not_checked.iter().map(not_checked).collect::<Vec<_>>(),
         "dismissed": report.dismissed,
         "method": report.method,
         "masked": report.is_masked,
@@ -107,7 +109,13 @@ fn split_lead(observed: &str) -> (String, String) {
 
 fn code(label: &str, language: &str, body: &str) -> Value {
     let body = text::cut(body.trim_end(), CODE_MAX);
-    json!({ "kind": "code", "label": label, "language": language, "text": body, "lines": body.lines().count() })
+    json!({ "kind": "code", "label": label, "text": body, "pieces": pieces(&body, language) })
+}
+
+/// The kind and text of every piece, by line.
+fn pieces(body: &str, language: &str) -> Vec<Vec<(&'static str, String)>> {
+    let lines = highlight::lines(body, Language::named(language));
+    lines.into_iter().map(|line| line.into_iter().map(|(token, text)| (token.name(), text)).collect()).collect()
 }
 
 fn table(label: &str, columns: &[String], rows: &[Vec<Cell>]) -> Value {
@@ -124,10 +132,16 @@ fn before_after(label: &str, unit: &str, before: f64, after: f64, basis: Basis) 
     json!({ "label": label, "unit": unit, "conclusion": conclusion, "svg": drawing })
 }
 
+fn not_checked(g: &NotChecked) -> Value {
+    let language = if g.layer == Layer::Postgres { "sql" } else { "" };
+    let pieces = g.remedy.as_deref().map(|text| pieces(text, language));
+    json!({ "layer": g.layer, "what": g.what, "detail": g.detail, "remedy": g.remedy, "pieces": pieces, "checks": g.checks })
+}
+
 fn remedy(r: &Remedy) -> Value {
     let body = r.text.trim_end();
     json!({
-        "label": r.label, "kind": r.kind.name(), "language": r.kind.language(), "text": body, "lines": body.lines().count(),
+        "label": r.label, "kind": r.kind.name(), "text": body, "pieces": pieces(body, r.kind.language()),
         "lock": r.lock, "risk": r.risk, "undo": r.undo, "undo_is_prose": r.undo.as_deref().is_some_and(is_prose),
     })
 }

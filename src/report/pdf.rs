@@ -93,11 +93,10 @@ static BOOK: LazyLock<LazyHash<FontBook>> = LazyLock::new(|| LazyHash::new(FontB
 static LIBRARY: LazyLock<LazyHash<Library>> = LazyLock::new(|| LazyHash::new(Library::default()));
 
 /// Templates and icons by their name in the template's own file tree.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 13] = [
     ("report.typ", include_str!("../../assets/report/report.typ")),
     ("parts.typ", include_str!("../../assets/report/parts.typ")),
     ("finding.typ", include_str!("../../assets/report/finding.typ")),
-    ("code.tmTheme", include_str!("../../assets/report/code.tmTheme")),
     ("icons/app.svg", include_str!("../../assets/report/icons/app.svg")),
     ("icons/brand.svg", include_str!("../../assets/report/icons/brand.svg")),
     ("icons/cdn.svg", include_str!("../../assets/report/icons/cdn.svg")),

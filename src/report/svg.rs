@@ -36,21 +36,23 @@ pub fn chart(spec: &ChartSpec, palette: Palette) -> String {
 /// Two bars, now and with the fix; the second dashed unless it was measured.
 pub fn before_after(before: f64, after: f64, is_modelled: bool, word: &str, palette: Palette, label: &str) -> String {
     const W: f64 = 176.0;
-    const H: f64 = 110.0;
+    const H: f64 = 120.0;
+    // Long numbers are wider than what stands beside the axis.
+    let short = |v: f64| if v >= 10_000.0 { text::count_short(v.round() as u64) } else { text::number(v) };
     let mut c = Canvas { out: String::new(), palette, height: H };
     let ticks = ticks(before.max(after), 2);
     let top = ticks.last().copied().unwrap_or(1.0).max(f64::MIN_POSITIVE);
-    let (left, right, floor, ceiling) = (30.0, W, H - 16.0, 14.0);
+    let (left, right, floor, ceiling) = (34.0, W, H - 26.0, 14.0);
     let y = |v: f64| floor - (v / top) * (floor - ceiling);
     for tick in &ticks {
         let color = if *tick == 0.0 { palette.zero() } else { palette.grid() };
         c.line(left, y(*tick), right, y(*tick), color, "");
-        c.text(left - 5.0, y(*tick) + 3.0, &text::number(*tick), "end", palette.axis_text(), "");
+        c.text(left - 5.0, y(*tick) + 3.0, &short(*tick), "end", palette.axis_text(), "");
     }
     let fill = palette.series(SeriesRole::Postgres);
     let bar = 44.0;
-    let columns = [(before, "now", String::new()), (after, "with the fix", format!(" {word}"))];
-    for (i, (value, name, suffix)) in columns.iter().enumerate() {
+    let columns = [(before, "now", ""), (after, "with the fix", word)];
+    for (i, (value, name, basis)) in columns.iter().enumerate() {
         let x = left + 14.0 + i as f64 * 72.0;
         let height = (floor - y(*value)).max(0.5);
         if i == 1 && is_modelled {
@@ -62,8 +64,9 @@ pub fn before_after(before: f64, after: f64, is_modelled: bool, word: &str, pale
         } else {
             c.rect(x, floor - height, bar, height, fill, 1.0);
         }
-        c.text(x + bar / 2.0, floor - height - 4.0, &format!("{}{suffix}", text::number(*value)), "middle", palette.text(), "");
+        c.text(x + bar / 2.0, floor - height - 4.0, &short(*value), "middle", palette.text(), "");
         c.text(x + bar / 2.0, floor + 11.0, name, "middle", palette.axis_text(), "");
+        c.text(x + bar / 2.0, floor + 21.0, basis, "middle", palette.axis_text(), "");
     }
     c.finish(W, label)
 }

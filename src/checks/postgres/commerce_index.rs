@@ -192,7 +192,11 @@ mod tests {
 
     #[test]
     fn the_orders_of_one_customer_are_sorted_as_they_come() {
-        let of = |filter: &str| format!(r#"select * from "order" as "o0" where "o0"."deleted_at" is null and "o0"."{filter}" = $1 order by "o0"."created_at" desc limit $2"#);
+        let of = |filter: &str| {
+            format!(
+                r#"select * from "order" as "o0" where "o0"."deleted_at" is null and "o0"."{filter}" = $1 order by "o0"."created_at" desc limit $2"#
+            )
+        };
         let with = |filter: &str| orders(20_000, |pg| statements(pg, vec![statement("1", &of(filter), 300, 9_000.0)]));
         assert_passes(&CHECK, &with("customer_id"));
         assert_eq!(findings(&CHECK, &with("status")).len(), 1);

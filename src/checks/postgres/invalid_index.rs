@@ -154,7 +154,12 @@ mod tests {
     #[test]
     fn what_backs_a_constraint_or_is_medusas_is_rebuilt_and_not_dropped() {
         let twin = || index("image", "b", &["url"], None);
-        for edit in [(|i: &mut Index| i.constraint = Some("c".into())) as fn(&mut Index), |i| i.is_primary = true, |i| i.is_replica_identity = true, |i| i.is_attached = true] {
+        for edit in [
+            (|i: &mut Index| i.constraint = Some("c".into())) as fn(&mut Index),
+            |i| i.is_primary = true,
+            |i| i.is_replica_identity = true,
+            |i| i.is_attached = true,
+        ] {
             let found = findings(&CHECK, &broken(edit, Some(twin())));
             assert_eq!(found[0].remedies[0].text, "reindex index concurrently public.idx_image_url;");
             assert_eq!(found[0].remedies.len(), 1);

@@ -93,7 +93,12 @@ fn foreign_keys(constraints: &[Constraint]) -> ForeignKeys<'_> {
 
 fn is_droppable(index: &Index, own: &ByTable, keys: &ForeignKeys) -> bool {
     let is_bound = index.is_unique || index.is_primary || index.is_replica_identity || index.constraint.is_some() || index.extension.is_some();
-    index.is_valid && !index.is_building && !index.is_partitioned() && !is_bound && !is_stock_index(&index.table, &index.name) && !is_only_support(index, own, keys)
+    index.is_valid
+        && !index.is_building
+        && !index.is_partitioned()
+        && !is_bound
+        && !is_stock_index(&index.table, &index.name)
+        && !is_only_support(index, own, keys)
 }
 
 /// Without it, deletes of the parent would scan the child.

@@ -7,8 +7,8 @@ use egui::{CornerRadius, Frame, Label, Margin, ScrollArea, Stroke, TextWrapMode,
 
 use super::button::copy_button;
 use super::card::title_row;
-pub use super::highlight::Language;
 use super::highlight::highlight;
+pub use crate::text::highlight::Language;
 use crate::ui::theme::{Theme, radius, space};
 
 /// Longer texts show this many characters first; a statement can be 150 kB.

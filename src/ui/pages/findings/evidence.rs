@@ -134,7 +134,7 @@ fn longer(ui: &mut Ui, evidence: &Evidence) {
         Evidence::Code { label, language: word, text } => {
             heading(ui, label);
             ui.add_space(2.0);
-            code_box(ui, text, language(word));
+            code_box(ui, text, Language::named(word));
         }
         Evidence::Table { label, columns, rows } => {
             heading(ui, label);
@@ -143,17 +143,6 @@ fn longer(ui: &mut Ui, evidence: &Evidence) {
         _ => return,
     }
     ui.add_space(space::L);
-}
-
-/// The kit's language of a word such as "sql" or "typescript".
-pub fn language(word: &str) -> Language {
-    match word {
-        "sql" => Language::Sql,
-        "typescript" | "javascript" | "ts" => Language::TypeScript,
-        "json" => Language::Json,
-        "shell" | "sh" | "bash" => Language::Shell,
-        _ => Language::Plain,
-    }
 }
 
 fn small_table(ui: &mut Ui, columns: &[String], rows: &[Vec<Cell>]) {

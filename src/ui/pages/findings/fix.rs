@@ -2,13 +2,12 @@
 
 use eframe::egui::{Align, Layout, Ui, UiBuilder, vec2};
 
-use super::evidence::language;
 use crate::app::{Action, Model};
 use crate::finding::Remedy;
 use crate::plan::Ranked;
 use crate::ui::fonts::Type;
 use crate::ui::theme::{Theme, space};
-use crate::ui::widgets::{SegmentSize, code_box, copy_button, definition, link, paint, segments};
+use crate::ui::widgets::{Language, SegmentSize, code_box, copy_button, definition, link, paint, segments};
 
 /// Draws the chosen remedy and what surrounds it.
 pub fn show(ui: &mut Ui, model: &Model, ranked: &Ranked, actions: &mut Vec<Action>) {
@@ -17,7 +16,7 @@ pub fn show(ui: &mut Ui, model: &Model, ranked: &Ranked, actions: &mut Vec<Actio
     if let Some(remedy) = remedies.get(chosen) {
         head(ui, remedies, chosen, actions);
         ui.add_space(space::S);
-        code_box(ui, &remedy.text, language(remedy.kind.language()));
+        code_box(ui, &remedy.text, Language::named(remedy.kind.language()));
         ui.add_space(space::S);
         if !remedy.label.is_empty() && remedies.len() > 1 {
             definition(ui, "Does", &remedy.label, false);
