@@ -3,10 +3,12 @@
 mod audits;
 mod dialogs;
 mod reports;
+mod saved;
 mod tests_of_services;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::app::{Effect, Event, Settings, message::RunNote};
 use crate::collect::run::Run;
@@ -14,6 +16,8 @@ use crate::connect::{stores, stores::Places, vault};
 
 /// Events kept for the window; more than a busy audit sends between two frames.
 const EVENTS_MAX: usize = 4_096;
+/// How long closing the window waits for a file that is being written.
+const CLOSING_MAX: Duration = Duration::from_secs(10);
 
 /// Where events wait for the window. Progress is coalesced: the latest of a layer wins.
 struct Outbox {
@@ -51,7 +55,8 @@ fn replaces(new: &Event, old: &Event) -> bool {
 
 /// Performs effects beside the window.
 pub struct Runtime {
-    tokio: tokio::runtime::Runtime,
+    /// There until it is dropped.
+    tokio: Option<tokio::runtime::Runtime>,
     shared: Arc<Shared>,
 }
 
@@ -60,6 +65,8 @@ struct Shared {
     outbox: Outbox,
     places: Option<Places>,
     running: Mutex<Option<Arc<Run>>>,
+    /// Whose turn it is: what is being saved is saved before it is read.
+    keychain: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -84,7 +91,8 @@ impl Runtime {
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("advisor").build()?;
         let outbox = Outbox { queue: Mutex::new(VecDeque::new()), wake: Box::new(wake) };
-        Ok(Self { tokio, shared: Arc::new(Shared { outbox, places: Places::of_user(), running: Mutex::new(None) }) })
+        let shared = Shared { outbox, places: Places::of_user(), running: Mutex::new(None), keychain: Arc::default() };
+        Ok(Self { tokio: Some(tokio), shared: Arc::new(shared) })
     }
 
     /// The next event, if one waits.
@@ -98,69 +106,81 @@ impl Runtime {
         read().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(|| Settings { user: user_name(), ..Settings::default() })
     }
 
-    pub fn has_keychain(&self) -> bool {
-        vault::is_available()
-    }
-
     pub fn data_folder(&self) -> String {
         self.shared.places.as_ref().map_or_else(|| "nowhere: no home folder".to_owned(), |p| p.data.display().to_string())
     }
 
     /// Starts an effect; returns at once. Clipboard and links belong to the window and are not performed here.
     pub fn perform(&self, effect: Effect) {
+        if let Some(effect) = self.perform_for_stores(effect) {
+            self.perform_for_audits(effect);
+        }
+    }
+
+    /// Stores, their secrets, and files; gives back what is not its own.
+    fn perform_for_stores(&self, effect: Effect) -> Option<Effect> {
         let shared = Arc::clone(&self.shared);
         match effect {
-            Effect::LoadStores => self.blocking(move || audits::load_stores(&shared)),
-            Effect::SaveStore { profile, secrets } => self.blocking(move || audits::save_store(&shared, &profile, &secrets)),
-            Effect::DuplicateStore { from, profile } => self.blocking(move || audits::duplicate_store(&shared, &from, &profile)),
-            Effect::DeleteStore(id) => self.blocking(move || audits::delete_store(&shared, &id)),
-            Effect::OpenDemo => self.blocking(move || audits::open_demo(&shared)),
-            Effect::OpenNewest(id) => self.blocking(move || audits::open_newest(&shared, &id)),
-            Effect::OpenSnapshot { path, store } => self.blocking(move || audits::open_snapshot(&shared, &path, store)),
-            Effect::Compare { before, after } => self.blocking(move || audits::compare(&shared, &before, &after)),
-            Effect::SaveDismissals { store, dismissals, audit } => {
-                self.blocking(move || audits::save_dismissals(&shared, &store, &dismissals, &audit))
+            Effect::LoadStores => self.blocking(move || saved::load(&shared)),
+            Effect::LookForKeychain => self.spawn(async move { shared.send(Event::KeychainFound(vault::is_available().await)) }),
+            Effect::SaveStore { profile, secrets } => {
+                let turn = Arc::clone(&shared.keychain).try_lock_owned().ok();
+                self.spawn(async move { saved::save(&shared, profile, secrets, turn).await });
             }
-            Effect::StartAudit { run, profile, secrets, settings } => {
-                self.tokio.spawn(audits::run(shared, run, profile, secrets, settings));
-            }
-            Effect::CheckAgain { run, profile, secrets, settings, audit, key } => {
-                self.tokio.spawn(audits::check_again(shared, audits::Again { run, profile, secrets, settings, audit, key }));
-            }
-            Effect::CancelAudit => self.with_run(|run| run.cancel()),
-            Effect::ExtendWindow(s) => self.with_run(|run| run.set_window(std::time::Duration::from_secs(u64::from(s)))),
-            Effect::Test { service, run, profile, secrets } => {
-                self.tokio.spawn(tests_of_services::test(shared, service, run, profile, secrets));
-            }
-            Effect::ChooseSnapshot => {
-                self.tokio.spawn(dialogs::choose_snapshot(shared));
-            }
-            Effect::ChooseEnvFile => {
-                self.tokio.spawn(dialogs::choose_env_file(shared));
-            }
-            Effect::ChooseCaFile => {
-                self.tokio.spawn(dialogs::choose_ca_file(shared));
-            }
-            Effect::SaveComparison { comparison, store, format } => {
-                self.tokio.spawn(reports::save_comparison(shared, comparison, store, format));
-            }
-            Effect::Preview { audit, choice } => self.blocking(move || reports::preview(&shared, &audit, &choice)),
-            Effect::SaveReport { audit, choice, formats } => {
-                self.tokio.spawn(reports::save(shared, audit, choice, formats));
-            }
-            Effect::WriteMarkdown { audit, choice } => self.blocking(move || reports::write_markdown(&shared, &audit, &choice)),
+            Effect::DuplicateStore { from, profile } => self.spawn(async move { saved::duplicate(&shared, &from, profile).await }),
+            Effect::DeleteStore(id) => self.spawn(async move { saved::delete(&shared, &id).await }),
+            Effect::Test { service, run, profile, secrets } => self.spawn(tests_of_services::test(shared, service, run, profile, secrets)),
+            Effect::ChooseSnapshot => self.spawn(dialogs::choose_snapshot(shared)),
+            Effect::ChooseEnvFile => self.spawn(dialogs::choose_env_file(shared)),
+            Effect::ChooseCaFile => self.spawn(dialogs::choose_ca_file(shared)),
+            Effect::ReadEnvFile(path) => self.blocking(move || dialogs::read_env_file(&shared, &path)),
             Effect::SaveSettings(settings) => self.blocking(move || save_settings(&shared, &settings)),
             Effect::OpenFile(path) => self.blocking(move || dialogs::open_with_system(&shared, &path)),
             Effect::ShowInFolder(path) => {
                 let folder = path.parent().map_or_else(|| path.clone(), std::path::Path::to_owned);
                 self.blocking(move || dialogs::open_with_system(&shared, &folder));
             }
-            Effect::Copy(_) | Effect::OpenLink(_) => {}
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Audits: opening, running, judging, reporting.
+    fn perform_for_audits(&self, effect: Effect) {
+        let shared = Arc::clone(&self.shared);
+        match effect {
+            Effect::OpenDemo => self.blocking(move || audits::open_demo(&shared)),
+            Effect::OpenNewest(id) => self.blocking(move || audits::open_newest(&shared, &id)),
+            Effect::OpenSnapshot { path, store } => self.blocking(move || audits::open_snapshot(&shared, &path, store)),
+            Effect::Compare { before, after } => self.blocking(move || audits::compare(&shared, &before, &after)),
+            Effect::SaveDismissals { store, dismissals, audit } => {
+                self.blocking(move || audits::save_dismissals(&shared, &store, &dismissals, &audit));
+            }
+            Effect::StartAudit { run, profile, secrets, settings } => self.spawn(audits::run(shared, run, profile, secrets, settings)),
+            Effect::CheckAgain { run, profile, secrets, settings, audit, key } => {
+                self.spawn(audits::check_again(shared, audits::Again { run, profile, secrets, settings, audit, key }));
+            }
+            Effect::CancelAudit => self.with_run(|run| run.cancel()),
+            Effect::ExtendWindow(s) => self.with_run(|run| run.set_window(Duration::from_secs(u64::from(s)))),
+            Effect::Preview { audit, choice } => self.blocking(move || reports::preview(&shared, &audit, &choice)),
+            Effect::WriteMarkdown { audit, choice } => self.blocking(move || reports::write_markdown(&shared, &audit, &choice)),
+            Effect::Save(document) => self.spawn(reports::save(shared, document)),
+            Effect::Write { document, path, replaces } => self.spawn(reports::write(shared, document, path, replaces)),
+            // The window's own, or performed above.
+            _ => {}
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tokio) = &self.tokio {
+            tokio.spawn(work);
         }
     }
 
     fn blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.tokio.spawn_blocking(work);
+        if let Some(tokio) = &self.tokio {
+            tokio.spawn_blocking(work);
+        }
     }
 
     fn with_run(&self, act: impl FnOnce(&Run)) {
@@ -173,6 +193,9 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.with_run(Run::cancel);
+        if let Some(tokio) = self.tokio.take() {
+            tokio.shutdown_timeout(CLOSING_MAX);
+        }
     }
 }
 

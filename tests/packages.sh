@@ -70,6 +70,10 @@ xauth|find_program xauth
 xdotool|find_program xdotool
 imagemagick|find_program import
 poppler-utils|find_program pdftotext
+dbus|find_program dbus-run-session
+gnome-keyring|find_program gnome-keyring-daemon
+libsecret-tools|find_program secret-tool
+zenity|find_program zenity
 libgl1|library_known libGL.so.1
 libegl1|library_known libEGL.so.1
 libgl1-mesa-dri|library_known libEGL_mesa.so.0
@@ -147,8 +151,10 @@ This script installs packages on Debian and Ubuntu only. Here, install what thes
   macOS:   xcode-select --install
            brew install postgresql@17 pgbouncer redis nginx varnish poppler imagemagick
   Fedora:  dnf install gcc pkgconf-pkg-config postgresql-server postgresql-contrib pgbouncer redis nginx varnish \\
-             xorg-x11-server-Xvfb xdotool poppler-utils ImageMagick mesa-dri-drivers mesa-vulkan-drivers libxkbcommon-x11
-  Arch:    pacman -S base-devel postgresql pgbouncer valkey nginx varnish xorg-server-xvfb xdotool poppler imagemagick
+             xorg-x11-server-Xvfb xdotool poppler-utils ImageMagick mesa-dri-drivers mesa-vulkan-drivers libxkbcommon-x11 \\
+             dbus-daemon gnome-keyring libsecret zenity
+  Arch:    pacman -S base-devel postgresql pgbouncer valkey nginx varnish xorg-server-xvfb xdotool poppler imagemagick \\
+             gnome-keyring libsecret zenity
 What is still missing is skipped below, by name.
 ADVICE
 }

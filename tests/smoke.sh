@@ -80,6 +80,66 @@ window_tier() {
     fi
     look_at_window "a first start"
     look_at_window "the demo store" demo
+    save_in_window
+}
+
+# save_in_window: the report by the dialog that zenity shows, and by a typed path where nothing shows one. No portal is reached in either.
+save_in_window() {
+    local without_bus=(env DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent) out=$WORK/saved
+    if ! find_program xdotool >/dev/null; then
+        skip window "xdotool is not installed, so nothing can be clicked or typed"
+        return
+    fi
+    mkdir -p "$out"
+    if find_program zenity >/dev/null; then
+        open_export "${without_bus[@]}" "$ADVISOR" demo
+        expect "saving opens zenity's dialog" wait_for 30 window_of_class zenity
+        type_path "$(window_of_class zenity)" "$out/by-dialog.pdf"
+        expect "the report is where the dialog said" wait_for 120 is_pdf "$out/by-dialog.pdf"
+        close_export
+    else
+        skip window "zenity is not installed, so its dialog is not tried"
+    fi
+    open_export "${without_bus[@]}" PATH=/nonexistent "$ADVISOR" demo
+    sleep 3
+    screenshot "$WORK/window-path.png"
+    type_path "$WINDOW" "$out/by-path.pdf"
+    expect "the report is where the path said" wait_for 120 is_pdf "$out/by-path.pdf"
+    close_export
+}
+
+# open_export PROGRAM ARGUMENT…: opens the Export page and presses Save, the button at the right end of its top bar. Sets WINDOW.
+open_export() {
+    in_private_home "$@" >"$LOGS/window.log" 2>&1 &
+    EXPORT_PID=$!
+    wait_for 30 drawn_or_ended "$EXPORT_PID" || true
+    sleep 3
+    WINDOW=$(xdotool search --onlyvisible --pid "$EXPORT_PID" | tail -1)
+    xdotool windowmove "$WINDOW" 0 0 windowfocus "$WINDOW" key ctrl+6
+    sleep 3
+    xdotool mousemove 1202 28 click 1
+}
+
+close_export() {
+    kill "$EXPORT_PID" 2>/dev/null || true
+    wait "$EXPORT_PID" 2>/dev/null || true
+    if grep -i panicked "$LOGS/window.log"; then
+        TIER_FAILED=$((TIER_FAILED + 1))
+    fi
+    sleep 0.5
+}
+
+window_of_class() { xdotool search --onlyvisible --class "$1" | tail -1 | grep .; }
+
+# type_path WINDOW PATH: into the field that has the focus, in place of what it proposes.
+type_path() {
+    sleep 1
+    xdotool windowfocus "$1"
+    sleep 0.3
+    xdotool key ctrl+a
+    xdotool type --delay 20 "$2"
+    sleep 0.5
+    xdotool key Return
 }
 
 # look_at_window NAME ARGUMENT…: it draws, stays up, and rests when nobody touches it.

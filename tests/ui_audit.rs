@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use medusa_advisor::app::files::Document;
 use medusa_advisor::app::message::{ReportFormat, RunNote};
 use medusa_advisor::app::{Dialog, Effect, Event, Model, Phase};
 use medusa_advisor::evidence::Layer;
@@ -110,11 +111,10 @@ fn formats_and_sections_are_chosen_and_not_checked_stays() {
     assert!(h.get_by_label("Not checked, and why").accesskit_node().is_disabled());
     click(&mut h, "Mask host names");
     click(&mut h, "Save 3\u{a0}files");
-    let saved = h
-        .state()
-        .effects
-        .iter()
-        .find_map(|e| if let Effect::SaveReport { choice, formats, .. } = e { Some((choice.clone(), formats.clone())) } else { None });
+    let saved =
+        h.state().effects.iter().find_map(|e| {
+            if let Effect::Save(Document::Report { choice, formats, .. }) = e { Some((choice.clone(), formats.clone())) } else { None }
+        });
     let (choice, formats) = saved.expect("saving was asked for");
     assert!(choice.mask_hosts && !choice.charts);
     assert_eq!(formats, [ReportFormat::Pdf, ReportFormat::Markdown, ReportFormat::Json]);

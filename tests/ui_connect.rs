@@ -4,7 +4,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use medusa_advisor::app::message::Service;
 use medusa_advisor::app::wizard::WizardStep;
-use medusa_advisor::app::{Action, Effect, Event, Model, Page, Settings};
+use medusa_advisor::app::{Action, Effect, Event, Model, Page, Settings, StoreEntry};
 use medusa_advisor::connect::profile::KeepSecrets;
 use medusa_advisor::connect::steps::{Capability, CapabilityState, StepState, TestReport, TestStep};
 use medusa_advisor::ui::theme::ThemeChoice;
@@ -210,4 +210,38 @@ fn a_limit_is_typed_without_being_corrected_under_the_cursor() {
         settle(&mut h);
     }
     assert_eq!(h.state().model.wizard.as_ref().unwrap().limits.window_s, 120);
+}
+
+/// Saved where there was a keychain, edited where there is none.
+#[test]
+fn a_store_of_the_keychain_is_edited_where_there_is_none() {
+    let mut h = window(true);
+    settle(&mut h);
+    fill(&mut h, "Name", "Example Shop");
+    let now = time::OffsetDateTime::now_utc();
+    let profile = h.state().model.wizard.as_ref().unwrap().profile("example").unwrap();
+    let entry = StoreEntry { profile, audits: Vec::new() };
+    let model = &mut h.state_mut().model;
+    model.receive(Event::Stores(Ok(vec![entry])));
+    model.receive(Event::KeychainFound(false));
+    model.act(Action::EditStore("example".into()), now);
+    settle(&mut h);
+    press(&mut h, Modifiers::ALT, Key::ArrowRight);
+    assert_eq!(step(&h), WizardStep::Postgres);
+    h.get_by_label("No keychain on this system: choose another.");
+
+    // What is chosen and cannot be must not hold the focus.
+    fill(&mut h, "Connection URL", "postgres://advisor@db.example.com/medusa");
+    fill(&mut h, "Password", "hunter2");
+    assert_eq!(h.state().model.wizard.as_ref().unwrap().postgres.password.expose(), "hunter2");
+
+    // The first that can be chosen is the tab stop: Space takes it, the arrow goes on.
+    h.get_by_label("Ask each time").focus();
+    settle(&mut h);
+    press(&mut h, Modifiers::NONE, Key::Space);
+    assert_eq!(h.state().model.wizard.as_ref().unwrap().keep, KeepSecrets::AskEachTime);
+    press(&mut h, Modifiers::NONE, Key::ArrowLeft);
+    assert_eq!(h.state().model.wizard.as_ref().unwrap().keep, KeepSecrets::AskEachTime, "a blocked choice is not entered");
+    press(&mut h, Modifiers::NONE, Key::ArrowRight);
+    assert_eq!(h.state().model.wizard.as_ref().unwrap().keep, KeepSecrets::Environment);
 }

@@ -20,8 +20,9 @@ export SOURCE_DATE_EPOCH
 # What the window loads at run time (the linker does not know), besides the C library.
 DEPENDS="libgcc-s1, libgl1, libegl1, libx11-6, libx11-xcb1, libxcursor1, libxi6, libxrandr2, libxkbcommon0, \
 libxkbcommon-x11-0, libwayland-client0, libwayland-egl1"
-# File dialogs go through the portal, saved passwords into the keyring; both have a fallback.
-RECOMMENDS="ca-certificates, xdg-desktop-portal, gnome-keyring | kwalletmanager"
+# File dialogs go through the portal (reached by libdbus) or zenity, saved passwords into the keyring. Without them paths are typed and
+# passwords asked for.
+RECOMMENDS="ca-certificates, libdbus-1-3, xdg-desktop-portal | zenity, gnome-keyring | kwalletmanager"
 
 cargo build --locked --profile "$PROFILE" >&2
 TARGET=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')

@@ -5,6 +5,7 @@ mod wizard;
 
 use std::sync::Arc;
 
+use super::files::Document;
 use super::message::{Action, ComparisonFormat, Effect, WizardAction};
 use super::wizard::Wizard;
 use super::{DEMO, Dialog, LaneState, Model, Page, Phase, Remote, Running};
@@ -21,6 +22,7 @@ impl Model {
             .act_stores(action)
             .or_else(|action| self.act_audit(action, now))
             .or_else(|action| self.act_reading(action))
+            .or_else(|action| self.act_files(action))
             .or_else(|action| self.act_everywhere(action, now));
         done.unwrap_or_else(|findings| self.act_findings(findings))
     }
@@ -51,7 +53,8 @@ impl Model {
             Action::NewStore => {
                 self.wizard = Some(Wizard::new(self.settings.limits.clone(), self.has_keychain));
                 self.page = Page::Connect;
-                Vec::new()
+                // It may have been started since.
+                vec![Effect::LookForKeychain]
             }
             Action::EditStore(id) => self.edit_store(&id),
             Action::DuplicateStore(id) => self.duplicate_store(&id),
@@ -177,7 +180,7 @@ impl Model {
     fn save_comparison(&mut self, format: ComparisonFormat) -> Vec<Effect> {
         let Some(comparison) = self.compare.shown().map(Arc::clone) else { return Vec::new() };
         let store = self.current_store().map_or_else(|| "store".to_owned(), |s| s.profile.id.clone());
-        vec![Effect::SaveComparison { comparison, store, format }]
+        vec![Effect::Save(Document::Comparison { comparison, store, format })]
     }
 
     pub(super) fn show(&mut self, dialog: Dialog) -> Vec<Effect> {
@@ -230,6 +233,7 @@ impl Model {
         if let Some(store) = self.store(id).filter(|s| !s.is_demo()) {
             self.wizard = Some(Wizard::edit(&store.profile, self.has_keychain));
             self.page = Page::Connect;
+            return vec![Effect::LookForKeychain];
         }
         Vec::new()
     }
@@ -256,6 +260,7 @@ impl Model {
         Vec::new()
     }
 
+    /// `secrets` were asked for: the keychain, which did not give them, is not asked again.
     fn start_audit(&mut self, id: &str, secrets: Option<Secrets>, now: time::OffsetDateTime) -> Vec<Effect> {
         if self.running.is_some() {
             self.page = Page::Audit;
@@ -270,7 +275,7 @@ impl Model {
             );
             return Vec::new();
         }
-        let profile = store.profile.clone();
+        let mut profile = store.profile.clone();
         if profile.postgres.is_none() && profile.redis.is_empty() && profile.cloudflare.is_none() && profile.shop.is_none() {
             self.toast(
                 "No service is set up for this store, so there is nothing to audit.",
@@ -280,7 +285,10 @@ impl Model {
             return Vec::new();
         }
         if secrets.is_none() && profile.keep_secrets == KeepSecrets::AskEachTime && needs_secret(&profile) {
-            return self.show(ask_secrets(&profile));
+            return self.show(ask_secrets(&profile, None));
+        }
+        if secrets.is_some() {
+            profile.keep_secrets = KeepSecrets::AskEachTime;
         }
         self.begin_run(profile, secrets, now)
     }
@@ -351,11 +359,12 @@ pub(super) fn needs_secret(p: &Profile) -> bool {
 }
 
 /// The dialog that asks for what the keychain does not keep; a field for each service that is set up.
-pub(super) fn ask_secrets(profile: &Profile) -> Dialog {
+pub(super) fn ask_secrets(profile: &Profile, reason: Option<String>) -> Dialog {
     Dialog::AskSecrets {
         store: profile.id.clone(),
         postgres: profile.postgres.as_ref().map(|p| format!("{} on {}", p.user, p.address())),
         redis: profile.redis.iter().map(|r| Some(r.address())).collect(),
         cloudflare: profile.cloudflare.as_ref().map(|c| c.zone.clone()),
+        reason,
     }
 }

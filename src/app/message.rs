@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::files::{Document, FileFor};
 use super::recheck::Rechecked;
 use super::wizard::{Field, WizardStep};
 use super::{Audit, FindingsTab, GroupBy, Page, Preview, Settings, SortBy, StoreEntry};
@@ -200,6 +201,11 @@ pub enum Action {
     CopyReport,
     OpenFile(PathBuf),
     ShowInFolder(PathBuf),
+    // Files
+    /// The path that is typed where the system offers no dialog.
+    EditPath(String),
+    TakePath,
+    ReplaceFiles,
     // Settings
     EditSettings(Settings),
     // Everywhere
@@ -247,6 +253,7 @@ pub enum WizardAction {
 #[derive(Debug, Clone)]
 pub enum Effect {
     LoadStores,
+    LookForKeychain,
     SaveStore {
         profile: Profile,
         secrets: Secrets,
@@ -286,10 +293,10 @@ pub enum Effect {
         profile: Profile,
         secrets: Secrets,
     },
-    /// Fetches kept secrets so that the wizard can test an existing store.
     ChooseSnapshot,
     ChooseEnvFile,
     ChooseCaFile,
+    ReadEnvFile(PathBuf),
     SaveDismissals {
         store: String,
         dismissals: Vec<Dismissal>,
@@ -299,19 +306,17 @@ pub enum Effect {
         before: PathBuf,
         after: PathBuf,
     },
-    SaveComparison {
-        comparison: Arc<Comparison>,
-        store: String,
-        format: ComparisonFormat,
-    },
     Preview {
         audit: Arc<Audit>,
         choice: ReportChoice,
     },
-    SaveReport {
-        audit: Arc<Audit>,
-        choice: ReportChoice,
-        formats: Vec<ReportFormat>,
+    /// Asks where to, then writes.
+    Save(Document),
+    /// Those that are there already and not among `replaces` are asked about first.
+    Write {
+        document: Document,
+        path: PathBuf,
+        replaces: Vec<PathBuf>,
     },
     /// The report as Markdown, for the clipboard.
     WriteMarkdown {
@@ -337,12 +342,15 @@ pub enum Event {
         name: String,
     },
     AuditOpened(Result<Arc<Audit>, String>),
+    KeychainFound(bool),
     /// A store that was never audited was opened.
     NoAudit(String),
-    /// The keychain holds no secret for this store: ask.
+    /// The keychain did not give this store's secrets: ask.
     NeedSecrets {
         run: u64,
         profile: Box<Profile>,
+        /// Why, in a sentence.
+        reason: String,
     },
     Note {
         run: u64,
@@ -363,6 +371,16 @@ pub enum Event {
     SnapshotChosen(PathBuf),
     EnvFileRead(Result<String, String>),
     CaFileChosen(PathBuf),
+    /// The system offers no file dialog.
+    PathWanted {
+        wanted: FileFor,
+        proposed: PathBuf,
+    },
+    ReplaceWanted {
+        document: Document,
+        path: PathBuf,
+        existing: Vec<PathBuf>,
+    },
     Dismissed(Result<Arc<Audit>, String>),
     Compared(Result<Arc<Comparison>, String>),
     CheckedAgain {

@@ -1,6 +1,8 @@
 //! The model of the window: no egui, no tokio. `Action` → [`Model::act`] → [`Effect`]s; [`Event`] → [`Model::receive`].
 
 pub mod act;
+mod dialog;
+pub mod files;
 pub mod message;
 pub mod receive;
 pub mod recheck;
@@ -17,6 +19,7 @@ use crate::evidence::{Layer, Snapshot, Targets};
 use crate::finding::{Effort, Severity};
 use crate::history::{Entry, compare::Comparison};
 use crate::plan::Plan;
+pub use dialog::Dialog;
 pub use message::{Action, Activity, Effect, Event, ReportChoice, ReportFormat, Service};
 use recheck::{Recheck, Rechecked};
 use wizard::Wizard;
@@ -298,17 +301,6 @@ pub struct PreviewPage {
     pub rgba: Vec<u8>,
 }
 
-/// A question that must be answered first.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Dialog {
-    DeleteStore { id: String, name: String },
-    CancelAudit,
-    Dismiss { key: String, title: String, reason: String, until: String, error: Option<String> },
-    AskSecrets { store: String, postgres: Option<String>, redis: Vec<Option<String>>, cloudflare: Option<String> },
-    Keys,
-    GoTo { text: String },
-}
-
 /// A message at the bottom right, with an action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Toast {
@@ -341,6 +333,8 @@ pub struct Model {
     /// Paths of the two audits being compared, older first.
     pub compare_pair: Option<(PathBuf, PathBuf)>,
     pub wizard: Option<Wizard>,
+    /// What is being saved; it comes back when that fails.
+    unsaved: Option<Wizard>,
     pub dialog: Option<Dialog>,
     pub toasts: Vec<Toast>,
     /// Set by Ctrl F or "/": the page's search field takes the focus, then clears it.
@@ -378,6 +372,7 @@ impl Model {
             compare: Remote::Idle,
             compare_pair: None,
             wizard: None,
+            unsaved: None,
             dialog: None,
             toasts: Vec::new(),
             wants_search_focus: false,
@@ -391,7 +386,7 @@ impl Model {
 
     /// Effects to perform once at the start.
     pub fn start(&self) -> Vec<Effect> {
-        vec![Effect::LoadStores]
+        vec![Effect::LoadStores, Effect::LookForKeychain]
     }
 
     /// The saved stores, the demo store last.

@@ -23,10 +23,7 @@ impl Model {
                 }
             }
             Event::StoreSaved { id, problem } => {
-                self.selected_store = Some(id);
-                if let Some(problem) = problem {
-                    self.toast(problem, true, None);
-                }
+                self.store_saved(id, problem);
                 return vec![Effect::LoadStores];
             }
             Event::StoreDeleted { name } => {
@@ -34,13 +31,14 @@ impl Model {
                 self.selected_store = None;
                 return vec![Effect::LoadStores];
             }
+            Event::KeychainFound(is_there) => self.has_keychain = is_there,
             Event::AuditOpened(result) => self.audit_opened(result),
             Event::NoAudit(store) => {
                 self.audit = Remote::Idle;
                 self.page = Page::Stores;
                 self.toast("This store was not audited yet.", false, Some(("Run audit".into(), Action::StartAudit(store))));
             }
-            Event::NeedSecrets { run, profile } => self.need_secrets(run, &profile),
+            Event::NeedSecrets { run, profile, reason } => self.need_secrets(run, &profile, reason),
             Event::Note { run, note } => match (&mut self.running, &mut self.rechecking) {
                 (_, Some(r)) if r.run == run => r.hear(note),
                 (Some(r), _) => r.hear(note),
@@ -54,6 +52,8 @@ impl Model {
                 return vec![Effect::OpenSnapshot { path, store: None }];
             }
             Event::Problem(problem) => self.toast(problem, true, None),
+            Event::PathWanted { wanted, proposed } => self.path_wanted(wanted, &proposed),
+            Event::ReplaceWanted { document, path, existing } => self.replace_wanted(document, path, existing),
             Event::Dismissed(result) => match result {
                 Ok(audit) => self.audit = Remote::Ready(audit),
                 Err(problem) => self.toast(problem, true, None),
@@ -68,6 +68,20 @@ impl Model {
             of_wizard => self.receive_for_wizard(of_wizard),
         }
         Vec::new()
+    }
+
+    /// What was typed comes back when it could not be saved, unless something else is being typed by now.
+    fn store_saved(&mut self, id: String, problem: Option<String>) {
+        let unsaved = self.unsaved.take();
+        let Some(problem) = problem else {
+            self.selected_store = Some(id);
+            return;
+        };
+        self.toast(problem, true, None);
+        if unsaved.is_some() && self.wizard.is_none() {
+            self.wizard = unsaved;
+            self.page = Page::Connect;
+        }
     }
 
     /// What the Connect page waits for.
@@ -114,8 +128,8 @@ impl Model {
         }
     }
 
-    /// The keychain holds none: the run ends and begins again once they are given.
-    fn need_secrets(&mut self, run: u64, profile: &crate::connect::profile::Profile) {
+    /// The keychain gave none: the run ends and begins again once they are given.
+    fn need_secrets(&mut self, run: u64, profile: &crate::connect::profile::Profile, reason: String) {
         match self.rechecking.take_if(|r| r.run == run) {
             Some(recheck) => self.recheck_wanted = Some(recheck.key),
             None => {
@@ -123,7 +137,7 @@ impl Model {
                 self.page = Page::Stores;
             }
         }
-        self.dialog = Some(ask_secrets(profile));
+        self.dialog = Some(ask_secrets(profile, Some(reason)));
     }
 
     fn comparison_saved(&mut self, result: Option<Result<std::path::PathBuf, String>>) {

@@ -157,10 +157,13 @@ impl Model {
         let Some(audit) = self.current_audit().map(Arc::clone) else { return Vec::new() };
         let Some(ranked) = audit.plan.find(key) else { return Vec::new() };
         let Some(store) = audit.store.as_deref().and_then(|id| self.store(id)) else { return Vec::new() };
-        let profile = narrowed(&store.profile, ranked.check);
+        let mut profile = narrowed(&store.profile, ranked.check);
         if secrets.is_none() && profile.keep_secrets == KeepSecrets::AskEachTime && needs_secret(&profile) {
             self.recheck_wanted = Some(key.to_owned());
-            return self.show(ask_secrets(&profile));
+            return self.show(ask_secrets(&profile, None));
+        }
+        if secrets.is_some() {
+            profile.keep_secrets = KeepSecrets::AskEachTime;
         }
         self.next_run += 1;
         let run = self.next_run;

@@ -85,27 +85,42 @@ fn saved_store(name: &str) -> anyhow::Result<(Profile, Secrets)> {
         false => format!("no store named {name}. Saved are: {known}"),
     })?;
     let env = audit::secrets_of_environment(&profile);
-    if profile.keep_secrets != KeepSecrets::Keychain {
+    if profile.keep_secrets != KeepSecrets::Keychain || has_all(&profile, &env) {
         return Ok((profile, env));
     }
-    let get = |part: &str| vault::get(&vault::account(&profile.id, part)).map_err(|e| anyhow::anyhow!("{e}"));
-    // The environment wins: CI has no keychain.
-    let redis = env.redis_passwords.iter().enumerate().map(|(i, s)| match s {
-        Some(s) => Ok(Some(s.clone())),
-        None => get(&format!("redis-{i}")),
-    });
-    let nodes = profile.postgres.iter().flat_map(|p| &p.nodes);
-    let secrets = Secrets {
-        postgres_password: if env.postgres_password.is_some() { env.postgres_password.clone() } else { get("postgres")? },
-        node_passwords: if env.postgres_password.is_some() {
-            Vec::new()
-        } else {
-            nodes.map(|n| get(&vault::node_part(n))).collect::<anyhow::Result<_>>()?
-        },
-        redis_passwords: redis.collect::<anyhow::Result<_>>()?,
-        cloudflare_token: if env.cloudflare_token.is_some() { env.cloudflare_token.clone() } else { get("cloudflare")? },
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no threads could be started")?;
+    let secrets = match tokio.block_on(vault::read(&profile)) {
+        Ok(kept) => over(env, kept),
+        // CI has no keychain: what the environment gives may be all that is needed.
+        Err(e) if has_any(&env) => {
+            eprintln!("{e} Only the secrets of the environment are used.");
+            env
+        }
+        Err(e) => bail!("{e} Unlock it, or set PGPASSWORD, MEDUSA_ADVISOR_REDIS_PASSWORD or CLOUDFLARE_API_TOKEN instead"),
     };
     Ok((profile, secrets))
+}
+
+/// Nothing is left for the keychain to give.
+fn has_all(profile: &Profile, env: &Secrets) -> bool {
+    (profile.postgres.is_none() || env.postgres_password.is_some())
+        && env.redis_passwords.iter().all(Option::is_some)
+        && (profile.cloudflare.is_none() || env.cloudflare_token.is_some())
+}
+
+fn has_any(env: &Secrets) -> bool {
+    env.postgres_password.is_some() || env.cloudflare_token.is_some() || env.redis_passwords.iter().any(Option::is_some)
+}
+
+/// The environment wins.
+fn over(env: Secrets, kept: Secrets) -> Secrets {
+    Secrets {
+        // PGPASSWORD is every node's password.
+        node_passwords: if env.postgres_password.is_some() { Vec::new() } else { kept.node_passwords },
+        postgres_password: env.postgres_password.or(kept.postgres_password),
+        redis_passwords: env.redis_passwords.into_iter().zip(kept.redis_passwords).map(|(e, k)| e.or(k)).collect(),
+        cloudflare_token: env.cloudflare_token.or(kept.cloudflare_token),
+    }
 }
 
 fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {

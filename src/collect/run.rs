@@ -91,6 +91,13 @@ impl Run {
         *self.cancelled.borrow()
     }
 
+    /// Completes when the run is cancelled; for `select!` around slow work.
+    pub async fn cancelled(&self) {
+        let mut rx = self.cancelled.subscribe();
+        // The sender lives as long as the run, so this ends only by cancelling.
+        let _ = rx.wait_for(|c| *c).await;
+    }
+
     /// Changes the length of the window, also while it is open.
     pub fn set_window(&self, window: Duration) {
         self.window.send_replace(window);
@@ -154,9 +161,7 @@ impl Lane {
 
     /// Completes when the run is cancelled; for `select!` around slow work.
     pub async fn cancelled(&self) {
-        let mut rx = self.run.cancelled.subscribe();
-        // The sender lives as long as the run, so this ends only by cancelling.
-        let _ = rx.wait_for(|c| *c).await;
+        self.run.cancelled().await;
     }
 
     /// Tells the storefront probe where the media lie; an empty list where the database could not tell.

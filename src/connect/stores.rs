@@ -108,13 +108,53 @@ fn with_usual_permissions<'b>(builder: &'b mut tempfile::Builder<'static, 'stati
 
 /// Writes a file so that it is either the old one or the new one, never half of either: a full disk or a crash loses nothing.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    stage(path, bytes)?.put()
+}
+
+/// The same for several: none takes its place before all are written.
+///
+/// # Errors
+/// With the file that could not be written.
+pub fn write_together(files: &[(PathBuf, Vec<u8>)]) -> Result<(), (PathBuf, io::Error)> {
+    let of = |path: &Path| {
+        let path = path.to_owned();
+        move |e| (path, e)
+    };
+    let staged: Vec<Staged> = files.iter().map(|(path, bytes)| stage(path, bytes).map_err(of(path))).collect::<Result<_, _>>()?;
+    for file in staged {
+        let failed = of(&file.place);
+        file.put().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A file that lies whole beside its place.
+struct Staged {
+    file: tempfile::NamedTempFile,
+    place: PathBuf,
+}
+
+fn stage(path: &Path, bytes: &[u8]) -> io::Result<Staged> {
+    // What a link leads to is replaced, not the link.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut file = with_usual_permissions(&mut tempfile::Builder::new()).tempfile_in(folder)?;
+    match fs::metadata(&place) {
+        Ok(old) if old.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        // A file that only its owner may read stays so.
+        Ok(old) => file.as_file().set_permissions(old.permissions())?,
+        Err(_) => {}
+    }
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    Ok(Staged { file, place })
+}
+
+impl Staged {
+    fn put(self) -> io::Result<()> {
+        self.file.persist(&self.place).map(drop).map_err(|e| e.error)
+    }
 }
 
 #[cfg(test)]
@@ -158,5 +198,34 @@ mod tests {
         write_whole(&path, b"old").unwrap();
         assert!(write_whole(&dir.path().join("x.json").join("y"), b"new").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn files_are_written_together_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("a.md"), "old").unwrap();
+        fs::create_dir(at("b.md")).unwrap();
+        let (path, e) = write_together(&[(at("a.md"), b"new".to_vec()), (at("b.md"), b"new".to_vec())]).unwrap_err();
+        assert_eq!((path, e.kind()), (at("b.md"), io::ErrorKind::IsADirectory));
+        assert_eq!(fs::read(at("a.md")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half-written lies about");
+        write_together(&[(at("a.md"), b"new".to_vec()), (at("c.md"), b"new".to_vec())]).unwrap();
+        assert_eq!(fs::read(at("a.md")).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_its_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("x.json"), dir.path().join("link.json"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

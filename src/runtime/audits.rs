@@ -1,4 +1,4 @@
-//! Stores and audits: listing, opening, running, saving.
+//! Audits: opening, running, judging, saving.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,126 +6,17 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::Shared;
+use super::{Shared, saved};
 use crate::app::message::{Activity, RunNote};
-use crate::app::{Audit, DEMO, Event, Settings, StoreEntry, recheck};
+use crate::app::{Audit, DEMO, Event, Settings, recheck};
 use crate::audit;
 use crate::collect::run::{Note, Run};
-use crate::connect::profile::{self, KeepSecrets, PostgresProfile, Profile, Secrets};
-use crate::connect::{stores, vault};
+use crate::connect::profile::{self, Profile, Secrets};
+use crate::connect::stores;
 use crate::demo;
 use crate::evidence::Snapshot;
-use crate::history::{self, Entry, Summary};
+use crate::history::{self, Summary};
 use crate::plan::{self, Dismissal};
-
-pub fn load_stores(shared: &Shared) {
-    shared.send(Event::Stores(read_stores(shared)));
-}
-
-fn read_stores(shared: &Shared) -> Result<Vec<StoreEntry>, String> {
-    let mut entries = Vec::new();
-    if let Some(places) = &shared.places {
-        let listing = stores::list(places).map_err(|e| format!("The saved stores could not be read: {e}."))?;
-        for problem in listing.unreadable {
-            shared.problem(format!("A saved store could not be read and was left out. {problem}"));
-        }
-        for profile in listing.profiles {
-            let audits = history::list(&places.audits(&profile.id)).unwrap_or_else(|e| {
-                shared.problem(format!("The audits of {} could not be listed: {e}.", profile.name));
-                Vec::new()
-            });
-            entries.push(StoreEntry { profile, audits });
-        }
-    }
-    entries.push(demo_entry());
-    Ok(entries)
-}
-
-fn demo_entry() -> StoreEntry {
-    let snapshot = demo::snapshot();
-    let plan = plan::build(&snapshot, &[], |_| true);
-    let summary = Summary::of(&snapshot, &plan);
-    StoreEntry { profile: demo::profile(DEMO), audits: vec![Entry { path: PathBuf::new(), summary }] }
-}
-
-pub fn save_store(shared: &Shared, profile: &Profile, secrets: &Secrets) {
-    let result = shared.places().and_then(|places| stores::save(places, profile).map_err(|e| e.to_string()));
-    let problem = match result {
-        Err(e) => Some(format!("{} could not be saved: {e}", profile.name)),
-        Ok(()) if profile.keep_secrets == KeepSecrets::Keychain => keep_secrets(profile, secrets).err(),
-        Ok(()) => None,
-    };
-    shared.send(Event::StoreSaved { id: profile.id.clone(), problem });
-}
-
-fn keep_secrets(profile: &Profile, secrets: &Secrets) -> Result<(), String> {
-    let keep = |part: &str, secret: &Option<crate::secret::Secret<String>>| match secret {
-        Some(s) => vault::set(&vault::account(&profile.id, part), s).map_err(|e| e.to_string()),
-        None => Ok(()),
-    };
-    keep("postgres", &secrets.postgres_password)?;
-    for (node, secret) in nodes_of(profile).iter().zip(&secrets.node_passwords) {
-        keep(&vault::node_part(node), secret)?;
-    }
-    for (i, secret) in secrets.redis_passwords.iter().enumerate() {
-        keep(&format!("redis-{i}"), secret)?;
-    }
-    keep("cloudflare", &secrets.cloudflare_token)
-}
-
-/// Secrets of a saved store: from the keychain, from the environment, or none when they are to be asked for.
-pub fn kept_secrets(profile: &Profile) -> Result<Secrets, String> {
-    match profile.keep_secrets {
-        KeepSecrets::AskEachTime => Ok(Secrets::default()),
-        KeepSecrets::Environment => Ok(audit::secrets_of_environment(profile)),
-        KeepSecrets::Keychain => {
-            let get = |part: &str| vault::get(&vault::account(&profile.id, part)).map_err(|e| e.to_string());
-            Ok(Secrets {
-                postgres_password: get("postgres")?,
-                node_passwords: nodes_of(profile).iter().map(|n| get(&vault::node_part(n))).collect::<Result<_, _>>()?,
-                redis_passwords: (0..profile.redis.len()).map(|i| get(&format!("redis-{i}"))).collect::<Result<_, _>>()?,
-                cloudflare_token: get("cloudflare")?,
-            })
-        }
-    }
-}
-
-fn nodes_of(profile: &Profile) -> &[PostgresProfile] {
-    profile.postgres.as_ref().map_or(&[], |p| &p.nodes)
-}
-
-pub fn duplicate_store(shared: &Shared, from: &str, profile: &Profile) {
-    // The copy's secrets are the original's; a keychain that refuses leaves the copy without, and says so.
-    let original = Profile { id: from.to_owned(), ..profile.clone() };
-    let secrets = kept_secrets(&original).unwrap_or_else(|e| {
-        shared.problem(format!("The secrets were not copied: {e}"));
-        Secrets::default()
-    });
-    save_store(shared, profile, &secrets);
-}
-
-pub fn delete_store(shared: &Shared, id: &str) {
-    let result = shared.places().and_then(|places| {
-        let listing = stores::list(places).map_err(|e| e.to_string())?;
-        let profile = listing.profiles.into_iter().find(|p| p.id == id);
-        stores::delete(places, id).map_err(|e| e.to_string())?;
-        Ok(profile)
-    });
-    match result {
-        Err(e) => shared.problem(format!("The store could not be deleted: {e}")),
-        Ok(profile) => {
-            if let Some(p) = &profile {
-                let of_nodes = nodes_of(p).iter().map(vault::node_part);
-                let of_redis = (0..p.redis.len()).map(|i| format!("redis-{i}"));
-                for part in ["postgres".to_owned(), "cloudflare".to_owned()].into_iter().chain(of_nodes).chain(of_redis) {
-                    // Without a keychain there is nothing to forget.
-                    let _ = vault::delete(&vault::account(id, &part));
-                }
-            }
-            shared.send(Event::StoreDeleted { name: profile.map_or_else(|| id.to_owned(), |p| p.name) });
-        }
-    }
-}
 
 pub fn open_demo(shared: &Shared) {
     let audit = judged(shared, demo::snapshot(), Some(DEMO.to_owned()), None);
@@ -227,16 +118,8 @@ pub async fn check_again(shared: Arc<Shared>, again: Again) {
     shared.send(Event::CheckedAgain { run, key, result });
 }
 
-/// Reads the services; `None` when their secrets must be asked for first.
-async fn read(shared: &Arc<Shared>, run_id: u64, profile: &Profile, secrets: Option<Secrets>, settings: &Settings) -> Option<Snapshot> {
-    let secrets = match secrets.map_or_else(|| kept_secrets(profile), Ok) {
-        Ok(s) => s,
-        Err(problem) => {
-            shared.problem(problem);
-            shared.send(Event::NeedSecrets { run: run_id, profile: Box::new(profile.clone()) });
-            return None;
-        }
-    };
+/// Reads the services; `None` when their secrets must be asked for first, or when it was cancelled before it began.
+async fn read(shared: &Arc<Shared>, run_id: u64, profile: &Profile, typed: Option<Secrets>, settings: &Settings) -> Option<Snapshot> {
     let sink = Arc::clone(shared);
     let window = Duration::from_secs(u64::from(profile.limits.window_s));
     let run = Run::new(window, move |note| {
@@ -245,14 +128,31 @@ async fn read(shared: &Arc<Shared>, run_id: u64, profile: &Profile, secrets: Opt
         }
     });
     *shared.running.lock().expect("no holder of the run panics") = Some(Arc::clone(&run));
-    let request = audit::request(profile.clone(), secrets, settings.targets);
-    let snapshot = crate::collect::collect(&request, &run).await;
+    // A keychain may wait for its password: cancelling does not wait with it.
+    let secrets = tokio::select! {
+        secrets = saved::secrets(shared, profile, typed) => Some(secrets),
+        () = run.cancelled() => None,
+    };
+    let snapshot = match secrets {
+        Some(Ok(secrets)) => {
+            let request = audit::request(profile.clone(), secrets, settings.targets);
+            Some(crate::collect::collect(&request, &run).await)
+        }
+        Some(Err(reason)) => {
+            shared.send(Event::NeedSecrets { run: run_id, profile: Box::new(profile.clone()), reason });
+            None
+        }
+        None => {
+            shared.send(Event::AuditFinished { run: run_id, result: Err("The audit was cancelled before anything was read.".to_owned()) });
+            None
+        }
+    };
     let mut running = shared.running.lock().expect("no holder of the run panics");
     // A run that began meanwhile keeps its place.
     if running.as_ref().is_some_and(|r| Arc::ptr_eq(r, &run)) {
         *running = None;
     }
-    Some(snapshot)
+    snapshot
 }
 
 fn judge_and_save(shared: &Shared, snapshot: Snapshot, profile: &Profile) -> Result<Arc<Audit>, String> {

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Shared, dialogs};
+use super::Shared;
+use super::dialogs::{self, Choice};
+use crate::app::files::{Document, FileFor};
 use crate::app::message::ComparisonFormat;
 use crate::app::{Audit, Event, Preview, PreviewPage, ReportChoice, ReportFormat};
 use crate::connect::profile::new_id;
 use crate::connect::stores;
 use crate::evidence::file;
-use crate::history::compare::{self, Comparison};
+use crate::history::compare;
 use crate::report::{self, Options, Part, Report};
 
 /// Pixels a point: an A4 page of 893 × 1,263, sharp at the preview's size on a screen of twice the density.
@@ -60,30 +62,52 @@ fn options(store: &str, choice: &ReportChoice) -> Options {
     Options { title, parts: whole.parts.into_iter().filter(is_in).collect(), mask_hosts: choice.mask_hosts }
 }
 
-pub async fn save(shared: Arc<Shared>, audit: Arc<Audit>, choice: ReportChoice, formats: Vec<ReportFormat>) {
-    let Some(first) = formats.first().copied() else { return shared.send(Event::ReportSaved(None)) };
-    let name = format!("{}.{}", stem(&audit), first.ending());
-    let Some(path) = dialogs::choose_report(&name, first.ending()).await else {
-        return shared.send(Event::ReportSaved(None));
-    };
-    let written = tokio::task::spawn_blocking(move || write_all(&audit, &choice, &formats, &path)).await;
-    let result = written.unwrap_or_else(|_| Err("The report could not be written: a defect of Medusa Advisor. The audit is not touched.".to_owned()));
-    shared.send(Event::ReportSaved(Some(result)));
+/// Asks where to, and writes there.
+pub async fn save(shared: Arc<Shared>, document: Document) {
+    let (title, name, ending) = proposal(&document);
+    match dialogs::choose_place(title, &name, ending).await {
+        // The dialog has asked about the file it was given.
+        Choice::File(path) => write(shared, document, path.clone(), vec![path]).await,
+        Choice::Closed => shared.send(told(&document, None)),
+        Choice::NoDialog => {
+            let proposed = dialogs::usual_folder().join(name);
+            shared.send(Event::PathWanted { wanted: FileFor::Document(document), proposed });
+        }
+    }
 }
 
-/// Two audits beside each other, as the command line writes them.
-pub async fn save_comparison(shared: Arc<Shared>, comparison: Arc<Comparison>, store: String, format: ComparisonFormat) {
-    let name = format!("{store}-before-and-after.{}", format.ending());
-    let Some(path) = dialogs::choose_report(&name, format.ending()).await else {
-        return shared.send(Event::ComparisonSaved(None));
-    };
-    let text = match format {
-        ComparisonFormat::Markdown => compare::markdown(&comparison),
-        ComparisonFormat::Json => compare::as_json(&comparison),
-    };
-    let path = if path.extension().is_some() { path } else { path.with_extension(format.ending()) };
-    let written = stores::write_whole(&path, text.as_bytes()).map_err(|e| not_written(&path, &e));
-    shared.send(Event::ComparisonSaved(Some(written.map(|()| path))));
+/// The dialog's title, the name it proposes, and the ending it filters by.
+fn proposal(document: &Document) -> (&'static str, String, &'static str) {
+    match document {
+        Document::Report { audit, formats, .. } => {
+            let ending = formats.first().map_or("pdf", |f| f.ending());
+            ("Save the report", format!("{}.{ending}", stem(audit)), ending)
+        }
+        // Two audits beside each other, as the command line writes them.
+        Document::Comparison { store, format, .. } => {
+            ("Save the comparison", format!("{store}-before-and-after.{}", format.ending()), format.ending())
+        }
+    }
+}
+
+/// Writes every format beside the chosen file, with its stem.
+pub async fn write(shared: Arc<Shared>, document: Document, path: PathBuf, replaces: Vec<PathBuf>) {
+    let places = places(&document, &path);
+    let existing: Vec<PathBuf> = places.iter().filter(|p| p.exists() && !replaces.contains(p)).cloned().collect();
+    if !existing.is_empty() {
+        return shared.send(Event::ReplaceWanted { document, path, existing });
+    }
+    let writing = document.clone();
+    let written = tokio::task::spawn_blocking(move || write_all(&writing, places)).await;
+    let result = written.unwrap_or_else(|_| Err("The file could not be written: a defect of Medusa Advisor. The audit is not touched.".to_owned()));
+    shared.send(told(&document, Some(result)));
+}
+
+fn told(document: &Document, result: Option<Result<Vec<PathBuf>, String>>) -> Event {
+    match document {
+        Document::Report { .. } => Event::ReportSaved(result),
+        Document::Comparison { .. } => Event::ComparisonSaved(result.map(|r| r.map(|paths| paths.into_iter().next().unwrap_or_default()))),
+    }
 }
 
 /// `northwind-outfitters-2026-11-23`: what the dialog proposes.
@@ -92,24 +116,32 @@ fn stem(audit: &Audit) -> String {
     format!("{}-{}", new_id(&meta.store, &[]), meta.taken_at.date())
 }
 
-/// Writes every format beside the chosen file, with its stem; gives the files in the order of the formats.
-fn write_all(audit: &Audit, choice: &ReportChoice, formats: &[ReportFormat], path: &Path) -> Result<Vec<PathBuf>, String> {
-    let report = build(audit, choice);
-    // All are made before the first is written: a report that cannot be made leaves no half of a set.
-    let made: Vec<(PathBuf, Vec<u8>)> = formats
-        .iter()
-        .enumerate()
-        .map(|(i, format)| Ok((place(path, *format, i == 0), bytes(audit, &report, *format)?)))
-        .collect::<Result<_, String>>()?;
-    for (file, bytes) in &made {
-        stores::write_whole(file, bytes).map_err(|e| not_written(file, &e))?;
+/// The files of a document, in the order of its formats.
+fn places(document: &Document, path: &Path) -> Vec<PathBuf> {
+    match document {
+        Document::Report { formats, .. } => formats.iter().enumerate().map(|(i, f)| place(path, f.ending(), i == 0)).collect(),
+        Document::Comparison { format, .. } => vec![place(path, format.ending(), true)],
     }
-    Ok(made.into_iter().map(|(file, _)| file).collect())
+}
+
+/// All are made before the first is written: a report that cannot be made leaves no half of a set.
+fn write_all(document: &Document, places: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    let made: Vec<Vec<u8>> = match document {
+        Document::Report { audit, choice, formats } => {
+            let report = build(audit, choice);
+            formats.iter().map(|format| bytes(audit, &report, *format)).collect::<Result<_, _>>()?
+        }
+        Document::Comparison { comparison, format: ComparisonFormat::Markdown, .. } => vec![compare::markdown(comparison).into_bytes()],
+        Document::Comparison { comparison, format: ComparisonFormat::Json, .. } => vec![compare::as_json(comparison).into_bytes()],
+    };
+    let files: Vec<(PathBuf, Vec<u8>)> = places.into_iter().zip(made).collect();
+    stores::write_together(&files).map_err(|(file, e)| not_written(&file, &e))?;
+    Ok(files.into_iter().map(|(file, _)| file).collect())
 }
 
 /// The chosen file keeps the name it was given; the others take its stem and their own ending.
-fn place(path: &Path, format: ReportFormat, is_first: bool) -> PathBuf {
-    if is_first && path.extension().is_some() { path.to_owned() } else { path.with_extension(format.ending()) }
+fn place(path: &Path, ending: &str, is_first: bool) -> PathBuf {
+    if is_first && path.extension().is_some() { path.to_owned() } else { path.with_extension(ending) }
 }
 
 fn bytes(audit: &Audit, report: &Report, format: ReportFormat) -> Result<Vec<u8>, String> {
@@ -131,6 +163,7 @@ fn not_written(file: &Path, e: &io::Error) -> String {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("{folder} cannot be written to. Nothing that was there was changed. Choose another folder.")
         }
+        io::ErrorKind::IsADirectory => format!("{} is a folder. Nothing that was there was changed. Give the file another name.", file.display()),
         _ => format!("{} could not be written: {e}. Nothing that was there was changed. Choose another place.", file.display()),
     }
 }
@@ -140,6 +173,15 @@ mod tests {
     use super::*;
     use crate::demo;
     use crate::plan;
+
+    fn document(formats: &[ReportFormat]) -> Document {
+        Document::Report { audit: Arc::new(audit()), choice: ReportChoice::default(), formats: formats.to_vec() }
+    }
+
+    fn written(formats: &[ReportFormat], chosen: &Path) -> Result<Vec<PathBuf>, String> {
+        let document = document(formats);
+        write_all(&document, places(&document, chosen))
+    }
 
     fn audit() -> Audit {
         let snapshot = demo::snapshot();
@@ -152,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let chosen = folder.path().join("my audit.pdf");
         let formats = [ReportFormat::Pdf, ReportFormat::Html, ReportFormat::Snapshot];
-        let files = write_all(&audit(), &ReportChoice::default(), &formats, &chosen).unwrap();
+        let files = written(&formats, &chosen).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect();
         assert_eq!(names, ["my audit.pdf", "my audit.html", "my audit.snapshot"]);
         assert!(std::fs::read(&files[0]).unwrap().starts_with(b"%PDF-"));
@@ -161,15 +203,15 @@ mod tests {
 
     #[test]
     fn a_name_without_an_ending_gets_one() {
-        assert_eq!(place(Path::new("/x/report"), ReportFormat::Json, true), Path::new("/x/report.json"));
-        assert_eq!(place(Path::new("/x/report.txt"), ReportFormat::Json, true), Path::new("/x/report.txt"));
+        assert_eq!(place(Path::new("/x/report"), "json", true), Path::new("/x/report.json"));
+        assert_eq!(place(Path::new("/x/report.txt"), "json", true), Path::new("/x/report.txt"));
     }
 
     #[test]
     fn a_folder_that_is_a_file_is_told_in_a_sentence() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("x"), "kept").unwrap();
-        let problem = write_all(&audit(), &ReportChoice::default(), &[ReportFormat::Json], &folder.path().join("x").join("y.json")).unwrap_err();
+        let problem = written(&[ReportFormat::Json], &folder.path().join("x").join("y.json")).unwrap_err();
         assert!(problem.contains("Nothing that was there was changed"), "{problem}");
         assert!(not_written(Path::new("/d/a.pdf"), &io::Error::from(io::ErrorKind::StorageFull)).contains("is full"));
     }

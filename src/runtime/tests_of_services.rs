@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Shared, audits};
+use super::{Shared, saved};
 use crate::app::{Event, Service};
 use crate::connect::profile::{KeepSecrets, Limits, Profile, RedisProfile, Secrets};
 use crate::connect::steps::{StepState, TestReport, TestStep};
@@ -10,36 +10,29 @@ use crate::connect::{cloudflare, postgres, redis, shop};
 use crate::secret::Secret;
 
 pub async fn test(shared: Arc<Shared>, service: Service, run: u64, profile: Profile, typed: Secrets) {
-    let kept = kept(&profile, &typed).await;
-    let report = match kept {
+    let report = match secrets(&shared, service, &profile, typed).await {
         Ok(secrets) => tested(&shared, run, service, &profile, &secrets).await,
-        Err(sentence) => failed("Secret read", sentence),
+        Err(sentence) => failed("Secret read", format!("{sentence} Type the secret to test with it.")),
     };
     shared.send(Event::TestDone { run, report });
 }
 
 /// The typed secrets; those that were not typed come from where the store keeps them. A new store keeps none yet.
-async fn kept(profile: &Profile, typed: &Secrets) -> Result<Secrets, String> {
-    let is_whole = typed.postgres_password.is_some() && typed.cloudflare_token.is_some() && typed.redis_passwords.iter().all(Option::is_some);
-    if is_whole || profile.id.is_empty() && profile.keep_secrets != KeepSecrets::Environment {
-        return Ok(typed.clone());
+async fn secrets(shared: &Shared, service: Service, profile: &Profile, typed: Secrets) -> Result<Secrets, String> {
+    let is_new = profile.id.is_empty() && profile.keep_secrets != KeepSecrets::Environment;
+    if is_new || has_all(service, &typed) {
+        return Ok(typed);
     }
-    let from = profile.clone();
-    // The keychain may ask the user to unlock it: it is not waited for on this thread.
-    let kept = tokio::task::spawn_blocking(move || audits::kept_secrets(&from)).await.map_err(|e| e.to_string())??;
-    Ok(merged(typed, &kept))
+    saved::secrets(shared, profile, Some(typed)).await
 }
 
-fn merged(typed: &Secrets, kept: &Secrets) -> Secrets {
-    let each = |typed: &[Option<Secret<String>>], kept: &[Option<Secret<String>>]| {
-        let at = |of: &[Option<Secret<String>>], i: usize| of.get(i).cloned().flatten();
-        (0..typed.len().max(kept.len())).map(|i| at(typed, i).or_else(|| at(kept, i))).collect()
-    };
-    Secrets {
-        postgres_password: typed.postgres_password.clone().or_else(|| kept.postgres_password.clone()),
-        node_passwords: each(&typed.node_passwords, &kept.node_passwords),
-        redis_passwords: each(&typed.redis_passwords, &kept.redis_passwords),
-        cloudflare_token: typed.cloudflare_token.clone().or_else(|| kept.cloudflare_token.clone()),
+/// Whether nothing that this service's test needs is left to be fetched.
+fn has_all(service: Service, typed: &Secrets) -> bool {
+    match service {
+        Service::Postgres => typed.postgres_password.is_some(),
+        Service::Redis => typed.redis_passwords.iter().all(Option::is_some),
+        Service::Cloudflare => typed.cloudflare_token.is_some(),
+        Service::Shop => true,
     }
 }
 
@@ -108,19 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_typed_wins_over_what_is_kept() {
-        let secret = |s: &str| Some(Secret::new(s.to_owned()));
-        let typed = Secrets { postgres_password: secret("new"), redis_passwords: vec![None, secret("typed")], ..Secrets::default() };
-        let kept = Secrets {
-            postgres_password: secret("old"),
-            redis_passwords: vec![secret("kept")],
-            cloudflare_token: secret("token"),
-            ..Secrets::default()
-        };
-        let m = merged(&typed, &kept);
-        let text = |s: &Option<Secret<String>>| s.as_ref().map(|s| s.expose().clone());
-        assert_eq!(text(&m.postgres_password).as_deref(), Some("new"));
-        assert_eq!(m.redis_passwords.iter().map(text).collect::<Vec<_>>(), [Some("kept".to_owned()), Some("typed".to_owned())]);
-        assert_eq!(text(&m.cloudflare_token).as_deref(), Some("token"));
+    fn a_service_whose_secret_is_typed_needs_no_keychain() {
+        let secret = || Some(Secret::new("typed".to_owned()));
+        let typed = Secrets { postgres_password: secret(), redis_passwords: vec![secret(), None], ..Secrets::default() };
+        let needs = |service| !has_all(service, &typed);
+        assert!(!needs(Service::Postgres) && needs(Service::Redis) && needs(Service::Cloudflare) && !needs(Service::Shop));
     }
 }

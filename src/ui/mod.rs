@@ -60,7 +60,8 @@ impl App {
         let settings = runtime.settings();
         fonts::install(&context.egui_ctx);
         look::apply(&context.egui_ctx, &settings);
-        let model = Model::new(settings, runtime.has_keychain(), runtime.data_folder());
+        // Whether there is a keychain is told later: one that hangs must not keep the window from opening.
+        let model = Model::new(settings, false, runtime.data_folder());
         let mut app =
             Self { model, runtime, actions: start.actions, toasts: Toasts::default(), shown_toast: 0, started: Instant::now(), has_drawn: false };
         let effects = app.model.start();

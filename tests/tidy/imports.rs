@@ -50,6 +50,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redis", &["connect", "collect"]),
     ("reqwest", &["connect", "collect"]),
     ("keyring", &["connect"]),
+    ("secret_service", &["connect"]),
+    ("zbus", &["connect", "runtime"]),
     ("rfd", &["runtime"]),
     ("typst", &["report"]),
     ("clap", &["cli", "main"]),

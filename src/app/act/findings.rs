@@ -5,6 +5,7 @@ use std::sync::Arc;
 use time::Date;
 use time::macros::format_description;
 
+use crate::app::files::Document;
 use crate::app::message::{Action, Effect};
 use crate::app::{Audit, Dialog, FindingsTab, FindingsView, Model, Page, SortBy};
 use crate::connect::profile::new_id;
@@ -163,7 +164,7 @@ impl Model {
                     return Vec::new();
                 }
                 self.export.saving.begin();
-                vec![Effect::SaveReport { audit, choice: self.export.choice.clone(), formats: self.export.formats.clone() }]
+                vec![Effect::Save(Document::Report { audit, choice: self.export.choice.clone(), formats: self.export.formats.clone() })]
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The Connect page: edits, tests, saving.
 
+use crate::app::act::{ask_secrets, needs_secret};
 use crate::app::message::{Effect, Service, WizardAction};
 use crate::app::wizard::{Field, RedisForm, Test, WizardStep};
 use crate::app::{Model, Page};
-use crate::connect::profile::{KeepSecrets, Secrets, new_id};
+use crate::connect::profile::{KeepSecrets, Profile, Secrets, new_id};
 
 impl Model {
     pub(super) fn act_wizard(&mut self, action: WizardAction, now: time::OffsetDateTime) -> Vec<Effect> {
@@ -96,13 +97,16 @@ impl Model {
             }
             Ok(profile) => {
                 let secrets = w.secrets();
+                let is_new = w.editing.is_none();
                 let mut effects = vec![Effect::SaveStore { profile: profile.clone(), secrets: secrets.clone() }];
-                self.wizard = None;
+                self.unsaved = self.wizard.take();
                 self.selected_store = Some(id);
                 self.page = Page::Stores;
-                if run {
-                    let given = profile.keep_secrets == KeepSecrets::AskEachTime || has_any(&secrets);
-                    effects.extend(self.begin_run(profile, given.then_some(secrets), now));
+                let asks = profile.keep_secrets == KeepSecrets::AskEachTime && needs_secret(&profile);
+                if run && asks && !is_new && !has_any(&secrets) {
+                    effects.extend(self.show(ask_secrets(&profile, None)));
+                } else if run {
+                    effects.extend(self.begin_run(for_this_run(profile, is_new), Some(secrets), now));
                 }
                 effects
             }
@@ -110,6 +114,77 @@ impl Model {
     }
 }
 
+/// What was typed is all there is of a new store's secrets: the keychain, which is just being given them, is not asked.
+fn for_this_run(profile: Profile, is_new: bool) -> Profile {
+    let keep_secrets = match profile.keep_secrets {
+        KeepSecrets::Keychain if is_new => KeepSecrets::AskEachTime,
+        other => other,
+    };
+    Profile { keep_secrets, ..profile }
+}
+
 fn has_any(s: &Secrets) -> bool {
     s.postgres_password.is_some() || s.cloudflare_token.is_some() || s.redis_passwords.iter().any(Option::is_some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::message::Action;
+    use crate::app::{Dialog, Event, Settings};
+
+    fn model() -> Model {
+        let mut model = Model::new(Settings::default(), true, String::new());
+        act(&mut model, Action::NewStore);
+        for (field, text) in [(Field::Name, "Example"), (Field::PgUrl, "postgres://u:hunter2@h/d")] {
+            act(&mut model, Action::Wizard(WizardAction::Set(field, text.into())));
+        }
+        model
+    }
+
+    fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+        model.act(action, time::OffsetDateTime::UNIX_EPOCH)
+    }
+
+    fn run_of(effects: Vec<Effect>) -> Option<(KeepSecrets, Option<Secrets>)> {
+        effects.into_iter().find_map(|e| match e {
+            Effect::StartAudit { profile, secrets, .. } => Some((profile.keep_secrets, secrets)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_store_that_could_not_be_saved_is_still_typed() {
+        let mut model = model();
+        let saved = act(&mut model, Action::Wizard(WizardAction::Save { run: false }));
+        assert!(matches!(saved.as_slice(), [Effect::SaveStore { .. }]) && model.wizard.is_none());
+        model.receive(Event::StoreSaved { id: "example".into(), problem: Some("The disk is full".into()) });
+        assert_eq!(model.page, Page::Connect);
+        assert_eq!(model.wizard.as_ref().map(|w| w.postgres.password.expose().as_str()), Some("hunter2"));
+        act(&mut model, Action::Wizard(WizardAction::Save { run: false }));
+        model.receive(Event::StoreSaved { id: "example".into(), problem: None });
+        assert!(model.wizard.is_none() && model.page == Page::Stores);
+    }
+
+    #[test]
+    fn a_new_store_runs_on_what_was_typed_and_an_edited_one_on_what_is_kept_too() {
+        let mut model = model();
+        let (keep, secrets) = run_of(act(&mut model, Action::Wizard(WizardAction::Save { run: true }))).unwrap();
+        assert_eq!(keep, KeepSecrets::AskEachTime, "the keychain is not asked for what it is just being given");
+        assert_eq!(secrets.unwrap().postgres_password.unwrap().expose(), "hunter2");
+
+        let mut model = self::model();
+        let mut wizard = model.wizard.take().unwrap();
+        let profile = wizard.profile("example").unwrap();
+        wizard = crate::app::wizard::Wizard::edit(&profile, true);
+        model.wizard = Some(wizard.clone());
+        let (keep, _) = run_of(act(&mut model, Action::Wizard(WizardAction::Save { run: true }))).unwrap();
+        assert_eq!(keep, KeepSecrets::Keychain);
+
+        // One that asks each time asks, and does not try without.
+        wizard.keep = KeepSecrets::AskEachTime;
+        model.wizard = Some(wizard);
+        assert!(run_of(act(&mut model, Action::Wizard(WizardAction::Save { run: true }))).is_none());
+        assert!(matches!(model.dialog, Some(Dialog::AskSecrets { .. })));
+    }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod go_to;
 mod keys;
+mod path;
 
 use eframe::egui::Ui;
 
@@ -16,10 +17,13 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         app::Dialog::DeleteStore { id, name } => delete(ui, id, name, actions),
         app::Dialog::CancelAudit => cancel(ui, actions),
         app::Dialog::Dismiss { title, reason, until, error, .. } => ask::dismiss(ui, title, (reason, until), error.as_deref(), actions),
-        app::Dialog::AskSecrets { store, postgres, redis, cloudflare } => {
+        app::Dialog::AskSecrets { store, postgres, redis, cloudflare, reason } => {
             let name = model.store(store).map_or(store.as_str(), |s| s.profile.name.as_str());
-            ask::secrets(ui, (store, name), model.asks_for_recheck(), (postgres.as_deref(), redis, cloudflare.as_deref()), actions);
+            let asks = ask::Asks { store, name, is_check: model.asks_for_recheck(), reason: reason.as_deref() };
+            ask::secrets(ui, &asks, (postgres.as_deref(), redis, cloudflare.as_deref()), actions);
         }
+        app::Dialog::TypePath { wanted, path, error } => path::typed(ui, wanted, path, error.as_deref(), actions),
+        app::Dialog::Replace { existing, .. } => path::replace(ui, existing, actions),
         app::Dialog::Keys => keys::show(ui, actions),
         app::Dialog::GoTo { text } => go_to::show(ui, model, text, actions),
     }

@@ -123,6 +123,9 @@ pub fn segments_blocked(ui: &mut Ui, name: &str, words: &[&str], blocked: &[Opti
     track.widget_info(|| WidgetInfo::labeled(Role::RadioGroup, ui.is_enabled(), name));
     paint::boxed(ui.painter(), rect, radius::CONTROL, theme.bg_frame, theme.line);
     let before = *active;
+    let is_blocked = |index: usize| blocked.get(index).is_some_and(Option::is_some);
+    // What was chosen before it was blocked cannot take the focus; the first that can be chosen takes it instead.
+    let stop = if is_blocked(before) { (0..words.len()).find(|i| !is_blocked(*i)).unwrap_or(before) } else { before };
     let mut x = rect.left() + inset;
     for (index, (galley, width)) in galleys.into_iter().zip(widths).enumerate() {
         let at = Rect::from_min_size(pos2(x, rect.top() + inset), vec2(width, tall - inset * 2.0));
@@ -136,51 +139,51 @@ pub fn segments_blocked(ui: &mut Ui, name: &str, words: &[&str], blocked: &[Opti
             ui.painter().galley(pos2(start.x.round(), start.y), galley, theme.text_muted.gamma_multiply(0.5));
             continue;
         }
-        let response = segment(ui, at, id, words[index], index == *active);
+        let response = segment(ui, at, id, words[index], (index == *active, index == stop));
         if response.clicked() {
             *active = index;
         }
         let color = if index == *active || response.hovered() { theme.text } else { theme.text_muted };
         ui.painter().galley(pos2(start.x.round(), start.y), galley, color);
     }
-    let chosen = *active;
-    step_segments(ui, track.id, words.len(), active);
-    if blocked.get(*active).is_some_and(Option::is_some) {
-        *active = chosen;
-        ui.memory_mut(|memory| memory.request_focus(track.id.with(chosen)));
+    if *active == before {
+        *active = step_segments(ui, track.id, words.len(), stop, is_blocked).unwrap_or(before);
     }
     before != *active
 }
 
-fn segment(ui: &Ui, at: Rect, id: Id, word: &str, active: bool) -> Response {
+fn segment(ui: &Ui, at: Rect, id: Id, word: &str, (active, is_stop): (bool, bool)) -> Response {
     let theme = Theme::get(ui);
-    let sense = if active { Sense::click() } else { Sense::CLICK };
+    let sense = if is_stop { Sense::click() } else { Sense::CLICK };
     let response = ui.interact(at, id, sense);
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), active, word));
     if active {
         ui.painter().rect_filled(at, CornerRadius::same(radius::TAG), theme.bg_active);
+    }
+    if is_stop {
         paint::focus_ring(ui, &response, at, radius::TAG);
     }
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
-/// Moves the active segment by ← and → while it has focus.
-fn step_segments(ui: &Ui, track: Id, count: usize, active: &mut usize) {
-    let id = track.with(*active);
+/// The segment that ← and → lead to while the one at `stop` has the focus; a blocked one is not entered.
+fn step_segments(ui: &Ui, track: Id, count: usize, stop: usize, is_blocked: impl Fn(usize) -> bool) -> Option<usize> {
+    let id = track.with(stop);
     if !ui.memory(|memory| memory.has_focus(id)) {
-        return;
+        return None;
     }
     let filter = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
     let (left, right) = ui.input_mut(|input| {
         (input.count_and_consume_key(Modifiers::NONE, Key::ArrowLeft), input.count_and_consume_key(Modifiers::NONE, Key::ArrowRight))
     });
-    let moved = (*active + right).saturating_sub(left).min(count.saturating_sub(1));
-    if moved != *active {
-        *active = moved;
-        ui.memory_mut(|memory| memory.request_focus(track.with(moved)));
-        ui.ctx().request_repaint();
+    let moved = (stop + right).saturating_sub(left).min(count.saturating_sub(1));
+    if moved == stop || is_blocked(moved) {
+        return None;
     }
+    ui.memory_mut(|memory| memory.request_focus(track.with(moved)));
+    ui.ctx().request_repaint();
+    Some(moved)
 }
 
 /// A filter that opens a checklist: "Layer ⌄", or "Layer: Redis ×" when set.

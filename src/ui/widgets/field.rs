@@ -151,19 +151,14 @@ impl<'a> Field<'a> {
         let shown = ui.data(|data| data.get_temp::<bool>(id.with("shown"))).unwrap_or(false);
         let eye = if shown { (icons::EYE, "Hide") } else { (icons::EYE_SLASH, "Show") };
         let trailing = if self.secret { Some(eye) } else { self.trailing };
-        let mut trailing_clicked = false;
-        if let Some((icon, name)) = trailing {
-            let at = Rect::from_center_size(pos2(inside.right() - 7.0, y), vec2(24.0, 24.0));
-            trailing_clicked = trailing_button(ui, at, id, icon, name, self.label);
+        let at = Rect::from_center_size(pos2(inside.right() - 7.0, y), vec2(24.0, 24.0));
+        if trailing.is_some() {
             inside.max.x -= 24.0;
         } else if !self.keys.is_empty() && self.value.is_empty() {
             let size = key_cap_size(ui, self.keys);
             let at = Rect::from_center_size(pos2(inside.right() - size.x / 2.0, y), size);
             super::marks::paint_key_cap(ui, at, self.keys);
             inside.max.x -= size.x + 8.0;
-        }
-        if self.secret && trailing_clicked {
-            ui.data_mut(|data| data.insert_temp(id.with("shown"), !shown));
         }
         let edit = TextEdit::singleline(self.value)
             .id(id)
@@ -177,6 +172,12 @@ impl<'a> Field<'a> {
             .min_size(inside.size())
             .desired_width(inside.width());
         let response = ui.scope_builder(UiBuilder::new().max_rect(inside), |ui| ui.add(edit)).inner.accessible_name(self.label);
+        // After the text, as Tab goes.
+        let trailing_clicked = trailing.is_some_and(|(icon, name)| trailing_button(ui, at, id, icon, name, self.label));
+        if self.secret && trailing_clicked {
+            ui.data_mut(|data| data.insert_temp(id.with("shown"), !shown));
+            ui.ctx().request_repaint();
+        }
         let edge = if self.error.is_some() || self.marked { theme.critical.fg } else { theme.line };
         ui.painter().set(background, field_box(rect, theme.bg_field, edge));
         paint::focus_ring(ui, &response, rect, radius::CONTROL);
@@ -202,7 +203,7 @@ fn trailing_button(ui: &Ui, at: Rect, id: egui::Id, icon: Icon, name: &str, fiel
     let color = if response.hovered() { theme.text } else { theme.text_muted };
     paint::icon(ui.painter(), at.center(), icon, Face::Regular, 16.0, color);
     paint::focus_ring(ui, &response, at, radius::TAG);
-    hint(response, name).clicked()
+    hint(response, &full).clicked()
 }
 
 /// The label above a field or a dropdown.

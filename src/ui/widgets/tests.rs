@@ -224,3 +224,15 @@ fn a_toast_goes_after_four_seconds_and_gives_its_action() {
     harness.run_steps(20);
     assert!(harness.state().0.is_empty());
 }
+
+#[test]
+fn what_went_wrong_is_told_in_full_and_long_enough() {
+    let text = "Northwind is saved, but its secrets are not. The keychain is locked and was not unlocked. They are asked for when an audit starts.";
+    let mut harness = harness(|ui, toasts: &mut Toasts<u8>| assert_eq!(toasts.show(ui.ctx()), None), Toasts::default());
+    let ctx = harness.ctx.clone();
+    harness.state_mut().push(&ctx, Toast { tone: Tone::Trouble, text: text.to_owned(), action: None });
+    harness.run_steps(28);
+    assert!(harness.get_by_label(text).rect().height() > 40.0, "several lines, not one that is cut");
+    harness.run_steps(60);
+    assert!(harness.state().is_empty());
+}

@@ -1,4 +1,4 @@
-//! Toasts: 4 s, bottom right, at most one action each.
+//! Toasts: 4 s, bottom right, at most one action each; what went wrong stays long enough to be read.
 
 use egui::{Align2, Area, Context, Id, Margin, Order, Role, Ui, WidgetInfo, vec2};
 
@@ -11,6 +11,11 @@ use crate::ui::theme::{Theme, space};
 
 /// How long a toast stays, in seconds.
 const SHOWN_S: f64 = 4.0;
+/// The same for what went wrong and what to do: several sentences.
+const TROUBLE_S: f64 = 20.0;
+const WIDTH: f32 = 366.0;
+/// Room for the action's verb.
+const VERB: f32 = 80.0;
 
 /// Whether something was done or has to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,15 @@ pub enum Tone {
     Note,
     /// Errors are never only a toast.
     Trouble,
+}
+
+impl Tone {
+    fn seconds(self) -> f64 {
+        match self {
+            Tone::Done | Tone::Note => SHOWN_S,
+            Tone::Trouble => TROUBLE_S,
+        }
+    }
 }
 
 /// One message with its action.
@@ -55,9 +69,9 @@ impl<A: Clone> Toasts<A> {
     /// Draws them; the action that was chosen, whose toast goes away.
     pub fn show(&mut self, ctx: &Context) -> Option<A> {
         let now = ctx.input(|input| input.time);
-        self.shown.retain(|(born, _)| now - born < SHOWN_S);
-        let oldest = self.shown.first()?.0;
-        ctx.request_repaint_after_secs((oldest + SHOWN_S - now).max(0.0) as f32);
+        self.shown.retain(|(born, toast)| now - born < toast.tone.seconds());
+        let next = self.shown.iter().map(|(born, toast)| born + toast.tone.seconds() - now).reduce(f64::min)?;
+        ctx.request_repaint_after_secs(next.max(0.0) as f32);
         let mut chosen = None;
         Area::new(Id::unique("toasts")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -space::L)).show(ctx, |ui| {
             ui.spacing_mut().item_spacing.y = space::S;
@@ -82,16 +96,15 @@ fn toast_box<A>(ui: &mut Ui, toast: &Toast<A>) -> bool {
     let frame = popup_frame(theme).inner_margin(Margin::symmetric(12, 10));
     frame
         .show(ui, |ui| {
-            ui.set_width(366.0);
+            ui.set_width(WIDTH);
             ui.horizontal(|ui| {
-                let size = vec2(ui.available_width() - 80.0, 18.0);
+                let room = WIDTH - 24.0 - if toast.action.is_some() { VERB } else { 0.0 };
+                let text = paint::wrapped(ui.painter(), &toast.text, Type::BODY, theme.text, room);
+                let size = vec2(24.0 + room, text.size().y.max(18.0));
                 let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
                 response.widget_info(|| WidgetInfo::labeled(Role::Status, true, &toast.text));
-                let center = rect.left_center() + vec2(8.0, 0.0);
-                paint::icon(ui.painter(), center, icon, Face::Fill, 16.0, color);
-                let at = rect.left_center() + vec2(24.0, 0.0);
-                let room = rect.width() - 24.0;
-                paint::text_left(ui.painter(), at, &toast.text, Type::BODY, theme.text, room);
+                paint::icon(ui.painter(), rect.left_top() + vec2(8.0, 9.0), icon, Face::Fill, 16.0, color);
+                ui.painter().galley(rect.left_top() + vec2(24.0, (size.y - text.size().y) / 2.0), text, theme.text);
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| match &toast.action {
                     Some((verb, _)) => link(ui, verb, Type::NAME).clicked(),

@@ -38,13 +38,26 @@ struct Typed {
 /// Postgres, the Redis instances and Cloudflare; `None` needs no secret, otherwise the words of its label.
 type Asked<'a> = (Option<&'a str>, &'a [Option<String>], Option<&'a str>);
 
-/// `is_check`: asked for one check, not for a whole audit.
-pub fn secrets(ui: &mut Ui, (store, name): (&str, &str), is_check: bool, (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
+/// Who asks, and why.
+pub struct Asks<'a> {
+    pub store: &'a str,
+    pub name: &'a str,
+    /// For one check, not for a whole audit.
+    pub is_check: bool,
+    /// Why the keychain did not give them.
+    pub reason: Option<&'a str>,
+}
+
+pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
+    let Asks { store, name, is_check, reason } = *asks;
     let id = Id::unique(("typed secrets", store));
     let mut typed =
         ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_else(|| Typed { redis: vec![String::new(); redis.len()], ..Typed::default() });
     typed.redis.resize(redis.len(), String::new());
-    let sentence = format!("{name} asks for its secrets each time. They are held in memory for this run only.");
+    let sentence = match reason {
+        Some(reason) => format!("{reason} Type the secrets of {name}: they are held in memory for this run only."),
+        None => format!("{name} asks for its secrets each time. They are held in memory for this run only."),
+    };
     let (title, confirm) = if is_check { ("Secrets for this check", "Check again") } else { ("Secrets for this audit", "Run audit") };
     let dialog = Dialog { title, sentence: &sentence, confirm, destructive: false, blocked: None, is_notice: false };
     let answer = dialog.show(ui.ctx(), "secrets", |ui| {

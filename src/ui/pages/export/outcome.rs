@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Align, Layout, Ui};
+use eframe::egui::Ui;
 
 use crate::app::{Action, ExportView, Remote};
 use crate::text;
@@ -44,7 +44,7 @@ fn saved(ui: &mut Ui, paths: &[PathBuf], actions: &mut Vec<Action>) {
             ui.add(eframe::egui::Label::new(Type::Mono.text(name(path)).color(theme.text_muted)).truncate());
         }
         ui.add_space(space::S);
-        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = space::S;
             if small_button(ui, Kind::Secondary, icons::ARROW_SQUARE_OUT, "Open").clicked() {
                 actions.push(Action::OpenFile(first.clone()));

@@ -106,7 +106,7 @@ fn cloudflare(profile: &Profile, audit: Option<&Audit>) -> Service {
 fn redis(profile: &Profile, audit: Option<&Audit>) -> Service {
     let servers = audit.and_then(|a| a.snapshot.redis.as_ref().ok()).map(|r| r.instances.iter().filter_map(|i| i.server.as_ref().ok()));
     let seen = servers.and_then(|mut s| s.next());
-    let name = seen.map_or_else(|| "Redis".to_owned(), |s| format!("{} {}", capital(&s.product), short(&s.version)));
+    let name = seen.map_or_else(|| "Redis".to_owned(), |s| format!("{} {}", s.product_name(), short(&s.version)));
     let number = profile.redis.len() as u64;
     let tls = match profile.redis.iter().filter(|r| r.is_tls).count() as u64 {
         0 => ", no TLS",
