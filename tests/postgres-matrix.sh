@@ -13,6 +13,7 @@
 # Environment:
 #   ADVISOR_POSTGRES_CACHE   the cache folder; /var/tmp/advisor-postgres
 #   ADVISOR_MATRIX_JOBS      cells at a time; 3
+#   ADVISOR_MATRIX_WAYS      straight, pooled or both; "straight pooled"
 #   ADVISOR_KEEP=1           keep the temporary folder with every log
 #   ADVISOR_NO_INSTALL=1     install and fetch nothing; what is missing is a row that says so
 set -euo pipefail
@@ -26,6 +27,7 @@ source tests/services.sh
 declare -A PACKAGES=([13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [15]=15.18.0-beta.17 [16]=16.14.0-beta.17 [17]=17.10.0-beta.17 [18]=18.4.0-beta.17)
 CACHE=${ADVISOR_POSTGRES_CACHE:-/var/tmp/advisor-postgres}
 JOBS=${ADVISOR_MATRIX_JOBS:-3}
+read -ra WAYS <<<"${ADVISOR_MATRIX_WAYS:-straight pooled}"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/advisor-matrix.XXXXXX")
 chmod 711 "$WORK"
 VERSIONS=() WORDS=()
@@ -165,7 +167,7 @@ run_cells() {
             continue
         fi
         chmod 755 "$CACHE" 2>/dev/null || true
-        for way in straight pooled; do
+        for way in "${WAYS[@]}"; do
             while (($(jobs -rp | wc -l) >= JOBS)); do
                 wait -n || true
             done
