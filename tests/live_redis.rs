@@ -10,6 +10,8 @@ use std::time::Duration;
 use harness::{Server, audit, audit_with, command, fill, findings, outcome, profile, remedy};
 use medusa_advisor::evidence::{Cause, Section};
 use medusa_advisor::finding::{Outcome, RemedyKind, Severity};
+use medusa_advisor::plan;
+use medusa_advisor::report::{Options, Report, markdown};
 use medusa_advisor::secret::Secret;
 
 const ULID: &str = "01M8469SSQJ16F56J2S24NK90Y";
@@ -168,6 +170,18 @@ async fn a_stock_store_gives_nothing_above_info() {
         assert!(patterns.contains(&expected), "{expected} in {patterns:?}");
     }
     assert!(keys.is_complete && keys.keys_sampled == keys.keys_total);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_named_with_its_own_version() {
+    let server = server!();
+    let expected = harness::program_version();
+    let test = medusa_advisor::connect::redis::test(&profile(&server), None, Duration::from_secs(2)).await;
+    assert!(test.steps[4].detail.starts_with(&format!("{expected}, ")), "{expected}: {test:?}");
+    let snapshot = audit(&server, |_: &Server| ()).await;
+    let plan = plan::build(&snapshot, &[], |_| true);
+    let report = markdown::render(&Report::build(&snapshot, &plan, &Options::whole("versions")));
+    assert!(report.contains(&format!("; {expected} on 127.0.0.1:{}/0", server.port)), "{expected}: {report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 #   tests/run.sh tidy live   these tiers only: tidy unit golden property other ui live window commands
 #   tests/run.sh planted     one store with every fault and as many traps (docs/planted-store.md); by its name only, it wants a quiet machine
 #   tests/run.sh matrix      the live tests of Postgres on every version of it (tests/postgres-matrix.sh); by its name only, it takes long
+#   tests/run.sh redis-matrix  the live tests of Redis on Redis 6 to 8 and Valkey (tests/redis-matrix.sh); by its name only, it takes long
 #
 # Environment:
 #   ADVISOR_NO_INSTALL=1     install nothing; what is missing is skipped by name
@@ -18,9 +19,9 @@ source tests/services.sh
 # shellcheck source=tests/smoke.sh
 source tests/smoke.sh
 
-TIERS=(tidy unit golden property other ui live window commands planted matrix)
+TIERS=(tidy unit golden property other ui live window commands planted matrix redis-matrix)
 # Run by their names only.
-ASKED_FOR=(planted matrix)
+ASKED_FOR=(planted matrix redis-matrix)
 WANTED=("$@")
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/advisor-tests.XXXXXX")
 SERVICES=$WORK/services
@@ -128,12 +129,13 @@ run_tier() {
     case $tier in
         window) window_tier ;;
         commands) commands_tier ;;
-        matrix) matrix_tier ;;
+        matrix) matrix_tier tests/postgres-matrix.sh Postgres ;;
+        redis-matrix) matrix_tier tests/redis-matrix.sh Server ;;
         *) cargo_tier "$tier" ;;
     esac
     PASSED=$((PASSED + TIER_PASSED)) FAILED=$((FAILED + TIER_FAILED)) SKIPPED=$((SKIPPED + TIER_SKIPPED))
-    ROWS+=("$(printf '%-10s %7d %7d %8d %6d s' "$tier" "$TIER_PASSED" "$TIER_FAILED" "$TIER_SKIPPED" $((SECONDS - started)))")
-    printf '%-10s %d passed, %d failed, %d skipped\n' "$tier" "$TIER_PASSED" "$TIER_FAILED" "$TIER_SKIPPED"
+    ROWS+=("$(printf '%-12s %7d %7d %8d %6d s' "$tier" "$TIER_PASSED" "$TIER_FAILED" "$TIER_SKIPPED" $((SECONDS - started)))")
+    printf '%-12s %d passed, %d failed, %d skipped\n' "$tier" "$TIER_PASSED" "$TIER_FAILED" "$TIER_SKIPPED"
 }
 
 cargo_tier() {
@@ -156,12 +158,15 @@ cargo_tier() {
     fi
 }
 
-# The table's rows are its results.
+# matrix_tier SCRIPT HEADING: the rows of its table, which begins with that word, are its results.
 matrix_tier() {
-    local log=$LOGS/matrix.log
-    tests/postgres-matrix.sh >"$log" 2>&1 || true
-    sed -n '/^Postgres /,$p' "$log"
-    read -r TIER_PASSED TIER_FAILED TIER_SKIPPED < <(awk '/^1[0-9] +(straight|pooled) /{p += $3; f += $4; s += $5} END {print p + 0, f + 0, s + 0}' "$log")
+    local log=$LOGS/$tier.log
+    "$1" >"$log" 2>&1 || true
+    sed -n "/^$2 /,\$p" "$log"
+    read -r TIER_PASSED TIER_FAILED TIER_SKIPPED < <(awk -v heading="$2" '
+        $1 == heading {is_table = 1; next}
+        is_table && NF == 7 && $7 == "s" {p += $3; f += $4; s += $5}
+        END {print p + 0, f + 0, s + 0}' "$log")
     if ((TIER_PASSED + TIER_FAILED + TIER_SKIPPED == 0)); then
         TIER_FAILED=1
         tail -20 "$log"
@@ -234,7 +239,7 @@ service_missing() {
 
 summary() {
     echo
-    printf '%-10s %7s %7s %8s %8s\n' tier passed failed skipped time
+    printf '%-12s %7s %7s %8s %8s\n' tier passed failed skipped time
     printf '%s\n' "${ROWS[@]}"
     if [[ ${#WANTED[@]} -gt 0 ]]; then
         local tier

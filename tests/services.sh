@@ -114,10 +114,10 @@ CONF
     export ADVISOR_TEST_PGBOUNCER="postgres://advisor:$POSTGRES_PASSWORD@127.0.0.1:$port/postgres"
 }
 
-# start_redis: sets ADVISOR_TEST_REDIS, an empty instance that saves nothing.
+# start_redis: sets ADVISOR_TEST_REDIS, an empty instance that saves nothing, and ADVISOR_TEST_REDIS_SERVER, the program of tests that start their own; where it is set, it is the program used here.
 start_redis() {
-    local program folder port
-    program=$(find_program redis-server) || program=$(find_program valkey-server) || return 1
+    local program=${ADVISOR_TEST_REDIS_SERVER:-} folder port
+    [[ -n $program ]] || program=$(find_program redis-server) || program=$(find_program valkey-server) || return 1
     folder=$SERVICES/redis
     mkdir -p "$folder"
     port=$(free_port)
@@ -125,7 +125,7 @@ start_redis() {
         >"$folder/log" 2>&1 &
     SERVICE_PIDS+=("$! TERM")
     wait_for 20 grep -q -i "ready to accept connections" "$folder/log" || return 1
-    export ADVISOR_TEST_REDIS="redis://127.0.0.1:$port/0"
+    export ADVISOR_TEST_REDIS="redis://127.0.0.1:$port/0" ADVISOR_TEST_REDIS_SERVER=$program
 }
 
 # start_display: sets DISPLAY to a private screen whose pixels lie in $SERVICES/screen/Xvfb_screen0.

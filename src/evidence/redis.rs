@@ -70,6 +70,19 @@ pub struct Server {
     pub round_trip_ms: f64,
 }
 
+impl Server {
+    /// The product as its makers write it.
+    pub fn product_name(&self) -> &str {
+        match self.product.as_str() {
+            "redis" => "Redis",
+            "valkey" => "Valkey",
+            "keydb" => "KeyDB",
+            "dragonfly" => "Dragonfly",
+            other => other,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counters {
     pub commands: u64,

@@ -62,7 +62,7 @@ fn versions(snapshot: &Snapshot) -> String {
         parts.push(format!("Postgres {} on {} ({side}, role {})", server.version, server.host, server.role));
     }
     if let Ok(redis) = snapshot.redis() {
-        let known = redis.instances.iter().filter_map(|i| i.server().ok().map(|s| format!("{} {} on {}", s.product, s.version, i.name)));
+        let known = redis.instances.iter().filter_map(|i| i.server().ok().map(|s| format!("{} {} on {}", s.product_name(), s.version, i.name)));
         parts.extend(known);
     }
     if let Ok(zone) = snapshot.cloudflare().and_then(|c| c.zone()) {

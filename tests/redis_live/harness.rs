@@ -33,6 +33,17 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+fn program() -> String {
+    std::env::var("ADVISOR_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
+}
+
+/// What the program says of itself ("Redis server v=7.0.15 sha=…"): "Redis 7.0.15", "Valkey 8.1.1".
+pub fn program_version() -> String {
+    let said = Command::new(program()).arg("--version").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap().replacen(" server v=", " ", 1);
+    said.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 impl Server {
     pub fn start(arguments: &[&str]) -> Option<Self> {
         let port = free_port();
@@ -41,8 +52,7 @@ impl Server {
 
     fn spawn(port: u16, listen: &[&str], arguments: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let binary = std::env::var("ADVISOR_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let mut command = Command::new(binary);
+        let mut command = Command::new(program());
         command.args(listen).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(dir.path()).args(arguments);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let password = arguments.iter().position(|a| *a == "--requirepass").map(|i| arguments[i + 1].to_owned());

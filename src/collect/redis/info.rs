@@ -119,6 +119,13 @@ fn product(info: &Info) -> Option<(String, String)> {
         .or_else(redis)
 }
 
+/// Whether OBJECT on a missing key counts as a miss, as every other lookup of one does: Redis 6.0 left it out. On a key that is there it
+/// counts as a hit on every version (6.0.16 to 8.2.3 and Valkey 8.1.1, 9.1.2, counted).
+pub fn counts_object_misses(info: &Info) -> bool {
+    let mut parts = info.text("redis_version").unwrap_or("").split('.').map_while(|p| p.parse::<u32>().ok());
+    parts.next().zip(parts.next()).is_none_or(|version| version >= (6, 2))
+}
+
 fn last_save_age_s(info: &Info) -> Option<i64> {
     let now = info.number::<i64>("server_time_usec")? / 1_000_000;
     let saved = info.number::<i64>("rdb_last_save_time")?;
@@ -311,6 +318,24 @@ mod tests {
         assert_eq!(info.commands()["config|get"].calls, 2);
         assert_eq!(info.counters(), None);
         assert!(server(&info, "plain", 1.0).is_none(), "half an INFO is a gap, not zeros");
+    }
+
+    #[test]
+    fn products_are_told_apart() {
+        let told = |text: &str| product(&Info::parse(text)).map(|(product, version)| format!("{product} {version}"));
+        // Valkey and Dragonfly tell the version of Redis they are compatible with as well.
+        assert_eq!(told("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1").as_deref(), Some("valkey 8.1.1"));
+        assert_eq!(told("redis_version:7.4.0\r\ndragonfly_version:df-v1.25.1").as_deref(), Some("dragonfly 1.25.1"));
+        assert_eq!(told("redis_version:6.3.4\r\nmvcc_depth:0").as_deref(), Some("keydb 6.3.4"));
+        assert_eq!(told("redis_version:8.0.2").as_deref(), Some("redis 8.0.2"));
+        assert_eq!(told("server_name:valkey"), None);
+    }
+
+    #[test]
+    fn object_on_a_missing_key_counts_since_6_2() {
+        let counts = |version: &str| counts_object_misses(&Info::parse(&format!("redis_version:{version}")));
+        assert!(!counts("6.0.16"));
+        assert!(counts("6.2.14") && counts("7.0.15") && counts("8.2.3") && counts("unknown"));
     }
 
     #[test]

@@ -20,8 +20,6 @@ const SECTIONS: [&str; 8] = ["server", "clients", "memory", "persistence", "stat
 /// The INFO sections of a live sample.
 const LIVE_SECTIONS: [&str; 3] = ["server", "stats", "commandstats"];
 const PINGS: usize = 5;
-/// OBJECT counts as a lookup from this major version on.
-const OBJECT_COUNTS_SINCE: u32 = 7;
 
 /// One instance being read.
 pub struct Reader {
@@ -96,7 +94,7 @@ impl Reader {
         match read_info(session, &SECTIONS).await {
             Ok(info) => {
                 let platform = info::platform(&self.host);
-                session.counts_object_lookups = major(&info).is_some_and(|m| m >= OBJECT_COUNTS_SINCE);
+                session.counts_object_misses = info::counts_object_misses(&info);
                 self.server = info::server(&info, platform, round_trip_ms)
                     .ok_or_else(|| Gap::new(Section::RedisServer, Cause::Unreadable, "INFO lacks fields that every Redis tells."));
                 self.before = Reading::of(&info, &session.own);
@@ -259,10 +257,6 @@ async fn round_trip_ms(session: &mut Session) -> f64 {
     }
     times.sort_by(f64::total_cmp);
     times[PINGS / 2]
-}
-
-fn major(info: &Info) -> Option<u32> {
-    info.text("redis_version")?.split('.').next()?.parse().ok()
 }
 
 /// Where INFO is refused, the database of the profile is all that is known to be in use.

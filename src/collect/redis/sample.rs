@@ -331,9 +331,9 @@ fn count_lookup(session: &mut Session, is_hit: bool) {
     }
 }
 
-/// OBJECT is a lookup like others since Redis 7; before that it is not counted.
+/// OBJECT is a lookup like others, but for a missing key on Redis 6.0.
 fn count_object_lookup(session: &mut Session, is_hit: bool) {
-    if session.counts_object_lookups {
+    if is_hit || session.counts_object_misses {
         count_lookup(session, is_hit);
     }
 }

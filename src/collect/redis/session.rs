@@ -39,8 +39,8 @@ pub struct Session {
     free_at: Instant,
     pub own: Own,
     pub bytes: u64,
-    /// OBJECT counts as a keyspace lookup on this version.
-    pub counts_object_lookups: bool,
+    /// OBJECT on a missing key counts as a keyspace miss on this version.
+    pub counts_object_misses: bool,
     /// The connection is of no more use.
     pub is_lost: bool,
 }
@@ -56,7 +56,7 @@ impl Session {
             free_at: Instant::now(),
             own: Own::default(),
             bytes: 0,
-            counts_object_lookups: false,
+            counts_object_misses: true,
             is_lost: false,
         }
     }
