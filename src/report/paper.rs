@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{CODE_MAX, Entry, NotChecked, Part, ROWS_MAX, Report, STEPS_FIRST, Step, Target, is_prose, svg};
 use crate::evidence::Layer;
 use crate::finding::{Basis, Cell, Evidence, Remedy};
-use crate::text::highlight::{self, Language};
 use crate::text;
+use crate::text::highlight::{self, Language};
 
 /// Characters of a step and of its measured sentence on the one-page summary.
 const STEP_CHARS: usize = 72;
