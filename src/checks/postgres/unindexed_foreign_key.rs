@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::checks::index::{Cover, Wanted, by_table, covering_index, find_table, is_soft_delete_partial};
 use crate::checks::medusa::{is_stock_bare_key, is_stock_table};
+use crate::checks::needs::pages;
 use crate::checks::new_index::NewIndex;
 use crate::checks::scans::is_driven;
 use crate::checks::workload::{Load, Workload, read_loads, workload};
@@ -15,6 +16,8 @@ use crate::text;
 
 /// Smaller children are scanned in a few milliseconds.
 const CHILD_BYTES_MIN: u64 = 10_000_000;
+/// Of the child's blocks, a call. Less is an index at work that holds the column further back: Postgres 18 skips through such a one.
+const BLOCKS_SHARE_MIN: f64 = 0.05;
 /// Hard deletes of the parent since the counters were reset: below, the parent is soft-deleted as Medusa does, and nobody waits.
 const PARENT_DELETES_MIN: u64 = 100;
 /// With an index on live rows only deletes scan; then they must be many to be worth a word.
@@ -29,7 +32,7 @@ pub static CHECK: Check = Check {
           the whole child table.",
     remedy: "Create an index on the child's column. Built concurrently it does not stop the shop.",
     method: "For each foreign key of a table of 10 MB or more, and each *_id column of a custom module that statements look up by, looks for a valid index \
-             that begins with it. Reported when statements look the children up by it or the parent had 100 hard deletes. Medusa's own partial indexes on \
+             that begins with it. Reported when statements look the children up by it and touch a twentieth of the table a call, or the parent had 100 hard deletes. Medusa's own partial indexes on \
              live rows serve its reads: then only 10,000 hard deletes of the parent are worth an Info. Foreign keys that stock Medusa leaves unindexed \
              stay Info.",
     effort: Effort::Minutes,
@@ -140,7 +143,9 @@ fn attach_reads<'s>(work: &Workload<'s>, tables: &'s [Table], indexes: &[Index],
                 }
                 // Another of its conditions may find the rows by an index.
                 let wanted = Wanted { schema: &child.schema, table: &child.name, columns: &used.equal, is_null: &used.is_null, is_not_null: &[] };
-                if let Some(key) = keys.get_mut(&at).filter(|_| !matches!(covering_index(indexes, &wanted), Cover::Serves(_))) {
+                let is_found_otherwise =
+                    read.load.blocks_a_call() < pages(child) * BLOCKS_SHARE_MIN || matches!(covering_index(indexes, &wanted), Cover::Serves(_));
+                if let Some(key) = keys.get_mut(&at).filter(|_| !is_found_otherwise) {
                     key.all_filtered &= used.is_soft_delete_filtered();
                     if key.loads.iter().all(|l| l.statement.id != read.load.statement.id) {
                         key.loads.push(read.load);
@@ -275,7 +280,7 @@ mod tests {
     }
 
     fn read(pg: &mut Postgres) {
-        statements(pg, vec![statement("1", LOOKUP, 100, 400.0), statement("2", "select * from region where id = $1", 1_000, 600.0)]);
+        statements(pg, vec![scanning("1", LOOKUP, 100, 400.0, 1_220), statement("2", "select * from region where id = $1", 1_000, 600.0)]);
     }
 
     #[test]
@@ -285,6 +290,13 @@ mod tests {
         assert_eq!((found[0].severity, found[0].subject.name.as_str()), (Severity::High, "public.review(author_id)"));
         assert!(found[0].remedies[0].text.ends_with("(author_id) where deleted_at is null;"));
         assert_eq!(found[0].touches, ["statement:1", "columns:public.review(author_id)"]);
+    }
+
+    #[test]
+    fn an_index_that_is_skipped_through_serves() {
+        let touching = |blocks| reviews(10_000_000, 0, |pg| statements(pg, vec![scanning("1", LOOKUP, 1_000, 400.0, blocks)]));
+        assert_passes(&CHECK, &touching(61));
+        assert_eq!(findings(&CHECK, &touching(62)).len(), 1);
     }
 
     #[test]
@@ -322,7 +334,7 @@ mod tests {
         let linked = |name: &str| {
             reviews(50_000_000, 0, |pg| {
                 pg.constraints = Ok(Listed::whole(Vec::new()));
-                statements(pg, vec![statement("1", &format!("select * from {name} where author_id = $1"), 1_000, 1_000.0)]);
+                statements(pg, vec![scanning("1", &format!("select * from {name} where author_id = $1"), 1_000, 1_000.0, 10_000)]);
             })
         };
         assert_eq!(findings(&CHECK, &linked("review")).len(), 1);
@@ -334,7 +346,7 @@ mod tests {
         let snapshot = store(|pg| {
             tables(pg, vec![table("product_tags", 900_000, 60_000_000), table("product_tag", 500, 100_000)]);
             pg.constraints = Ok(Listed::whole(vec![foreign_key("product_tags", "product_tag_id", "product_tag")]));
-            statements(pg, vec![statement("1", "select * from product_tags where product_tag_id = $1", 1_000, 1_000.0)]);
+            statements(pg, vec![scanning("1", "select * from product_tags where product_tag_id = $1", 1_000, 1_000.0, 10_000)]);
         });
         assert_eq!(findings(&CHECK, &snapshot)[0].severity, Severity::Info);
     }
