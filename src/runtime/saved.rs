@@ -1,6 +1,9 @@
 //! Saved stores and their secrets: listing, saving, deleting.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -53,12 +56,18 @@ fn stored(shared: &Shared, id: &str) -> Option<Profile> {
 /// them waiting.
 pub async fn save(shared: &Shared, profile: Profile, typed: Secrets, turn: Option<OwnedMutexGuard<()>>) {
     let before = stored(shared, &profile.id);
+    // In the queue before anybody hears that the store is saved: who then asks for its secrets stands behind.
+    let mut queue = pin!(shared.keychain.clone().lock_owned());
+    let turn = match turn {
+        Some(turn) => Poll::Ready(turn),
+        None => poll_fn(|cx| Poll::Ready(queue.as_mut().poll(cx))).await,
+    };
     if !write(shared, &profile) {
         return;
     }
     let _turn = match turn {
-        Some(turn) => turn,
-        None => shared.keychain.clone().lock_owned().await,
+        Poll::Ready(turn) => turn,
+        Poll::Pending => queue.await,
     };
     let was_kept = before.as_ref().is_some_and(|b| b.keep_secrets == KeepSecrets::Keychain);
     match (profile.keep_secrets, before) {
