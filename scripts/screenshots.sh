@@ -4,7 +4,8 @@
 # scripts/screenshots.sh [FOLDER] [WIDTHxHEIGHT] [SCALE]
 #
 # FOLDER is assets/screenshots by default. The audit in progress and the comparison need services or two audits: they are drawn by
-# examples/look.rs with sample data. Programs are taken from target/debug, or from ADVISOR and LOOK. Needs Xvfb, xdotool, ImageMagick.
+# examples/look.rs with sample data. Programs are taken from target/debug, or from ADVISOR and LOOK. Needs Xvfb, xdotool, ImageMagick;
+# with pdftoppm (poppler-utils) it pictures the report too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-assets/screenshots} size=${2:-1280x800} scale=${3:-1}
@@ -123,3 +124,15 @@ for theme in ${THEMES:-dark light}; do
         close_window
     done
 done
+
+# The report on paper: the pages that begin a part, found by their headings.
+if command -v pdftoppm >/dev/null; then
+    "$advisor" demo --out "$work/report.pdf" >/dev/null
+    paper() { pdftoppm -r 90 -f "$2" -l "$2" -png -singlefile "$work/report.pdf" "$folder/report-$1" 2>/dev/null; }
+    page_of() { pdftotext -layout "$work/report.pdf" - 2>/dev/null | awk -v RS='\f' -v heading="$1" '$0 ~ "(^|\n) *" heading " *\n" { print NR; exit }'; }
+    paper cover 1
+    for part in Summary "Ranked plan" Findings Charts "Not checked" "Method and limits"; do
+        page=$(page_of "$part")
+        [[ -z $page ]] || paper "$(tr '[:upper:] ' '[:lower:]-' <<<"$part")" "$page"
+    done
+fi
