@@ -46,7 +46,8 @@ fn quiet_above_info(plan: &Plan, but: &[&str]) {
     let loud: Vec<String> = plan
         .findings
         .iter()
-        .filter(|r| r.finding.severity > Severity::Info && !but.contains(&r.check.id))
+        // The age of the server is not the store's: 13 and 14 have no fixes any more, and are told so.
+        .filter(|r| r.finding.severity > Severity::Info && r.check.id != "pg-version-eol" && !but.contains(&r.check.id))
         .map(|r| format!("{} {}: {}", r.finding.severity.id(), r.key, r.finding.observed))
         .collect();
     assert!(loud.is_empty(), "{}", loud.join("\n"));

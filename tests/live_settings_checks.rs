@@ -397,7 +397,8 @@ async fn a_small_store_on_shipped_settings_is_quiet() {
         let loud: Vec<String> = plan
             .findings
             .iter()
-            .filter(|r| OWN.contains(&r.check.id) && r.finding.severity > Severity::Info)
+            // 13 and 14 have no fixes any more, and are told so.
+            .filter(|r| OWN.contains(&r.check.id) && r.check.id != "pg-version-eol" && r.finding.severity > Severity::Info)
             .map(|r| format!("{}: {}", r.key, r.finding.observed))
             .collect();
         assert!(loud.is_empty(), "{}", loud.join("\n"));
