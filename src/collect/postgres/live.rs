@@ -67,10 +67,10 @@ impl Live {
     async fn sample_statements(&mut self, reader: &mut Reader<'_>, at_s: f64) {
         let Some(sql) = &self.statements_sql else { return };
         let row: Option<StatementsRow> = reader.session.rows_at_once(sql).await.ok().and_then(|mut rows| rows.pop());
-        let moment = row.map(|r| Moment {
-            now: r.now,
-            total_ms: r.total_ms.unwrap_or(0.0),
-            by_id: r.ids.into_iter().flatten().zip(r.times_ms.into_iter().flatten()).collect(),
+        // No total: no statement is listed, as after a reset. That is no sample, not one of zero.
+        let moment = row.and_then(|r| {
+            let by_id = r.ids.into_iter().flatten().zip(r.times_ms.into_iter().flatten()).collect();
+            Some(Moment { now: r.now, total_ms: r.total_ms?, by_id })
         });
         let (mut all, mut top) = (None, None);
         if let (Some(last), Some(now), Some(opened)) = (&self.last, &moment, &self.opened) {
