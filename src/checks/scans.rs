@@ -6,7 +6,7 @@ pub use super::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN, is_big, is_driven};
 use super::new_index::NewIndex;
 use super::variants::{Variant, variants};
 use super::workload::{Load, Workload, workload};
-use crate::evidence::postgres::{Index, Proof, Table};
+use crate::evidence::postgres::{Index, Proof, StatementCounters, Table};
 use crate::evidence::{Gap, Snapshot};
 
 /// Fewer are one person's clicks, not the shop's traffic.
@@ -20,12 +20,21 @@ const NARROW_LEAVES_MIN: f64 = 0.02;
 /// The planner takes a range between unknown values for a third of the table, and an expression for one value in two hundred. Where
 /// calls return less than a tenth of its guess, its "no" is about other values than the shop's.
 const GUESS_TO_RETURNED_MAX: f64 = 10.0;
-/// No more is promised: what is left then is the round trip, which no cost of the planner knows.
-const SAVING_MAX: f64 = 0.999;
+/// No call is promised to be faster: what starting and ending one takes, which no cost of the planner knows, milliseconds (a lookup of one
+/// row by its key is counted with 0.010 to 0.020 by pg_stat_statements).
+const CALL_MS_MIN: f64 = 0.010;
+/// Where at most this share of the blocks is read, the statement's blocks lie in memory …
+const READ_SHARE_MAX: f64 = 0.01;
+/// … and also where a read takes no longer than from the system's page cache, milliseconds a block.
+const READ_MS_MAX: f64 = 0.05;
 /// Indexes advised on one table: each is paid for by every write.
 const INDEXES_A_TABLE_MAX: usize = 3;
 /// Indexes the planner is asked about, on all tables.
 const CANDIDATES_MAX: usize = 24;
+/// A statement that touches this share of a table's blocks a call looks at every row of it.
+const WHOLE_SHARE_MIN: f64 = 0.9;
+/// Finding a block in memory costs as much as looking at so many rows: the planner is asked with the same prices.
+const BLOCK_ROWS: f64 = 4.0;
 /// Blocks from the root of an index to a leaf, on a table of a shop's size.
 const DESCENT_BLOCKS: f64 = 4.0;
 
@@ -55,6 +64,8 @@ pub struct Served<'s> {
     pub verdict: Verdict<'s>,
     /// Share 0…1 of its time that is left with the index.
     pub left: f64,
+    /// The same of its blocks or of the planner's cost: by this indexes are told apart, whatever lies in memory today.
+    cost_left: f64,
 }
 
 /// What the planner said of the index, where it could be asked.
@@ -96,7 +107,7 @@ impl<'s> Scan<'s> {
     pub fn saving(&self) -> f64 {
         let left: f64 = self.served.iter().map(|s| s.load.counters.total_ms * s.left).sum();
         let total = self.total_ms();
-        if total > 0.0 { (1.0 - left / total).clamp(0.0, SAVING_MAX) } else { 0.0 }
+        if total > 0.0 { (1.0 - left / total).clamp(0.0, 1.0) } else { 0.0 }
     }
 
     /// The proof of the costliest statement that has one.
@@ -194,14 +205,14 @@ fn choose<'s>(scene: &Scene<'s>, needs: &[&Need<'s>]) -> Vec<Scan<'s>> {
 }
 
 fn saved_ms(served: &[(usize, Served)]) -> f64 {
-    served.iter().map(|(_, s)| s.load.counters.total_ms * (1.0 - s.left)).sum()
+    served.iter().map(|(_, s)| s.load.counters.total_ms * (1.0 - s.cost_left)).sum()
 }
 
 /// A statement that the wide index serves is not served by the narrow one, or all together keep half or less of what it leaves.
 fn is_clearly_better(wide: &[(usize, Served)], narrow: &[(usize, Served)]) -> bool {
     let left = |served: &[(usize, Served)]| -> f64 {
         wide.iter()
-            .map(|(at, w)| served.iter().find(|(n, _)| n == at).map_or(w.load.counters.total_ms, |(_, s)| s.load.counters.total_ms * s.left))
+            .map(|(at, w)| served.iter().find(|(n, _)| n == at).map_or(w.load.counters.total_ms, |(_, s)| s.load.counters.total_ms * s.cost_left))
             .sum()
     };
     let total: f64 = wide.iter().map(|(_, w)| w.load.counters.total_ms).sum();
@@ -216,12 +227,12 @@ impl<'s> Scene<'s> {
             let verdict = self.verdict(need, variant);
             let left = match verdict {
                 // That it is used is proved; of how many rows it finds the measured ones know more than a guess.
-                Verdict::Proved(proof) if is_guess(need, variant, proof) => cost_left(proof).min(self.modelled(need, variant)),
-                Verdict::Proved(proof) => cost_left(proof),
+                Verdict::Proved(proof) if is_guess(need, variant, proof) => cost_left(proof, &need.load).min(self.modelled(need, variant)),
+                Verdict::Proved(proof) => cost_left(proof, &need.load),
                 Verdict::NotAsked(_) if !need.is_widening => self.modelled(need, variant),
-                Verdict::NotAsked(_) | Verdict::Refuted => 1.0,
+                Verdict::NotAsked(_) | Verdict::Refuted => Left::ALL,
             };
-            (left <= 1.0 - COST_CUT_MIN).then_some((*at, Served { load: need.load, verdict, left }))
+            (left.blocks <= 1.0 - COST_CUT_MIN).then(|| (*at, Served { load: need.load, verdict, left: left.of_time(&need.load), cost_left: left.blocks }))
         };
         variant.needs.iter().filter(|at| open.contains(at)).filter_map(of).collect()
     }
@@ -246,8 +257,8 @@ impl<'s> Scene<'s> {
         }
     }
 
-    /// Share of the time that is left, by the blocks: down the index, then the blocks that hold the rows it points to.
-    fn modelled(&self, need: &Need, variant: &Variant) -> f64 {
+    /// What is left by the blocks: down the index, then those that hold the rows it points to.
+    fn modelled(&self, need: &Need, variant: &Variant) -> Left {
         let rows = need.table.rows().unwrap_or(0) as f64;
         let returned = need.load.counters.rows_a_call();
         let held = variant.columns.iter().take_while(|c| need.equal.contains(c)).count();
@@ -261,16 +272,53 @@ impl<'s> Scene<'s> {
         let is_narrowed = follows.is_some() && variant.columns.get(held) == follows;
         if known.is_empty() && held < need.selective.min(COLUMNS_MAX) && !is_narrowed {
             // Which of its columns tells rows apart is not known.
-            return 1.0;
+            return Left::ALL;
         }
         let fetched = if known.is_empty() || is_narrowed { returned } else { (known.iter().product::<f64>() * rows).max(returned) };
-        let blocks = DESCENT_BLOCKS + blocks_holding(fetched, pages(need.table));
-        (blocks / need.load.blocks_a_call().max(1.0)).clamp(0.0, 1.0)
+        let pages = pages(need.table);
+        let blocks = DESCENT_BLOCKS + blocks_holding(fetched, pages);
+        let read = need.load.blocks_a_call().max(1.0);
+        let share = (blocks / read).clamp(0.0, 1.0);
+        // A block on disk costs what it costs; of blocks in memory it counts how many rows are looked at.
+        let is_whole = is_in_memory(&need.load.counters) && read >= pages * WHOLE_SHARE_MIN;
+        let looks = (blocks * BLOCK_ROWS + fetched) / (pages * BLOCK_ROWS + rows).max(1.0);
+        Left { blocks: share, in_memory: is_whole.then_some(looks) }
     }
 }
 
-fn cost_left(proof: &Proof) -> f64 {
-    proof.cost_after.unwrap_or(proof.cost_before) / proof.cost_before.max(f64::MIN_POSITIVE)
+/// Shares 0…1 of a statement's cost that an index leaves.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// Of the blocks, or of the planner's cost as the server is set: what decides.
+    blocks: f64,
+    /// Where its blocks lie in memory: what the time follows.
+    in_memory: Option<f64>,
+}
+
+impl Left {
+    const ALL: Left = Left { blocks: 1.0, in_memory: None };
+
+    fn min(self, other: Left) -> Left {
+        let least = |a: Option<f64>, b: Option<f64>| a.zip(b).map_or(a.or(b), |(a, b)| Some(a.min(b)));
+        Left { blocks: self.blocks.min(other.blocks), in_memory: least(self.in_memory, other.in_memory) }
+    }
+
+    fn of_time(self, load: &Load) -> f64 {
+        let left = self.in_memory.unwrap_or(self.blocks).min(self.blocks);
+        (left + CALL_MS_MIN / load.counters.mean_ms().max(CALL_MS_MIN)).min(1.0)
+    }
+}
+
+fn cost_left(proof: &Proof, load: &Load) -> Left {
+    let as_set = proof.cost_after.unwrap_or(proof.cost_before) / proof.cost_before.max(f64::MIN_POSITIVE);
+    Left { blocks: as_set, in_memory: proof.left_in_memory.filter(|_| is_in_memory(&load.counters)) }
+}
+
+fn is_in_memory(counters: &StatementCounters) -> bool {
+    let (hit, read) = (counters.blocks_hit as f64, counters.blocks_read as f64);
+    // No time at all: it is not counted.
+    let is_cached = counters.io_ms > 0.0 && counters.io_ms <= read * READ_MS_MAX;
+    hit + read > 0.0 && (read <= (hit + read) * READ_SHARE_MAX || is_cached)
 }
 
 /// The planner's rows rest on a range whose values it does not know, or on an expression without statistics.

@@ -658,6 +658,10 @@ pub struct Proof {
     pub node_before: String,
     pub rows_before: f64,
     pub cost_after: Option<f64>,
+    /// Share 0…1 of the cost that is left where every block is priced as one in memory; `None` where the plans would be others then, or
+    /// were not asked for.
+    #[serde(default)]
+    pub left_in_memory: Option<f64>,
     pub node_after: Option<String>,
     /// The plan with the hypothetical index names it. Earlier snapshots did not look: there the cost alone tells.
     #[serde(default = "taken_for_used")]

@@ -246,6 +246,7 @@ mod tests {
             node_before: node.into(),
             rows_before: 180_000.0,
             cost_after: after,
+            left_in_memory: None,
             node_after: after.map(|_| "Index Scan".into()),
             is_used: after.is_some(),
             bytes: Some(4_000_000),
@@ -298,8 +299,38 @@ mod tests {
             };
             found[0].evidence.iter().find_map(of).unwrap()
         };
-        assert!((left(10.0) - 0.3).abs() < 1e-9, "ten rows for one are no guess");
-        assert!((left(11.0) - 0.001).abs() < 1e-9);
+        // A call of 42 ms, of which 0.01 ms stay whatever the index.
+        assert!((left(10.0) - 0.3).abs() < 0.001, "ten rows for one are no guess");
+        assert!(left(11.0) < 0.001);
+    }
+
+    #[test]
+    fn blocks_in_memory_are_priced_as_such() {
+        let text = r#"select * from "image" as "i0" where "i0"."product_id" = $1"#;
+        let known = Proof { left_in_memory: Some(0.0001), ..proof(20_000.0, Some(20.0), "Seq Scan") };
+        let after = |hit: u64, read: u64, io_ms: f64| {
+            let mut scan = scanning("1", text, 1_000, 40_000.0, 12_800);
+            for c in [Some(&mut scan.counters.total), scan.counters.window.as_mut()].into_iter().flatten() {
+                (c.blocks_hit, c.blocks_read, c.io_ms) = (hit, read, io_ms);
+            }
+            let found = findings(&CHECK, &with(scan, |pg| pg.proofs = Ok(vec![known.clone()])));
+            let of = |e: &Evidence| match e {
+                Evidence::BeforeAfter { after, .. } => Some(*after),
+                _ => None,
+            };
+            found[0].evidence.iter().find_map(of).unwrap()
+        };
+        let (cached, from_disk) = (40.0 * 0.0001 + 0.01, 40.0 * 0.001 + 0.01);
+        for (hit, read, io_ms, expected) in [
+            (9_900_000, 100_000, 0.0, cached),
+            (9_900_000, 100_001, 0.0, from_disk),
+            // From the system's page cache: twenty microseconds a block; a disk takes longer.
+            (5_000_000, 5_000_000, 100_000.0, cached),
+            (5_000_000, 5_000_000, 250_001.0, from_disk),
+        ] {
+            let after = after(hit, read, io_ms);
+            assert!((after - expected).abs() < 1e-9, "{hit} {read} {io_ms}: {after}");
+        }
     }
 
     fn stats(column: &str, distinct: f64) -> ColumnStats {

@@ -83,8 +83,10 @@ impl Live {
             self.point(reader, TOP_STATEMENT_TIME, at_s, top);
         }
         if let Some(moment) = moment {
-            if self.opened.is_none() {
-                self.opened = Some(Moment { now: moment.now, total_ms: moment.total_ms, by_id: moment.by_id.clone() });
+            let opened = self.opened.get_or_insert_with(|| Moment { now: moment.now, total_ms: moment.total_ms, by_id: HashMap::new() });
+            // One that was not among the costliest at first is counted from where it was first seen: what it took before is not of the window.
+            for (id, ms) in &moment.by_id {
+                opened.by_id.entry(id.clone()).or_insert(*ms);
             }
             self.last = Some(moment);
         }
@@ -118,7 +120,21 @@ fn rate(before_ms: f64, after_ms: f64, last: &Moment, now: &Moment) -> Option<f6
 
 /// The statement that took most time since the window opened.
 fn top_statement<'a>(opened: &Moment, now: &'a Moment) -> Option<&'a str> {
-    let rise = |(id, ms): (&'a String, &f64)| (id.as_str(), ms - opened.by_id.get(id).copied().unwrap_or(0.0));
-    let top = now.by_id.iter().map(rise).max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)));
+    let rise = |(id, ms): (&'a String, &f64)| Some((id.as_str(), ms - opened.by_id.get(id)?));
+    let top = now.by_id.iter().filter_map(rise).max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)));
     top.filter(|(_, rise)| *rise > 0.0).map(|(id, _)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_met_late_is_not_counted_from_zero() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let of = |rows: &[(&str, f64)]| Moment { now, total_ms: 0.0, by_id: rows.iter().map(|(id, ms)| ((*id).to_owned(), *ms)).collect() };
+        let opened = of(&[("a", 100.0), ("b", 900.0)]);
+        assert_eq!(top_statement(&opened, &of(&[("a", 130.0), ("b", 910.0), ("old", 5_000.0)])), Some("a"));
+        assert_eq!(top_statement(&opened, &of(&[("a", 100.0), ("old", 5_000.0)])), None);
+    }
 }

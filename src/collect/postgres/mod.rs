@@ -51,7 +51,7 @@ pub async fn collect(profile: &PostgresProfile, secrets: &Secrets, limits: &Limi
     let start = Instant::now();
     lane.reading("connecting", 0, STEPS);
     let chosen = tokio::select! {
-        chosen = nodes::choose(profile, secrets, limits) => chosen,
+        chosen = nodes::choose(profile, secrets, limits, lane) => chosen,
         () = lane.cancelled() => {
             lane.done(Some("cancelled".to_owned()));
             return Collected::nothing(Layer::Postgres, cancelled(Section::Postgres));

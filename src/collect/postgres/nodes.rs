@@ -26,13 +26,17 @@ pub struct Chosen<'p> {
     pub others: Vec<Opened<'p>>,
 }
 
-/// Opens every node that was given. The first that is a primary is audited; where none is, the first that answers.
-pub async fn choose<'p>(profile: &'p PostgresProfile, secrets: &Secrets, limits: &Limits) -> Result<Chosen<'p>, OpenError> {
+/// Opens every node that was given. The first that is a primary is audited; where none is, the first that answers. One that does not say
+/// what it is counts as a replica, and the run says so.
+pub async fn choose<'p>(profile: &'p PostgresProfile, secrets: &Secrets, limits: &Limits, lane: &Lane) -> Result<Chosen<'p>, OpenError> {
     let opening = places(profile, secrets).into_iter().map(|(node, password)| async move {
         let mut session = open(node, password, limits).await;
         let is_replica = match &mut session {
             // One node alone is audited, whatever it is.
-            Ok(session) if !profile.nodes.is_empty() => is_replica(session).await.unwrap_or(true),
+            Ok(session) if !profile.nodes.is_empty() => is_replica(session).await.unwrap_or_else(|e| {
+                lane.gap(format!("Postgres node {}: whether it is the primary could not be asked ({e}); it is read as a replica.", node.address()));
+                true
+            }),
             _ => true,
         };
         (Opened { profile: node, session }, is_replica)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::explain::{Planner, Silence};
+use super::explain::{Blocks, Planner, Silence};
 use super::reader::Reader;
 use crate::connect::postgres::quote_role;
 use crate::evidence::postgres::{Statement, StatementPlan, Statements};
@@ -42,7 +42,7 @@ pub async fn read(reader: &mut Reader<'_>, planner: &mut Planner, statements: &[
     let mut plans = Vec::new();
     let mut denied = 0;
     for statement in statements {
-        match planner.plan(reader, &statement.id, statement.counters.total.rows_a_call()).await {
+        match planner.plan(reader, &statement.id, statement.counters.total.rows_a_call(), Blocks::AsSet).await {
             Ok(json) => plans.extend(shown(&statement.id, &json)),
             Err(Silence::NotAllowed) => denied += 1,
             Err(Silence::TooLong | Silence::NotExplained | Silence::OutOfTime | Silence::TooMany) => {}

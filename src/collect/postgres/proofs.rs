@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::explain::{Planner, Silence};
+use super::explain::{Blocks, Planner, Silence};
 use super::reader::{Reader, count};
 use crate::collect::{Asked, Candidate};
 use crate::connect::postgres::TAG;
@@ -19,7 +19,7 @@ const CANDIDATES_MAX: usize = 24;
 const STATEMENTS_MAX: usize = 5;
 /// All of it: planning is short, the rest is round trips, and the shop must not notice the audit.
 const BUDGET: Duration = Duration::from_millis(1_500);
-const PLANS_MAX: usize = 100;
+const PLANS_MAX: usize = 200;
 
 #[derive(FromRow)]
 struct HypotheticalRow {
@@ -56,14 +56,18 @@ pub async fn prove(
 ) -> Vec<Proof> {
     let hypopg = extensions.iter().find(|(e, _)| e.name == "hypopg" && e.installed.is_some()).and_then(|(_, schema)| schema.as_deref().map(quote));
     planner.allow(BUDGET, PLANS_MAX);
-    let mut now: BTreeMap<String, Result<Value, Silence>> = BTreeMap::new();
+    let mut now: BTreeMap<String, Now> = BTreeMap::new();
     let mut proofs = Vec::new();
     for candidate in candidates.iter().take(CANDIDATES_MAX) {
         let statements = &candidate.statements[..candidate.statements.len().min(STATEMENTS_MAX)];
         for asked in statements {
             if !now.contains_key(&asked.id) {
-                let plan = planner.plan(reader, &asked.id, asked.rows_a_call).await;
-                now.insert(asked.id.clone(), plan);
+                let plan = planner.plan(reader, &asked.id, asked.rows_a_call, Blocks::AsSet).await;
+                let in_memory = match &plan {
+                    Ok(plan) if hypopg.is_some() => same_in_memory(reader, planner, asked, plan, &candidate.table).await,
+                    _ => None,
+                };
+                now.insert(asked.id.clone(), Now { plan, in_memory });
             }
         }
         proofs.extend(compare(reader, planner, candidate, statements, &now, hypopg.as_deref()).await);
@@ -71,18 +75,37 @@ pub async fn prove(
     proofs
 }
 
+/// A statement's plan as things are, and with every block in memory.
+struct Now {
+    plan: Result<Value, Silence>,
+    /// Its cost then; `None` where the planner would go another way.
+    in_memory: Option<f64>,
+}
+
+/// The cost of `plan` with every block in memory.
+async fn same_in_memory(reader: &mut Reader<'_>, planner: &mut Planner, asked: &Asked, plan: &Value, table: &str) -> Option<f64> {
+    let node = read_plan(plan, table)?.node;
+    for blocks in [Blocks::InMemory, Blocks::InMemoryWhole] {
+        let told = planner.plan(reader, &asked.id, asked.rows_a_call, blocks).await.ok()?;
+        if let Some(same) = read_plan(&told, table).filter(|p| p.node == node && p.cost > 0.0) {
+            return Some(same.cost);
+        }
+    }
+    None
+}
+
 async fn compare(
     reader: &mut Reader<'_>,
     planner: &mut Planner,
     candidate: &Candidate,
     statements: &[Asked],
-    now: &BTreeMap<String, Result<Value, Silence>>,
+    now: &BTreeMap<String, Now>,
     hypopg: Option<&str>,
 ) -> Vec<Proof> {
     let before: Vec<(&Asked, Result<Plan, Silence>)> = statements
         .iter()
         .map(|asked| {
-            let told = now.get(&asked.id).cloned().unwrap_or(Err(Silence::OutOfTime));
+            let told = now.get(&asked.id).map_or(Err(Silence::OutOfTime), |n| n.plan.clone());
             (asked, told.and_then(|json| read_plan(&json, &candidate.table).ok_or(Silence::NotExplained)))
         })
         .collect();
@@ -95,11 +118,20 @@ async fn compare(
     for (asked, before) in before {
         let after = match (&before, &created) {
             (Ok(_), Some(_)) => Some(
-                planner.plan(reader, &asked.id, asked.rows_a_call).await.and_then(|j| read_plan(&j, &candidate.table).ok_or(Silence::NotExplained)),
+                planner
+                    .plan(reader, &asked.id, asked.rows_a_call, Blocks::AsSet)
+                    .await
+                    .and_then(|j| read_plan(&j, &candidate.table).ok_or(Silence::NotExplained)),
             ),
             _ => None,
         };
-        proofs.push(proof(candidate, &asked.id, before, after, created.as_ref()));
+        let mut proof = proof(candidate, &asked.id, before, after, created.as_ref());
+        if let (true, Some(index), Some(before)) = (proof.is_used, &created, now.get(&asked.id).and_then(|n| n.in_memory)) {
+            let after = planner.plan(reader, &asked.id, asked.rows_a_call, Blocks::InMemory).await.ok();
+            let after = after.and_then(|j| read_plan(&j, &candidate.table)).filter(|p| p.indexes.contains(&index.name));
+            proof.left_in_memory = after.map(|p| p.cost / before);
+        }
+        proofs.push(proof);
     }
     if let Some(schema) = hypopg.filter(|_| is_any_told) {
         // Also after a failure: hypothetical indexes live as long as the backend, which a pooler hands on to others.
@@ -140,6 +172,7 @@ fn proof(
         node_before,
         rows_before,
         cost_after: after.as_ref().map(|p| p.cost),
+        left_in_memory: None,
         // HypoPG's names hold a number of the session.
         node_after: after.map(|p| name.map_or_else(|| p.node.clone(), |n| p.node.replace(n, "the new index"))),
         is_used,

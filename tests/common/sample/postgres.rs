@@ -333,6 +333,7 @@ fn proof() -> Proof {
         node_before: "Seq Scan".to_owned(),
         rows_before: 180_000.0,
         cost_after: Some(8.4),
+        left_in_memory: None,
         node_after: Some("Index Scan".to_owned()),
         is_used: true,
         bytes: Some(6_100_000),
