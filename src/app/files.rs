@@ -111,6 +111,8 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::message::WizardAction;
+    use crate::app::wizard::Field;
     use crate::app::{Page, Remote, Settings};
     use crate::{demo, plan};
 
@@ -172,8 +174,13 @@ mod tests {
             assert!(act(&mut model, Action::TakePath).iter().all(is_right));
         }
         act(&mut model, Action::NewStore);
-        model.receive(Event::PathWanted { wanted: FileFor::CaFile, proposed: "/ca.pem".into() });
-        act(&mut model, Action::TakePath);
-        assert_eq!(model.wizard.as_ref().map(|w| w.postgres.ca_file.as_str()), Some("/ca.pem"));
+        // A chosen file goes into the field that it was chosen for.
+        for (field, path) in [(Field::PgCaFile, "/ca.pem"), (Field::RedisKeyFile(0), "/client.key")] {
+            act(&mut model, Action::Wizard(WizardAction::ChooseFile(field)));
+            model.receive(Event::PathWanted { wanted: FileFor::CaFile, proposed: path.into() });
+            act(&mut model, Action::TakePath);
+        }
+        let wizard = model.wizard.as_ref().unwrap();
+        assert_eq!((wizard.postgres.ca_file.as_str(), wizard.redis[0].key_file.as_str()), ("/ca.pem", "/client.key"));
     }
 }

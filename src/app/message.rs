@@ -241,7 +241,7 @@ pub enum WizardAction {
     Paste(String),
     ChooseEnvFile,
     /// Of that Redis instance; `None`: Postgres'.
-    ChooseCaFile(Option<usize>),
+    ChooseFile(super::wizard::Field),
     Test,
     Save {
         run: bool,

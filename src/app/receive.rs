@@ -108,9 +108,8 @@ impl Model {
             Event::CaFileChosen(path) => {
                 if let Some(w) = &mut self.wizard {
                     let path = path.display().to_string();
-                    match w.ca_of_redis.take() {
-                        Some(i) => w.set(super::wizard::Field::RedisCaFile(i), path),
-                        None => w.set(super::wizard::Field::PgCaFile, path),
+                    if let Some(field) = w.file_for.take() {
+                        w.set(field, path);
                     }
                 }
             }

@@ -63,6 +63,12 @@ pub enum Field {
     RedisUser(usize),
     RedisPassword(usize),
     RedisCaFile(usize),
+    RedisCertFile(usize),
+    RedisKeyFile(usize),
+    /// Name in the server's certificate.
+    RedisServerName(usize),
+    /// The master that Sentinels know.
+    RedisMaster(usize),
     Zone,
     Token,
     StorefrontUrl,
@@ -121,6 +127,13 @@ pub struct RedisForm {
     pub password: Secret<String>,
     pub is_tls: bool,
     pub ca_file: String,
+    pub cert_file: String,
+    pub key_file: String,
+    pub server_name: String,
+    /// Name of the master that the Sentinels at this address know; empty: a server stands there.
+    pub master: String,
+    /// Further Sentinels, which only a URL names.
+    pub others: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +155,7 @@ pub struct Wizard {
     pub keep: KeepSecrets,
     pub limits: Limits,
     /// The Redis instance whose certificate is being chosen; `None`: Postgres'.
-    pub ca_of_redis: Option<usize>,
+    pub file_for: Option<Field>,
     /// What a pasted or chosen `.env` held: "DATABASE_URL → Postgres".
     pub found: Vec<String>,
     /// In the order of [`WizardStep::ALL`].
@@ -179,7 +192,7 @@ impl Wizard {
             shop_error: None,
             keep: if has_keychain { KeepSecrets::Keychain } else { KeepSecrets::AskEachTime },
             limits,
-            ca_of_redis: None,
+            file_for: None,
             found: Vec::new(),
             tests: [const { None }; 5],
         }
@@ -249,8 +262,13 @@ impl Wizard {
             Field::PgMemory => self.postgres.memory = text,
             Field::PgNodeUrl(i) => self.set_node_url(i, &text),
             Field::RedisUrl(i) => self.set_redis_url(i, text),
-            Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) => self.set_redis_part(i, field, text),
-            Field::RedisPassword(i) | Field::RedisCaFile(i) => self.set_redis_secret(i, field, text),
+            Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) | Field::RedisMaster(i) => {
+                self.set_redis_part(i, field, text);
+            }
+            Field::RedisPassword(i) => self.set_redis_password(i, text),
+            Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) | Field::RedisServerName(i) => {
+                self.set_redis_part(i, field, text);
+            }
             Field::Zone | Field::Token => self.set_cdn(field, text),
             Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
             limit => self.set_limit(limit, &text),

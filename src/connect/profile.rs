@@ -1,11 +1,15 @@
 //! A store as the user described it. Profiles hold no secret: passwords and tokens live in the keychain or are asked for.
 
+mod redis;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::secret::Secret;
+
+pub use redis::{RedisProfile, Sentinel, parse_redis};
 
 /// One saved store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,18 +102,6 @@ impl TlsMode {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RedisProfile {
-    pub host: String,
-    pub port: u16,
-    /// Logical database to start from; all databases in use are sampled.
-    pub database: u32,
-    /// ACL user; empty: the default user.
-    pub user: String,
-    pub is_tls: bool,
-    pub ca_file: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudflareProfile {
     /// Zone name (`example.com`) or its 32-digit id.
     pub zone: String,
@@ -196,7 +188,6 @@ pub enum AddressError {
 }
 
 const POSTGRES_EXAMPLE: &str = "postgres://medusa_advisor@db.example.com:5432/medusa";
-const REDIS_EXAMPLE: &str = "redis://cache.example.com:6379/0";
 const SHOP_EXAMPLE: &str = "https://www.example.com";
 
 /// Reads a `postgres://` or `postgresql://` URL. `sslmode` and `sslrootcert` are honoured; the password comes back apart.
@@ -257,24 +248,6 @@ pub fn memory_text(bytes: u64) -> String {
     if bytes.is_multiple_of(1_024 * MIB) { format!("{}GiB", bytes / MIB / 1_024) } else { format!("{}MiB", bytes / MIB) }
 }
 
-/// Reads a `redis://` or `rediss://` URL; the password comes back apart.
-pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>), AddressError> {
-    let url = Url::parse(text.trim()).map_err(|_| AddressError::NotAnAddress { example: REDIS_EXAMPLE })?;
-    if !matches!(url.scheme(), "redis" | "rediss" | "valkey" | "valkeys") {
-        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "redis:// or rediss://" });
-    }
-    let host = host_of(&url).ok_or(AddressError::Missing { what: "host", example: REDIS_EXAMPLE })?;
-    let profile = RedisProfile {
-        host,
-        port: url.port().unwrap_or(6379),
-        database: url.path().trim_start_matches('/').parse().unwrap_or(0),
-        user: percent_decode(url.username()),
-        is_tls: url.scheme().ends_with('s') && url.scheme() != "redis",
-        ca_file: None,
-    };
-    Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
-}
-
 /// Reads a storefront or backend address; `www.example.com` is taken as https.
 pub fn parse_shop(text: &str) -> Result<Url, AddressError> {
     let text = text.trim();
@@ -308,19 +281,6 @@ impl PostgresProfile {
     pub fn url(&self) -> String {
         let tls = if self.tls == TlsMode::Prefer { String::new() } else { format!("?sslmode={}", self.tls.id()) };
         format!("postgres://{}@{}:{}/{}{tls}", self.user, self.host, self.port, self.database)
-    }
-}
-
-impl RedisProfile {
-    /// `host:port/database`, for display.
-    pub fn address(&self) -> String {
-        format!("{}:{}/{}", self.host, self.port, self.database)
-    }
-
-    pub fn url(&self) -> String {
-        let scheme = if self.is_tls { "rediss" } else { "redis" };
-        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
-        format!("{scheme}://{user}{}:{}/{}", self.host, self.port, self.database)
     }
 }
 
@@ -371,14 +331,6 @@ mod tests {
         assert_eq!((p.tls, p.ca_file.as_deref()), (TlsMode::VerifyFull, Some("/ca.pem")));
         assert_eq!(secret.unwrap().expose(), "p@ss");
         assert!(!p.url().contains("p@ss"));
-    }
-
-    #[test]
-    fn a_redis_url_fills_the_fields() {
-        let (p, secret) = parse_redis("rediss://advisor:x@[::1]:6380/2").unwrap();
-        assert_eq!((p.host.as_str(), p.port, p.database, p.is_tls, p.user.as_str()), ("::1", 6380, 2, true, "advisor"));
-        assert_eq!(secret.unwrap().expose(), "x");
-        assert!(!parse_redis("redis://h").unwrap().0.is_tls);
     }
 
     #[test]

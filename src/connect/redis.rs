@@ -2,15 +2,16 @@
 
 mod refusal;
 mod test;
+mod topology;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, Value};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -24,12 +25,14 @@ use crate::secret::{Secret, redact};
 
 pub use refusal::{Refusal, refusal_of_error, refusal_of_value};
 pub use test::test;
+pub use topology::{CLUSTER_GRANT, behind_sentinels, primaries};
+use topology::{Kind, kind};
 
 /// The least privilege an audit needs, ready to paste into `redis-cli`; works from Redis 6.0 on. No command in it can read a value.
 /// It says nothing of channels: 6.0 knows no `resetchannels`, and no command in it can publish or subscribe.
-pub const GRANTS: &str = "ACL SETUSER advisor on >CHANGE_ME resetkeys ~* -@all +ping +select +info +dbsize \
+pub const GRANTS: &str = "ACL SETUSER advisor on >CHANGE_ME resetkeys ~* -@all +ping +select +info +dbsize +cluster|slots \
 +config|get +slowlog|get +latency|latest +client|list +client|setname \
-+scan +type +pttl +memory|usage +object|idletime +hlen +scard +zcard +llen +xlen";
++scan +type +pttl +memory|usage +object|idletime +object|freq +hlen +scard +zcard +llen +xlen";
 
 /// The name our connections carry, so that they can be left out of everything judged.
 pub const CLIENT_NAME: &str = "medusa-advisor";
@@ -65,6 +68,10 @@ fn failed(kind: OpenErrorKind, words: impl Into<String>) -> OpenError {
 /// An open session. Dropping it closes the connection.
 pub struct Opened {
     pub connection: MultiplexedConnection,
+    /// Of the server, as this machine reaches it.
+    pub address: IpAddr,
+    /// A node of a cluster, which holds a part of the keys.
+    pub is_cluster: bool,
     driver: JoinHandle<()>,
 }
 
@@ -74,11 +81,23 @@ impl Drop for Opened {
     }
 }
 
-/// Opens a session. `limit` bounds each step and, later, each answer.
+/// Opens a session with the server, or with the master that its Sentinels name. `limit` bounds each step and, later, each answer.
 ///
 /// # Errors
 /// One sentence that names the failed step and what to do about it.
 pub async fn open(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> Result<Opened, OpenError> {
+    let mut opened = open_one(&behind_sentinels(profile, password, limit).await?, password, limit).await?;
+    match kind(&mut opened).await {
+        Kind::Sentinel => Err(topology::is_a_sentinel(&mut opened, profile).await),
+        kind => {
+            opened.is_cluster = kind == Kind::Cluster;
+            Ok(opened)
+        }
+    }
+}
+
+/// Opens a session with the server at the profile's own address, whatever it is.
+async fn open_one(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> Result<Opened, OpenError> {
     open_stepwise(profile, password, limit, &mut Steps::default()).await
 }
 
@@ -112,16 +131,16 @@ pub(super) async fn open_stepwise(
     let mut opened = if profile.is_tls {
         let (stream, detail) = encrypt(profile, tcp, limit).await?;
         steps.done(start, detail);
-        drive(stream, limit).await?
+        drive(stream, address.ip(), limit).await?
     } else {
         steps.done(start, "not used");
-        drive(tcp, limit).await?
+        drive(tcp, address.ip(), limit).await?
     };
     let start = Instant::now();
-    let who = sign_in(&mut opened, profile, password).await?;
+    let who = sign_in(&mut opened, profile, password).await.map_err(|e| closed_after_tls(e, profile))?;
     steps.done(start, who);
     let start = Instant::now();
-    answers(&mut opened, profile).await?;
+    answers(&mut opened, profile).await.map_err(|e| closed_after_tls(e, profile))?;
     steps.done(start, format!("database {}", profile.database));
     Ok(opened)
 }
@@ -161,9 +180,9 @@ async fn connect(profile: &RedisProfile, addresses: &[SocketAddr], limit: Durati
 }
 
 async fn encrypt(profile: &RedisProfile, tcp: TcpStream, limit: Duration) -> Result<(tokio_rustls::client::TlsStream<TcpStream>, String), OpenError> {
-    let config = tls_config(profile.ca_file.as_deref())?;
-    let name = ServerName::try_from(profile.host.clone())
-        .map_err(|_| failed(OpenErrorKind::Unreachable, format!("{} cannot be a TLS server name.", profile.host)))?;
+    let config = tls_config(profile)?;
+    let name = profile.server_name.as_ref().unwrap_or(&profile.host);
+    let name = ServerName::try_from(name.clone()).map_err(|_| failed(OpenErrorKind::Unreachable, format!("{name} cannot be a TLS server name.")))?;
     let shaken = timeout(limit, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
     let stream = shaken.map_err(|_| {
         failed(OpenErrorKind::TimedOut, "The server did not answer the TLS handshake. If it speaks plain Redis, use redis:// instead of rediss://.")
@@ -177,14 +196,12 @@ async fn encrypt(profile: &RedisProfile, tcp: TcpStream, limit: Duration) -> Res
     Ok((stream, version.to_owned()))
 }
 
-fn tls_config(ca_file: Option<&str>) -> Result<ClientConfig, OpenError> {
+fn tls_config(profile: &RedisProfile) -> Result<ClientConfig, OpenError> {
     let mut roots = RootCertStore::empty();
-    match ca_file {
+    match &profile.ca_file {
         Some(path) => {
-            let unreadable = |e: String| failed(OpenErrorKind::Unreachable, format!("The certificate file {path} cannot be read: {e}."));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(e.to_string()))? {
-                let certificate = certificate.map_err(|e| unreadable(e.to_string()))?;
-                roots.add(certificate).map_err(|e| unreadable(e.to_string()))?;
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|e| unreadable(path, &e.to_string()))?;
             }
         }
         // One unusable certificate in the system's store must not take TLS away.
@@ -194,13 +211,36 @@ fn tls_config(ca_file: Option<&str>) -> Result<ClientConfig, OpenError> {
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|e| failed(OpenErrorKind::Unreachable, e.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let builder = builder.map_err(|e| failed(OpenErrorKind::Unreachable, e.to_string()))?.with_root_certificates(roots);
+    match (&profile.cert_file, &profile.key_file) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert), Some(key_path)) => {
+            let key = PrivateKeyDer::from_pem_file(key_path).map_err(|e| match e {
+                rustls::pki_types::pem::Error::NoItemsFound => unreadable(key_path, "it holds no unencrypted private key"),
+                other => unreadable(key_path, &other.to_string()),
+            })?;
+            builder.with_client_auth_cert(certificates(cert)?, key).map_err(|e| {
+                failed(OpenErrorKind::Unreachable, format!("The client certificate {cert} and the key {key_path} cannot be used together: {e}."))
+            })
+        }
+        _ => Err(failed(OpenErrorKind::Unreachable, "A client certificate needs both its file and the file of its key.")),
+    }
+}
+
+fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, OpenError> {
+    let read = CertificateDer::pem_file_iter(path).map_err(|e| unreadable(path, &e.to_string()))?;
+    read.collect::<Result<_, _>>().map_err(|e| unreadable(path, &e.to_string()))
+}
+
+fn unreadable(path: &str, why: &str) -> OpenError {
+    failed(OpenErrorKind::Unreachable, format!("The file {path} cannot be read: {why}."))
 }
 
 fn tls_words(e: &std::io::Error) -> String {
     let text = e.to_string();
-    if text.contains("UnknownIssuer") {
+    if let Some(words) = refusal::client_certificate_words(&text) {
+        words.to_owned()
+    } else if text.contains("UnknownIssuer") {
         "The server's certificate is signed by an authority that is not known here. Give its CA file.".to_owned()
     } else if text.contains("NotValidForName") || text.contains("not valid for name") {
         "The server's certificate is for another name. Connect by the name in the certificate.".to_owned()
@@ -214,7 +254,7 @@ fn tls_words(e: &std::io::Error) -> String {
 }
 
 /// Puts the protocol on a stream. Nothing is sent yet: signing in is a step of its own.
-async fn drive<S>(stream: S, limit: Duration) -> Result<Opened, OpenError>
+async fn drive<S>(stream: S, address: IpAddr, limit: Duration) -> Result<Opened, OpenError>
 where
     S: Unpin + AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -223,7 +263,7 @@ where
     let (connection, driver) = MultiplexedConnection::new_with_config(&plain, stream, config)
         .await
         .map_err(|e| failed(OpenErrorKind::Unreachable, redact(&e.to_string())))?;
-    Ok(Opened { connection, driver: tokio::spawn(driver) })
+    Ok(Opened { connection, address, is_cluster: false, driver: tokio::spawn(driver) })
 }
 
 async fn sign_in(opened: &mut Opened, profile: &RedisProfile, password: Option<&Secret<String>>) -> Result<String, OpenError> {
@@ -266,6 +306,18 @@ async fn answers(opened: &mut Opened, profile: &RedisProfile) -> Result<(), Open
     }
 }
 
+/// With TLS 1.3 a server that refuses the client's certificate closes a connection that seemed to stand; its alert is mostly lost with it.
+fn closed_after_tls(e: OpenError, profile: &RedisProfile) -> OpenError {
+    if !profile.is_tls || e.words != Refusal::Dropped.words() {
+        return e;
+    }
+    let why = match profile.cert_file {
+        None => "It asks for a client certificate, most likely: give its file and its key's file.",
+        Some(_) => "It does not accept the client certificate, most likely: it must be signed by an authority that the server trusts.",
+    };
+    failed(e.kind, format!("The server closed the connection right after the TLS handshake. {why}"))
+}
+
 async fn ask(opened: &mut Opened, command: &Cmd) -> Result<Value, Refusal> {
     let value = opened.connection.send_packed_command(command).await.map_err(|e| refusal_of_error(&e))?;
     refusal_of_value(&value).map_or(Ok(value), Err)
@@ -277,7 +329,7 @@ fn open_error(refusal: Refusal) -> OpenError {
         Refusal::WrongPassword | Refusal::NotSignedIn => OpenErrorKind::SignIn,
         Refusal::Loading => OpenErrorKind::Loading,
         Refusal::TimedOut => OpenErrorKind::TimedOut,
-        Refusal::UnknownCommand | Refusal::Dropped | Refusal::Other(_) => OpenErrorKind::Unreachable,
+        Refusal::UnknownCommand | Refusal::Dropped | Refusal::Certificate(_) | Refusal::Other(_) => OpenErrorKind::Unreachable,
     };
     failed(kind, refusal.words())
 }

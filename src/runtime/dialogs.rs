@@ -45,7 +45,7 @@ fn read_small(path: &Path) -> Result<String, String> {
 }
 
 pub async fn choose_ca_file(shared: Arc<Shared>) {
-    let dialog = rfd::AsyncFileDialog::new().set_title("Certificate of the authority").add_filter("PEM certificate", &["pem", "crt", "cer"]);
+    let dialog = rfd::AsyncFileDialog::new().set_title("Certificate or key").add_filter("PEM file", &["pem", "crt", "cer", "key"]);
     if let Some(path) = picked(&shared, dialog, FileFor::CaFile).await {
         shared.send(Event::CaFileChosen(path));
     }

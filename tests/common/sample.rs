@@ -206,7 +206,7 @@ fn entry(id: &str, age: i64, scores: &[Option<u32>; 4], counts: [usize; 5]) -> E
 }
 
 pub fn profile(id: &str, name: &str, environment: Environment) -> Profile {
-    let redis = |host: &str, is_tls| RedisProfile { host: host.to_owned(), port: 6379, database: 0, user: String::new(), is_tls, ca_file: None };
+    let redis = |host: &str, is_tls| RedisProfile { is_tls, ..RedisProfile::at(host, 6379) };
     Profile {
         id: id.to_owned(),
         name: name.to_owned(),

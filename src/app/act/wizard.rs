@@ -37,8 +37,8 @@ impl Model {
                 }
             }
             WizardAction::ChooseEnvFile => return vec![Effect::ChooseEnvFile],
-            WizardAction::ChooseCaFile(of_redis) => {
-                w.ca_of_redis = of_redis;
+            WizardAction::ChooseFile(field) => {
+                w.file_for = Some(field);
                 return vec![Effect::ChooseCaFile];
             }
             WizardAction::Test => return self.test_service(),

@@ -1,7 +1,7 @@
 //! The Redis step: an address as a URL or as fields, kept in step.
 
 use super::{Field, RedisForm, Wizard, WizardStep, filled};
-use crate::connect::profile::{RedisProfile, parse_redis};
+use crate::connect::profile::{RedisProfile, Sentinel, parse_redis};
 use crate::secret::Secret;
 
 impl RedisForm {
@@ -16,13 +16,17 @@ impl RedisForm {
             password: Secret::default(),
             is_tls: false,
             ca_file: String::new(),
+            cert_file: String::new(),
+            key_file: String::new(),
+            server_name: String::new(),
+            master: String::new(),
+            others: Vec::new(),
         }
     }
 
     pub fn of(profile: &RedisProfile) -> Self {
         let mut form = Self::empty();
         form.fill(profile);
-        form.ca_file = profile.ca_file.clone().unwrap_or_default();
         form
     }
 
@@ -58,6 +62,10 @@ impl RedisForm {
             user: self.user.trim().to_owned(),
             is_tls: self.is_tls,
             ca_file: filled(&self.ca_file),
+            cert_file: filled(&self.cert_file),
+            key_file: filled(&self.key_file),
+            server_name: filled(&self.server_name),
+            sentinel: filled(&self.master).map(|master| Sentinel { master, others: self.others.clone() }),
         })
     }
 
@@ -69,6 +77,12 @@ impl RedisForm {
         self.database = p.database.to_string();
         self.user = p.user.clone();
         self.is_tls = p.is_tls;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        self.ca_file = text(&p.ca_file);
+        self.cert_file = text(&p.cert_file);
+        self.key_file = text(&p.key_file);
+        self.server_name = text(&p.server_name);
+        (self.master, self.others) = p.sentinel.clone().map_or_else(Default::default, |s| (s.master, s.others));
     }
 }
 
@@ -101,6 +115,11 @@ impl Wizard {
             Field::RedisHost(_) => form.host = text,
             Field::RedisPort(_) => form.port = text,
             Field::RedisDatabase(_) => form.database = text,
+            Field::RedisCaFile(_) => form.ca_file = text,
+            Field::RedisCertFile(_) => form.cert_file = text,
+            Field::RedisKeyFile(_) => form.key_file = text,
+            Field::RedisServerName(_) => form.server_name = text,
+            Field::RedisMaster(_) => form.master = text,
             _ => form.user = text,
         }
         // The fields say the whole address: what was wrong in the URL is no longer there.
@@ -108,13 +127,10 @@ impl Wizard {
         form.url = form.profile().map_or_else(|_| String::new(), |p| p.url());
     }
 
-    pub(super) fn set_redis_secret(&mut self, i: usize, field: Field, text: String) {
+    pub(super) fn set_redis_password(&mut self, i: usize, text: String) {
         self.forget_test(WizardStep::Redis);
         let Some(form) = self.redis.get_mut(i) else { return };
-        match field {
-            Field::RedisCaFile(_) => form.ca_file = text,
-            _ => form.password = Secret::new(text),
-        }
+        form.password = Secret::new(text);
     }
 
     /// Turns TLS of one Redis instance on or off, in its address too.

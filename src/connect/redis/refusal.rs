@@ -17,6 +17,8 @@ pub enum Refusal {
     TimedOut,
     /// The connection is gone.
     Dropped,
+    /// The server wants another client certificate, in words.
+    Certificate(&'static str),
     Other(String),
 }
 
@@ -33,13 +35,26 @@ impl Refusal {
             Refusal::Dropped => {
                 "The connection was closed by the other side. Check that this port speaks Redis, and TLS where it is required.".to_owned()
             }
+            Refusal::Certificate(words) => (*words).to_owned(),
             Refusal::Other(text) => format!("Redis answered: {text}."),
         }
     }
 
     /// No further command on this connection will be answered.
     pub fn is_final(&self) -> bool {
-        matches!(self, Refusal::Dropped | Refusal::TimedOut | Refusal::NotSignedIn)
+        matches!(self, Refusal::Dropped | Refusal::TimedOut | Refusal::NotSignedIn | Refusal::Certificate(_))
+    }
+}
+
+/// What a server's TLS alert says of the client's certificate.
+pub fn client_certificate_words(text: &str) -> Option<&'static str> {
+    if text.contains("CertificateRequired") {
+        Some("The server asks for a client certificate. Give its file and its key's file.")
+    } else if ["alert: UnknownCA", "alert: BadCertificate", "alert: CertificateUnknown", "alert: CertificateExpired"].iter().any(|a| text.contains(a))
+    {
+        Some("The server does not accept the client certificate: it must be valid and signed by an authority that the server trusts.")
+    } else {
+        None
     }
 }
 
@@ -55,6 +70,10 @@ pub fn refusal_of_value(value: &Value) -> Option<Refusal> {
 pub fn refusal_of_error(e: &RedisError) -> Refusal {
     if e.is_timeout() {
         return Refusal::TimedOut;
+    }
+    // With TLS 1.3 a server judges the client's certificate after the handshake has ended for us.
+    if let Some(words) = client_certificate_words(&e.to_string()) {
+        return Refusal::Certificate(words);
     }
     if e.is_connection_dropped() || e.is_io_error() {
         return Refusal::Dropped;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 
-use super::{Opened, Refusal, STEPS, Steps, ask, open_stepwise};
+use super::{CLUSTER_GRANT, Kind, Opened, Refusal, STEPS, Steps, ask, behind_sentinels, kind, open_stepwise, primaries};
 use crate::connect::profile::RedisProfile;
 use crate::connect::steps::{Capability, CapabilityState, StepState, TestReport, TestStep};
 use crate::secret::Secret;
@@ -15,14 +15,27 @@ const ABSENT_KEY: &str = "medusa-advisor:absent";
 /// Tests the connection step by step, then each group of commands an audit uses. Reads no key and no value.
 pub async fn test(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> TestReport {
     let mut steps = Steps::default();
-    let opened = open_stepwise(profile, password, limit, &mut steps).await;
+    let opened = match behind_sentinels(profile, password, limit).await {
+        Ok(place) => open_stepwise(&place, password, limit, &mut steps).await,
+        Err(e) => Err(e),
+    };
+    if let (Some(sentinel), Some(resolved)) = (&profile.sentinel, steps.done.first_mut()) {
+        resolved.detail = format!("{}, master {}", resolved.detail, sentinel.master);
+    }
     let mut report = TestReport { steps: steps.done, capabilities: Vec::new() };
     match opened {
         Ok(mut opened) => {
+            let nodes = match kind(&mut opened).await {
+                Kind::Cluster => match primaries(&mut opened, profile).await {
+                    Ok(nodes) => format!(", a cluster of {} primaries", nodes.len()),
+                    Err(_) => format!(", a cluster whose other nodes are not told ({CLUSTER_GRANT})"),
+                },
+                _ => String::new(),
+            };
             if let Some(version) = version(&mut opened).await
                 && let Some(last) = report.steps.last_mut()
             {
-                last.detail = format!("{version}, {}", last.detail);
+                last.detail = format!("{version}, {}{nodes}", last.detail);
             }
             report.capabilities = capabilities(&mut opened, profile).await;
         }

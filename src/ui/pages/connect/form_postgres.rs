@@ -86,7 +86,7 @@ fn tls(ui: &mut Ui, form: &mut Form<'_>) {
             form.push(WizardAction::Set(Field::PgCaFile, text));
         }
         if entered.trailing_clicked {
-            form.push(WizardAction::ChooseCaFile(None));
+            form.push(WizardAction::ChooseFile(Field::PgCaFile));
         }
     });
 }

@@ -63,7 +63,7 @@ fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize, way: Way) {
     }
     if redis.is_tls {
         ui.add_space(space::S);
-        certificate(ui, form, index, &suffix);
+        certificates(ui, form, index, &suffix);
     }
 }
 
@@ -88,23 +88,34 @@ fn fields(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
         let user = Input { label: &labels[3], hint: "default", shown: &redis.user, width: Some(half), ..Input::default() };
         set(ui, form, Field::RedisUser(index), user);
     });
+    ui.add_space(space::M);
+    let label = format!("Sentinel master{suffix}");
+    let master = Input { label: &label, hint: "none: the host is the server itself", shown: &form.wizard.redis[index].master, ..Input::default() };
+    set(ui, form, Field::RedisMaster(index), master);
 }
 
-fn certificate(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
-    let label = format!("CA certificate{suffix}");
-    let input = Input {
-        label: &label,
-        hint: "the system's",
-        shown: &form.wizard.redis[index].ca_file,
-        trailing: Some((icons::FOLDER_OPEN, "Choose file of")),
-        ..Input::default()
-    };
-    let entered = input.show(ui);
+/// What a server with TLS may want: whom to trust, who we are, and the name it goes by.
+fn certificates(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
+    let redis = form.wizard.redis[index].clone();
+    let lacks_key = redis.cert_file.trim().is_empty() != redis.key_file.trim().is_empty();
+    let error = lacks_key.then_some("Certificate and key go together");
+    file(ui, form, Field::RedisCaFile(index), &format!("CA certificate{suffix}"), "the system's", &redis.ca_file, None);
+    ui.add_space(space::S);
+    file(ui, form, Field::RedisCertFile(index), &format!("Client certificate{suffix}"), "none", &redis.cert_file, None);
+    ui.add_space(space::S);
+    file(ui, form, Field::RedisKeyFile(index), &format!("Client key{suffix}"), "none", &redis.key_file, error);
+    ui.add_space(space::S);
+    let label = format!("Name in the certificate{suffix}");
+    set(ui, form, Field::RedisServerName(index), Input { label: &label, hint: "the host", shown: &redis.server_name, ..Input::default() });
+}
+
+fn file(ui: &mut Ui, form: &mut Form<'_>, field: Field, label: &str, hint: &str, shown: &str, error: Option<&str>) {
+    let entered = Input { label, hint, shown, error, trailing: Some((icons::FOLDER_OPEN, "Choose file of")), ..Input::default() }.show(ui);
     if let Some(text) = entered.text {
-        form.push(WizardAction::Set(Field::RedisCaFile(index), text));
+        form.push(WizardAction::Set(field, text));
     }
     if entered.trailing_clicked {
-        form.push(WizardAction::ChooseCaFile(Some(index)));
+        form.push(WizardAction::ChooseFile(field));
     }
 }
 

@@ -15,7 +15,7 @@ pub fn typed(ui: &mut Ui, wanted: &FileFor, path: &str, error: Option<&str>, act
     let (title, confirm) = match wanted {
         FileFor::Snapshot => ("Open a snapshot", "Open"),
         FileFor::EnvFile => ("Import a .env file", "Import"),
-        FileFor::CaFile => ("Certificate of the authority", "Use"),
+        FileFor::CaFile => ("Certificate or key", "Use"),
         FileFor::Document(Document::Report { .. }) => ("Save the report", "Save"),
         FileFor::Document(Document::Comparison { .. }) => ("Save the comparison", "Save"),
     };

@@ -1,0 +1,175 @@
+//! The address of a Redis: a server, a node of a cluster, or Sentinels.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{AddressError, host_of, percent_decode};
+use crate::secret::Secret;
+
+const REDIS_EXAMPLE: &str = "redis://cache.example.com:6379/0";
+const SENTINEL_EXAMPLE: &str = "redis+sentinel://sentinel.example.com:26379/mymaster";
+const REDIS_PORT: u16 = 6_379;
+const SENTINEL_PORT: u16 = 26_379;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisProfile {
+    pub host: String,
+    pub port: u16,
+    /// Logical database to start from; all databases in use are sampled.
+    pub database: u32,
+    /// ACL user; empty: the default user.
+    pub user: String,
+    pub is_tls: bool,
+    pub ca_file: Option<String>,
+    /// Client certificate and its key, PEM files, for servers that ask for one.
+    #[serde(default)]
+    pub cert_file: Option<String>,
+    #[serde(default)]
+    pub key_file: Option<String>,
+    /// The name in the server's certificate (and SNI) where it is not `host`.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// `host` and `port` are a Sentinel's.
+    #[serde(default)]
+    pub sentinel: Option<Sentinel>,
+}
+
+/// The Sentinels beside the profile's own address, and the name they know the master by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sentinel {
+    pub master: String,
+    /// `host:port` of further Sentinels, asked where the first does not answer.
+    pub others: Vec<String>,
+}
+
+impl Sentinel {
+    /// Every Sentinel, the profile's own first.
+    pub fn addresses(&self, profile: &RedisProfile) -> Vec<(String, u16)> {
+        let own = (profile.host.clone(), profile.port);
+        std::iter::once(own).chain(self.others.iter().map(|o| host_and_port(o, SENTINEL_PORT))).collect()
+    }
+}
+
+/// Reads a `redis://` or `rediss://` URL, or of Sentinels `redis+sentinel://host:26379,host2:26379/mymaster/0`; the password comes back
+/// apart. The query may give `ca`, `cert` and `key` (PEM files) and `sni` (the name in the server's certificate).
+pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>), AddressError> {
+    let text = text.trim();
+    let (scheme, is_sentinel) = match text.split_once("://").map(|(s, _)| s).and_then(|s| s.strip_suffix("+sentinel")) {
+        Some(scheme) => (Some(scheme), true),
+        None => (None, false),
+    };
+    // A URL holds one host: the others are read apart.
+    let (first, others) = if is_sentinel { one_host(text) } else { (text.to_owned(), Vec::new()) };
+    let url = Url::parse(&first).map_err(|_| AddressError::NotAnAddress { example: REDIS_EXAMPLE })?;
+    let scheme = scheme.unwrap_or(url.scheme()).to_owned();
+    if !matches!(scheme.as_str(), "redis" | "rediss" | "valkey" | "valkeys") {
+        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "redis:// or rediss://" });
+    }
+    let host = host_of(&url).ok_or(AddressError::Missing { what: "host", example: REDIS_EXAMPLE })?;
+    let query = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned()).filter(|v| !v.is_empty());
+    let mut path = url.path().trim_start_matches('/').split('/');
+    let master = if is_sentinel { path.next().map(percent_decode).filter(|m| !m.is_empty()) } else { None };
+    if is_sentinel && master.is_none() {
+        return Err(AddressError::Missing { what: "master", example: SENTINEL_EXAMPLE });
+    }
+    let profile = RedisProfile {
+        port: url.port().unwrap_or(if is_sentinel { SENTINEL_PORT } else { REDIS_PORT }),
+        database: path.next().and_then(|d| d.parse().ok()).unwrap_or(0),
+        user: percent_decode(url.username()),
+        is_tls: scheme.ends_with('s') && scheme != "redis",
+        ca_file: query("ca"),
+        cert_file: query("cert"),
+        key_file: query("key"),
+        server_name: query("sni"),
+        sentinel: master.map(|master| Sentinel { master, others }),
+        ..RedisProfile::at(&host, REDIS_PORT)
+    };
+    Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
+}
+
+/// `scheme://user@a:1,b:2/master` as `scheme://user@a:1/master` and `["b:2"]`.
+fn one_host(text: &str) -> (String, Vec<String>) {
+    let Some((scheme, rest)) = text.split_once("://") else { return (text.to_owned(), Vec::new()) };
+    let (authority, tail) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
+    let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(_, hosts)| authority.split_at(authority.len() - hosts.len()));
+    let mut hosts = hosts.split(',').map(str::trim).filter(|h| !h.is_empty());
+    let first = hosts.next().unwrap_or("");
+    (format!("{scheme}://{user}{first}{tail}"), hosts.map(str::to_owned).collect())
+}
+
+/// `host:port`, `[::1]:port` or a host alone.
+fn host_and_port(text: &str, usual: u16) -> (String, u16) {
+    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    match text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+        // An IPv6 address without brackets has colons of its own.
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') => (bare(host), port),
+        _ => (bare(text), usual),
+    }
+}
+
+impl RedisProfile {
+    /// A server without user, password or TLS.
+    pub fn at(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            database: 0,
+            user: String::new(),
+            is_tls: false,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            server_name: None,
+            sentinel: None,
+        }
+    }
+
+    /// `host:port/database`, for display.
+    pub fn address(&self) -> String {
+        format!("{}:{}/{}", self.host, self.port, self.database)
+    }
+
+    /// The URL without a password.
+    pub fn url(&self) -> String {
+        let secure = if self.is_tls { "rediss" } else { "redis" };
+        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let (kind, others, master) = match &self.sentinel {
+            Some(s) => ("+sentinel", s.others.iter().map(|o| format!(",{o}")).collect(), format!("{}/", s.master)),
+            None => ("", String::new(), String::new()),
+        };
+        let files = [("ca", &self.ca_file), ("cert", &self.cert_file), ("key", &self.key_file), ("sni", &self.server_name)];
+        let query: Vec<String> = files.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name}={v}"))).collect();
+        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        format!("{secure}{kind}://{user}{host}:{}{others}/{master}{}{query}", self.port, self.database)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_url_fills_the_fields() {
+        let (p, secret) = parse_redis("rediss://advisor:x@[::1]:6380/2").unwrap();
+        assert_eq!((p.host.as_str(), p.port, p.database, p.is_tls, p.user.as_str()), ("::1", 6380, 2, true, "advisor"));
+        assert_eq!(secret.unwrap().expose(), "x");
+        assert!(!parse_redis("redis://h").unwrap().0.is_tls);
+    }
+
+    #[test]
+    fn a_redis_url_names_certificates_and_sentinels() {
+        let (p, _) = parse_redis("rediss://h:6380/0?ca=/ca.pem&cert=/c.pem&key=/k.pem&sni=cache.internal").unwrap();
+        assert_eq!((p.ca_file.as_deref(), p.cert_file.as_deref(), p.key_file.as_deref()), (Some("/ca.pem"), Some("/c.pem"), Some("/k.pem")));
+        assert_eq!(p.server_name.as_deref(), Some("cache.internal"));
+        let (p, secret) = parse_redis("redis+sentinel://advisor:p%2Cw@s1:26380, s2,[::1]:26381/shop/2").unwrap();
+        let sentinel = p.sentinel.clone().unwrap();
+        assert_eq!((sentinel.master.as_str(), p.database, p.user.as_str()), ("shop", 2, "advisor"));
+        assert_eq!(sentinel.addresses(&p), [("s1".to_owned(), 26_380), ("s2".to_owned(), 26_379), ("::1".to_owned(), 26_381)]);
+        assert_eq!(secret.unwrap().expose(), "p,w");
+        for url in ["rediss://h:6380/1?ca=/ca.pem&sni=x", "redis+sentinel://u@s1:26380,s2:1/shop/2", "redis://[::1]:6379/0"] {
+            assert_eq!(parse_redis(url).unwrap().0.url(), url);
+        }
+        assert!(matches!(parse_redis("redis+sentinel://s1"), Err(AddressError::Missing { what: "master", .. })));
+    }
+}
