@@ -249,6 +249,7 @@ async fn what_a_user_may_not_see_is_a_gap_with_its_grant() {
         (instance.slowlog().unwrap_err(), "ACL SETUSER limited +slowlog|get"),
         (instance.latency().unwrap_err(), "ACL SETUSER limited +latency|latest"),
         (instance.clients().unwrap_err(), "ACL SETUSER limited +client|list"),
+        (instance.queues().unwrap_err(), "ACL SETUSER limited ~* +select +type +llen +zcard"),
     ] {
         assert_eq!(gap.cause, Cause::Denied { grant: grant.into() });
         assert_eq!(server.cli(grant).trim(), "OK");
@@ -285,7 +286,7 @@ async fn a_wrong_password_and_no_server_are_said_in_words() {
     // One of two failing leaves the other.
     let both = audit_with(&[nobody, p], &[None, Some(Secret::new("right".to_owned()))], 1, || ()).await;
     let redis = both.redis.unwrap();
-    assert_eq!((redis.instances[0].gaps().len(), redis.instances[1].gaps().len()), (7, 0));
+    assert_eq!((redis.instances[0].gaps().len(), redis.instances[1].gaps().len()), (8, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,7 @@ pub enum Section {
     RedisClients,
     RedisCommands,
     RedisKeys,
+    RedisQueues,
     Cdn,
     CdnZone,
     CdnSettings,
@@ -150,7 +151,7 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 43] = [
+    pub const ALL: [Section; 44] = [
         Section::Postgres,
         Section::PgServer,
         Section::PgSettings,
@@ -181,6 +182,7 @@ impl Section {
         Section::RedisClients,
         Section::RedisCommands,
         Section::RedisKeys,
+        Section::RedisQueues,
         Section::Cdn,
         Section::CdnZone,
         Section::CdnSettings,
@@ -200,7 +202,7 @@ impl Section {
     pub fn layer(self) -> Layer {
         match self as u8 {
             x if x <= Section::PgProofs as u8 => Layer::Postgres,
-            x if x <= Section::RedisKeys as u8 => Layer::Redis,
+            x if x <= Section::RedisQueues as u8 => Layer::Redis,
             _ if self == Section::StoreApi => Layer::App,
             _ => Layer::Cdn,
         }
@@ -239,6 +241,7 @@ impl Section {
             Section::RedisClients => "CLIENT LIST",
             Section::RedisCommands => "command statistics",
             Section::RedisKeys => "key sample",
+            Section::RedisQueues => "queue lengths",
             Section::Cdn => "Cloudflare",
             Section::CdnZone => "zone",
             Section::CdnSettings => "zone settings",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sampled, Seen, sections};
+use super::{Cause, Gap, Sampled, Section, Seen, sections};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Redis {
@@ -21,6 +21,12 @@ pub struct Instance {
     pub clients: Seen<Vec<ClientGroup>>,
     pub commands: Seen<Vec<Command>>,
     pub keys: Seen<KeySample>,
+    #[serde(default = "older_queues")]
+    pub queues: Seen<Vec<Queue>>,
+}
+
+fn older_queues() -> Seen<Vec<Queue>> {
+    Err(Gap::new(Section::RedisQueues, Cause::Unreadable, "The snapshot was written before the queues were read."))
 }
 
 sections!(Instance {
@@ -31,6 +37,7 @@ sections!(Instance {
     clients: Vec<ClientGroup> => RedisClients,
     commands: Vec<Command> => RedisCommands,
     keys: KeySample => RedisKeys,
+    queues: Vec<Queue> => RedisQueues,
 });
 
 /// From INFO.
@@ -63,6 +70,18 @@ pub struct Server {
     pub rdb_last_save_age_s: Option<i64>,
     pub master_link_down: bool,
     pub replica_lag_bytes: Option<u64>,
+    /// Replicas that are connected to this master.
+    #[serde(default)]
+    pub replicas: Option<u64>,
+    /// Share 0…1 of the keys that have expired and still take memory, as the server last estimated it.
+    #[serde(default)]
+    pub expired_stale_share: Option<f64>,
+    /// The last snapshot, or the last write to the append-only file, failed.
+    #[serde(default)]
+    pub is_persistence_failing: bool,
+    /// How this session reached the server; `None` in earlier snapshots.
+    #[serde(default)]
+    pub access: Option<Access>,
     pub counters: Sampled<Counters>,
     /// Keys by logical database: index, keys, keys with a TTL.
     pub databases: Vec<LogicalDatabase>,
@@ -81,6 +100,25 @@ impl Server {
             other => other,
         }
     }
+}
+
+/// How the audit's own session reached the server and what it was asked for there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    pub is_tls: bool,
+    /// A password was given; without one the server let us in as it would anybody.
+    pub has_password: bool,
+    pub network: Network,
+}
+
+/// Where the server's address lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    Loopback,
+    /// RFC 1918, RFC 6598, unique local and link-local addresses.
+    Private,
+    Public,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -216,6 +254,10 @@ impl Role {
     }
 }
 
+/// Upper bounds of the classes of lifetimes, milliseconds, each exclusive: a minute, ten, an hour, ten hours (a session of Medusa's), a
+/// week, and more.
+pub const TTL_BOUNDS_MS: [u64; 6] = [60_000, 600_000, 3_600_000, 36_000_001, 604_800_000, u64::MAX];
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     pub database: u32,
@@ -234,6 +276,9 @@ pub struct Pattern {
     pub ttl_ms_min: Option<u64>,
     pub ttl_ms_median: Option<u64>,
     pub ttl_ms_max: Option<u64>,
+    /// Of the sampled keys that have one, how many by [`TTL_BOUNDS_MS`]; empty in earlier snapshots.
+    #[serde(default)]
+    pub ttl_counts: Vec<u64>,
     /// MEMORY USAGE was asked for this many of them.
     pub measured: u64,
     /// Extrapolated bytes of the whole family; `None` where MEMORY is denied.
@@ -246,6 +291,61 @@ pub struct Pattern {
     pub elements_total: Option<u64>,
     /// Seconds since the last access (OBJECT IDLETIME), median of the measured; `None` under an LFU policy.
     pub idle_s_median: Option<u64>,
+    /// The longest of them.
+    #[serde(default)]
+    pub idle_s_max: Option<u64>,
+    /// Of the measured keys, how many were not touched for an hour.
+    #[serde(default)]
+    pub idle_over_hour: u64,
+    /// Highest access frequency (OBJECT FREQ, a logarithmic counter of 0…255); `None` without an LFU policy.
+    #[serde(default)]
+    pub frequency_max: Option<u64>,
     /// A name of queue part for BullMQ families: `failed`, `completed`, `wait`, `prioritized`, `stalled-check`, `meta`.
     pub queue_part: Option<String>,
+}
+
+/// One BullMQ queue: how many jobs each of its parts holds, twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    pub database: u32,
+    /// Prefix and queue, reduced like a key: `RedisEventBusService:events-queue`, `bull:medusa-workflows`.
+    pub name: String,
+    pub role: Role,
+    pub now: QueueLengths,
+    /// When the queue was first seen by this audit, and how many seconds before `now`.
+    pub before: Option<(f64, QueueLengths)>,
+    /// `<queue>:stalled-check` is there: a worker looked after the queue within the last half minute.
+    pub is_attended: bool,
+}
+
+impl Queue {
+    /// Jobs that wait for a worker: `wait`, `paused` and `prioritized`.
+    pub fn waiting(&self) -> u64 {
+        self.now.waiting()
+    }
+
+    /// Jobs a second by which the waiting ones grow; `None` when they were read once only.
+    pub fn growth_per_s(&self) -> Option<f64> {
+        let (seconds, before) = self.before.as_ref()?;
+        (*seconds > 0.0).then(|| (self.now.waiting() as f64 - before.waiting() as f64) / seconds)
+    }
+}
+
+/// Jobs by part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QueueLengths {
+    pub wait: u64,
+    pub paused: u64,
+    pub prioritized: u64,
+    pub active: u64,
+    pub delayed: u64,
+    pub waiting_children: u64,
+    pub completed: u64,
+    pub failed: u64,
+}
+
+impl QueueLengths {
+    pub fn waiting(&self) -> u64 {
+        self.wait + self.paused + self.prioritized
+    }
 }

@@ -1,5 +1,8 @@
 //! A private Redis a test, ended by its own handle, and an audit of nothing but Redis.
 
+// Each test file uses its part of this.
+#![allow(dead_code)]
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -50,8 +53,23 @@ impl Server {
         Self::spawn(port, &["--port", &port.to_string()], arguments)
     }
 
+    /// On a port that others already know.
+    pub fn start_at(port: u16, arguments: &[&str]) -> Option<Self> {
+        Self::spawn(port, &["--port", &port.to_string()], arguments)
+    }
+
+    /// After it ended by itself: the same place and port, its data read from where it left them.
+    pub fn start_again(mut self, arguments: &[&str]) -> Option<Self> {
+        self.child.wait().ok()?;
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        Self::spawn_in(dir, self.port, &["--port", &self.port.to_string()], arguments)
+    }
+
     fn spawn(port: u16, listen: &[&str], arguments: &[&str]) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
+        Self::spawn_in(tempfile::tempdir().unwrap(), port, listen, arguments)
+    }
+
+    fn spawn_in(dir: tempfile::TempDir, port: u16, listen: &[&str], arguments: &[&str]) -> Option<Self> {
         let mut command = Command::new(program());
         command.args(listen).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(dir.path()).args(arguments);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
@@ -67,8 +85,24 @@ impl Server {
         Some(server)
     }
 
+    /// A server whose cluster bus has a port too: ten thousand above its own.
+    pub fn start_in_cluster() -> Option<Self> {
+        let port = (0..1_000).map(|_| free_port()).find(|p| *p < 55_000)?;
+        Self::spawn(port, &["--port", &port.to_string()], &["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"])
+    }
+
+    /// A file of the server's own folder.
+    pub fn file(&self, name: &str) -> String {
+        self.dir.path().join(name).to_string_lossy().into_owned()
+    }
+
     /// A server that speaks TLS alone, and the file of the authority that signed it.
     pub fn start_tls() -> Option<(Self, String)> {
+        Self::start_tls_asking(false)
+    }
+
+    /// The same; `asks` for a certificate of the client too, which server.pem and server.key are.
+    pub fn start_tls_asking(asks: bool) -> Option<(Self, String)> {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
         let openssl = |arguments: &[&str]| {
@@ -109,7 +143,7 @@ impl Server {
             "--tls-ca-cert-file",
             &ca,
             "--tls-auth-clients",
-            "no",
+            if asks { "yes" } else { "no" },
         ];
         let mut server = Self::spawn(port, &listen, &[])?;
         server.dir = dir;
@@ -143,8 +177,33 @@ impl Server {
     }
 
     pub fn used_memory(&self) -> u64 {
-        let info = self.cli("INFO memory");
-        info.lines().find_map(|l| l.strip_prefix("used_memory:")).unwrap().trim().parse().unwrap()
+        self.info("used_memory").parse().unwrap()
+    }
+
+    /// One field of INFO; empty when there is none.
+    pub fn info(&self, field: &str) -> String {
+        let info = self.cli("INFO");
+        let value = info.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
+        value.map_or_else(String::new, |v| v.trim().to_owned())
+    }
+
+    /// Waits until a field of INFO is as wanted; panics after half a minute.
+    pub fn wait_for(&self, field: &str, is_wanted: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_wanted(&self.info(field)) {
+            assert!(Instant::now() < deadline, "{field} stays at {:?}", self.info(field));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Sends a signal such as STOP or CONT to this server alone.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     pub fn connect_named(&self, name: &str) -> redis::Connection {
@@ -174,7 +233,7 @@ pub fn fill(server: &Server, commands: impl IntoIterator<Item = Cmd>) {
 }
 
 pub fn profile(server: &Server) -> RedisProfile {
-    RedisProfile { host: "127.0.0.1".into(), port: server.port, database: 0, user: String::new(), is_tls: false, ca_file: None }
+    RedisProfile::at("127.0.0.1", server.port)
 }
 
 /// Audits one instance over two seconds with `traffic` running meanwhile.

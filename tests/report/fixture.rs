@@ -269,12 +269,16 @@ fn instance() -> Instance {
         ttl_ms_min: None,
         ttl_ms_median: None,
         ttl_ms_max: None,
+        ttl_counts: Vec::new(),
         measured: 10,
         bytes_estimate: Some(mib * 1_048_576),
         bytes_max: None,
         elements_max: None,
         elements_total: None,
         idle_s_median: None,
+        idle_s_max: None,
+        idle_over_hour: 0,
+        frequency_max: None,
         queue_part: None,
     };
     let mut patterns = vec![
@@ -316,6 +320,10 @@ fn instance() -> Instance {
         rdb_last_save_age_s: None,
         master_link_down: false,
         replica_lag_bytes: None,
+        replicas: None,
+        expired_stale_share: None,
+        is_persistence_failing: false,
+        access: None,
         counters: Sampled { total: Counters { commands: 9_000_000, ..window }, window: Some(window) },
         databases: Vec::new(),
         round_trip_ms: 0.4,
@@ -339,6 +347,7 @@ fn instance() -> Instance {
             command("get", 6_630, 12_000),
         ]),
         keys: Ok(KeySample { keys_total: 412_880, keys_sampled: 10_000, is_complete: false, ended_by: Some("keys".into()), patterns }),
+        queues: Ok(Vec::new()),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::pattern::{Names, Reduced, reduce};
-use crate::evidence::redis::Pattern;
+use crate::evidence::redis::{Pattern, TTL_BOUNDS_MS};
 
 /// Families kept one by one; further ones are folded by role and type.
 const PATTERNS_MAX: usize = 200;
+/// Seconds without use from which a key counts as left lying.
+const HOUR_S: u64 = 3_600;
 /// Stands for families beyond [`PATTERNS_MAX`].
 const OTHER: &str = "<other>";
 
@@ -22,11 +24,12 @@ pub struct Sampled {
     pub bytes: Option<u64>,
     pub elements: Option<u64>,
     pub idle_s: Option<u64>,
+    pub frequency: Option<u64>,
 }
 
 impl Sampled {
     pub fn new(database: u32, key: Vec<u8>, kind: String, ttl_ms: Option<u64>, is_drawn: bool) -> Self {
-        Self { database, key, kind, ttl_ms, is_drawn, bytes: None, elements: None, idle_s: None }
+        Self { database, key, kind, ttl_ms, is_drawn, bytes: None, elements: None, idle_s: None, frequency: None }
     }
 }
 
@@ -94,14 +97,24 @@ fn pattern((database, reduced, kind): (u32, Reduced, String), keys: &[&Sampled],
         ttl_ms_min: ttls.first().copied(),
         ttl_ms_median: median(&ttls),
         ttl_ms_max: ttls.last().copied(),
+        ttl_counts: ttl_counts(&ttls),
         measured: measured.len() as u64,
         bytes_estimate: mean(&measured).map(|m| (m * keys_estimate as f64).round() as u64),
         bytes_max: measured.iter().max().copied(),
         elements_max: elements.iter().max().copied(),
         elements_total: (!elements.is_empty()).then(|| elements.iter().sum()),
         idle_s_median: median(&idle),
+        idle_s_max: idle.last().copied(),
+        idle_over_hour: idle.iter().filter(|s| **s >= HOUR_S).count() as u64,
+        frequency_max: keys.iter().filter_map(|k| k.frequency).max(),
         queue_part: reduced.queue_part,
     }
+}
+
+/// How many of the sorted lifetimes lie below each bound and not below the one before.
+fn ttl_counts(sorted: &[u64]) -> Vec<u64> {
+    let below = |bound: u64| sorted.partition_point(|ttl| *ttl < bound) as u64;
+    TTL_BOUNDS_MS.iter().enumerate().map(|(i, bound)| below(*bound) - i.checked_sub(1).map_or(0, |before| below(TTL_BOUNDS_MS[before]))).collect()
 }
 
 fn median(sorted: &[u64]) -> Option<u64> {
@@ -129,6 +142,12 @@ mod tests {
         assert_eq!((p.bytes_estimate, p.ttl_ms_min, p.ttl_ms_median, p.ttl_ms_max), (Some(100_000), Some(1_000), Some(1_004), Some(1_008)));
         let whole = Scanned { keys: 10, is_complete: true, ..part };
         assert_eq!(fold(&keys, &[whole])[0].keys_estimate, 10);
+    }
+
+    #[test]
+    fn lifetimes_are_counted_by_class() {
+        assert_eq!(ttl_counts(&[1, 59_999, 60_000, 600_000, 36_000_000, 36_000_001]), [2, 1, 1, 1, 1, 0]);
+        assert_eq!(ttl_counts(&[]), [0; 6]);
     }
 
     #[test]

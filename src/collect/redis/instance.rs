@@ -6,13 +6,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::info::{self, Info, Reading};
 use super::live::Figure;
+use super::queues::Queues;
 use super::readings;
 use super::sample::Sampler;
 use super::session::{Session, command, integer, text};
 use crate::collect::run::Lane;
 use crate::connect::profile::{Limits, RedisProfile};
 use crate::connect::redis::Refusal;
-use crate::evidence::redis::{ClientGroup, Config, Instance, KeySample, LatencyEvent, LogicalDatabase, Server, SlowEntry};
+use crate::evidence::redis::{ClientGroup, Config, Instance, KeySample, LatencyEvent, LogicalDatabase, Queue, Server, SlowEntry};
 use crate::evidence::{Cause, Gap, Section, Seen};
 
 /// The INFO sections of a full reading; asked one by one because older servers take only one at a time.
@@ -35,6 +36,8 @@ pub struct Reader {
     clients: Seen<Vec<ClientGroup>>,
     sampler: Option<Sampler>,
     keys_gap: Option<Gap>,
+    queues: Queues,
+    queues_read: Seen<Vec<Queue>>,
     before: Option<Reading>,
     after: Option<Reading>,
     /// Newest slowlog id when the window opened.
@@ -67,6 +70,8 @@ impl Reader {
             clients: Err(of(Section::RedisClients)),
             sampler: None,
             keys_gap: Some(of(Section::RedisKeys)),
+            queues: Queues::default(),
+            queues_read: Err(of(Section::RedisQueues)),
             before: None,
             after: None,
             slow_before: None,
@@ -95,8 +100,9 @@ impl Reader {
             Ok(info) => {
                 let platform = info::platform(&self.host);
                 session.counts_object_misses = info::counts_object_misses(&info);
-                self.server = info::server(&info, platform, round_trip_ms)
-                    .ok_or_else(|| Gap::new(Section::RedisServer, Cause::Unreadable, "INFO lacks fields that every Redis tells."));
+                let server = info::server(&info, platform, round_trip_ms).map(|s| Server { access: Some(session.access), ..s });
+                self.queues = Queues::new(info.databases().iter().map(|d| d.index).collect());
+                self.server = server.ok_or_else(|| Gap::new(Section::RedisServer, Cause::Unreadable, "INFO lacks fields that every Redis tells."));
                 self.before = Reading::of(&info, &session.own);
                 self.commands_gap = self.before.as_ref().is_none_or(|r| r.commands.is_none()).then(|| no_command_statistics(session));
                 self.sampler = Some(Sampler::new(info.databases(), &self.limits));
@@ -114,6 +120,11 @@ impl Reader {
         self.latency = readings::latency(session).await;
         self.clients = readings::clients(session).await;
         self.fill_in_from_config();
+        if self.server.as_ref().is_ok_and(|s| s.maxmemory_policy.as_ref().is_some_and(|p| p.ends_with("-lfu")))
+            && let Some(sampler) = &mut self.sampler
+        {
+            sampler.counts_frequency();
+        }
         for gap in
             [self.server.as_ref().err(), self.config.as_ref().err(), self.slowlog.as_ref().err(), self.clients.as_ref().err()].into_iter().flatten()
         {
@@ -146,6 +157,10 @@ impl Reader {
         if let Ok(entries) = readings::slowlog(session, None).await {
             self.slow_before = Some(entries.first().map_or(-1, |e| e.id));
         }
+        self.queues.open(session).await;
+        if let Some(sampler) = &mut self.sampler {
+            sampler.select_again();
+        }
     }
 
     /// Until the window closes: a live sample at every tick, and the key sample between them.
@@ -167,6 +182,11 @@ impl Reader {
             match &mut self.sampler {
                 Some(sampler) if is_sampling => {
                     sampler.step(session).await;
+                    let met = sampler.take_queues();
+                    if !met.is_empty() {
+                        self.queues.meet(session, met).await;
+                        sampler.select_again();
+                    }
                     lane.reading(format!("{}: {} keys sampled", self.name, sampler.sampled()), 6, 7);
                 }
                 _ => {}
@@ -180,7 +200,7 @@ impl Reader {
         if let Ok(info) = read_info(session, &SECTIONS).await {
             self.after = Reading::of(&info, &session.own);
             if let (Ok(old), Some(new)) = (&mut self.server, info::server(&info, "", 0.0)) {
-                *old = Server { platform: old.platform.clone(), round_trip_ms: old.round_trip_ms, ..new };
+                *old = Server { platform: old.platform.clone(), round_trip_ms: old.round_trip_ms, access: old.access, ..new };
             }
             self.fill_in_from_config();
         }
@@ -200,6 +220,13 @@ impl Reader {
             sampler.step(session).await;
             lane.reading(format!("{}: {} keys sampled", self.name, sampler.sampled()), 6, 7);
         }
+        self.queues.meet(session, sampler.take_queues()).await;
+    }
+
+    /// The queues once more, as late as can be: what they grew by is told over the whole time.
+    pub async fn read_queues(&mut self) {
+        let Some(session) = self.session.as_mut() else { return };
+        self.queues_read = std::mem::take(&mut self.queues).close(session).await;
     }
 
     /// The evidence. Without a second reading the counters have no window.
@@ -224,6 +251,7 @@ impl Reader {
             clients: self.clients,
             commands: commands.ok_or_else(|| self.commands_gap.unwrap_or_else(unread)),
             keys,
+            queues: self.queues_read,
         }
     }
 }

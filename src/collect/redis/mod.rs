@@ -8,6 +8,7 @@ mod info;
 mod instance;
 mod live;
 mod pattern;
+mod queues;
 mod readings;
 mod sample;
 mod session;
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use super::Collected;
 use super::run::{Lane, Window};
 use crate::connect::profile::{Limits, RedisProfile};
-use crate::connect::redis::{GRANTS, OpenErrorKind, open};
+use crate::connect::redis::{CLUSTER_GRANT, GRANTS, OpenError, OpenErrorKind, Opened, behind_sentinels, open, primaries};
 use crate::evidence::redis::{Instance, Redis};
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Section};
 use crate::secret::Secret;
@@ -32,15 +33,15 @@ use session::Session;
 /// How long one answer may take. Everything asked is O(1) or small; a server that needs longer is blocked.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Sections of one instance.
-const SECTIONS: u32 = 7;
+const SECTIONS: u32 = 8;
 
 /// Reads all instances at once. One that fails leaves the others; it is in the result with a gap in every section.
 pub async fn collect(profiles: &[RedisProfile], passwords: &[Option<Secret<String>>], limits: &Limits, lane: &Lane) -> Collected<Redis> {
     let start = Instant::now();
-    let count = u32::try_from(profiles.len()).unwrap_or(u32::MAX);
-    lane.reading("connecting", 0, count * SECTIONS);
-    let opened = join_all(profiles.iter().enumerate().map(|(i, p)| first_reading(p, passwords.get(i).and_then(Option::as_ref), limits, lane))).await;
-    let mut readers: Vec<Reader> = opened.into_iter().collect();
+    lane.reading("connecting", 0, u32::try_from(profiles.len()).unwrap_or(u32::MAX) * SECTIONS);
+    let read = profiles.iter().enumerate().map(|(i, p)| first_readings(p, passwords.get(i).and_then(Option::as_ref), limits, lane));
+    let mut readers: Vec<Reader> = join_all(read).await.into_iter().flatten().collect();
+    let count = u32::try_from(readers.len()).unwrap_or(u32::MAX);
     lane.reading("waiting for the window", count * (SECTIONS - 1), count * SECTIONS);
     let mut wall = start.elapsed();
     let mut live = Live::new(readers.len());
@@ -55,30 +56,79 @@ pub async fn collect(profiles: &[RedisProfile], passwords: &[Option<Secret<Strin
     finish(readers, live, lane, wall)
 }
 
-async fn first_reading(profile: &RedisProfile, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane) -> Reader {
-    let connect_limit = limits.connect_timeout();
-    let opened = tokio::select! {
-        opened = open(profile, password, connect_limit) => opened,
-        () = lane.cancelled() => return Reader::lost(profile, Gap::new(Section::Redis, Cause::Unreachable, "The run was cancelled before Redis answered.")),
-    };
-    match opened {
-        Ok(mut opened) => {
-            opened.connection.set_response_timeout(ANSWER_TIMEOUT);
-            let session = Session::new(opened, profile, limits.redis_commands_per_s, ANSWER_TIMEOUT);
-            let mut reader = Reader::new(profile, session, limits);
-            reader.read_state(lane).await;
-            reader
+/// One reader for a server, the master behind Sentinels, or each primary of a cluster.
+async fn first_readings(profile: &RedisProfile, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane) -> Vec<Reader> {
+    let opening = async {
+        let place = behind_sentinels(profile, password, limits.connect_timeout()).await.map_err(|e| (profile.clone(), e))?;
+        match open(&place, password, limits.connect_timeout()).await {
+            Ok(opened) => Ok((place, opened)),
+            Err(e) => Err((place, e)),
         }
-        Err(e) => {
-            let cause = match e.kind {
-                OpenErrorKind::Unreachable | OpenErrorKind::Loading => Cause::Unreachable,
-                OpenErrorKind::SignIn | OpenErrorKind::Denied => Cause::Denied { grant: GRANTS.to_owned() },
-                OpenErrorKind::TimedOut => Cause::TimedOut { limit_ms: u32::try_from(connect_limit.as_millis()).unwrap_or(u32::MAX) },
-            };
-            lane.gap(format!("{}: {}", profile.address(), e.words));
-            Reader::lost(profile, Gap::new(Section::Redis, cause, e.words))
+    };
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = lane.cancelled() => return vec![cancelled(profile)],
+    };
+    let (place, mut opened) = match opened {
+        Ok(opened) => opened,
+        Err((place, e)) => return vec![lost(&place, &e, limits, lane)],
+    };
+    if !opened.is_cluster {
+        return vec![first_reading(&place, opened, password.is_some(), limits, lane).await];
+    }
+    match primaries(&mut opened, &place).await {
+        Ok(nodes) => {
+            lane.activity(format!("{}: a cluster, primaries found: {}", place.address(), nodes.len()));
+            let mut first = Some(opened);
+            let places = nodes.iter().map(|node| (node, first.take_if(|_| (&node.host, node.port) == (&place.host, place.port))));
+            join_all(places.collect::<Vec<_>>().into_iter().map(|(node, known)| node_reading(node, known, password, limits, lane))).await
+        }
+        Err(refusal) => {
+            let others = RedisProfile { host: format!("other nodes of {}", place.host), ..place.clone() };
+            let session = Session::new(opened, &place, password.is_some(), limits.redis_commands_per_s, ANSWER_TIMEOUT);
+            let gap = session.gap(Section::Redis, "CLUSTER SLOTS", CLUSTER_GRANT, &refusal);
+            lane.gap(format!("{}: only this node of the cluster is read. {}", place.address(), gap.detail));
+            let mut reader = Reader::new(&place, session, limits);
+            reader.read_state(lane).await;
+            vec![reader, Reader::lost(&others, gap)]
         }
     }
+}
+
+async fn node_reading(node: &RedisProfile, known: Option<Opened>, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane) -> Reader {
+    let opened = match known {
+        Some(opened) => Ok(opened),
+        None => tokio::select! {
+            opened = open(node, password, limits.connect_timeout()) => opened,
+            () = lane.cancelled() => return cancelled(node),
+        },
+    };
+    match opened {
+        Ok(opened) => first_reading(node, opened, password.is_some(), limits, lane).await,
+        Err(e) => lost(node, &e, limits, lane),
+    }
+}
+
+async fn first_reading(profile: &RedisProfile, mut opened: Opened, has_password: bool, limits: &Limits, lane: &Lane) -> Reader {
+    opened.connection.set_response_timeout(ANSWER_TIMEOUT);
+    let session = Session::new(opened, profile, has_password, limits.redis_commands_per_s, ANSWER_TIMEOUT);
+    let mut reader = Reader::new(profile, session, limits);
+    reader.read_state(lane).await;
+    reader
+}
+
+fn cancelled(profile: &RedisProfile) -> Reader {
+    Reader::lost(profile, Gap::new(Section::Redis, Cause::Unreachable, "The run was cancelled before Redis answered."))
+}
+
+fn lost(profile: &RedisProfile, e: &OpenError, limits: &Limits, lane: &Lane) -> Reader {
+    let cause = match e.kind {
+        OpenErrorKind::Unreachable | OpenErrorKind::Loading => Cause::Unreachable,
+        OpenErrorKind::SignIn | OpenErrorKind::Denied => Cause::Denied { grant: GRANTS.to_owned() },
+        OpenErrorKind::TimedOut => Cause::TimedOut { limit_ms: u32::try_from(limits.connect_timeout().as_millis()).unwrap_or(u32::MAX) },
+    };
+    lane.gap(format!("{}: {}", profile.address(), e.words));
+    Reader::lost(profile, Gap::new(Section::Redis, cause, e.words.clone()))
 }
 
 /// The window: counters at its start, a live sample a second, the key sample meanwhile.
@@ -107,6 +157,7 @@ async fn observe(readers: &mut [Reader], window: &mut Window<'_>, live: &mut Liv
 async fn second_reading(reader: &mut Reader, lane: &Lane) {
     reader.close_window().await;
     reader.finish_sample(lane).await;
+    reader.read_queues().await;
 }
 
 fn finish(readers: Vec<Reader>, live: Live, lane: &Lane, wall: Duration) -> Collected<Redis> {

@@ -29,7 +29,7 @@ const NAMESPACE_KEYS_MIN: u64 = 20;
 const NAMESPACE_SHARE_MIN: f64 = 0.05;
 
 /// Parts of a BullMQ queue, as BullMQ names them.
-const QUEUE_PARTS: [&str; 17] = [
+pub const QUEUE_PARTS: [&str; 17] = [
     "id",
     "meta",
     "events",

@@ -13,7 +13,7 @@ use crate::evidence::redis::{ClientGroup, Config, LatencyEvent, SlowEntry};
 use crate::evidence::{Cause, Gap, Section, Seen};
 
 /// Settings that checks and the report speak of. Passwords (requirepass, masterauth, tls-key-file-pass) are never asked for.
-const SETTINGS: [&str; 20] = [
+const SETTINGS: [&str; 21] = [
     "activedefrag",
     "appendfsync",
     "appendonly",
@@ -23,6 +23,7 @@ const SETTINGS: [&str; 20] = [
     "lazyfree-lazy-eviction",
     "lazyfree-lazy-expire",
     "lfu-decay-time",
+    "lfu-log-factor",
     "maxclients",
     "maxmemory",
     "maxmemory-policy",

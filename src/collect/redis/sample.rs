@@ -8,7 +8,8 @@ use redis::{Cmd, Value};
 
 use super::families::{self, Sampled, Scanned};
 use super::pattern::{Names, reduce};
-use super::session::{Answer, Session, integer, list, text};
+use super::queues::{is_elsewhere, queue_of};
+use super::session::{Answer, Session, count_lookup, integer, list, text};
 use crate::connect::profile::Limits;
 use crate::connect::redis::Refusal;
 use crate::evidence::redis::{KeySample, LogicalDatabase, Role};
@@ -48,7 +49,10 @@ pub struct Sampler {
     gap: Option<Gap>,
     can_measure: bool,
     can_idle: bool,
+    can_frequency: bool,
     can_count: bool,
+    /// Queues met since they were last asked for: database and raw name.
+    queues: BTreeSet<(u32, String)>,
 }
 
 impl Sampler {
@@ -77,7 +81,9 @@ impl Sampler {
             gap: None,
             can_measure: true,
             can_idle: true,
+            can_frequency: false,
             can_count: true,
+            queues: BTreeSet::new(),
         }
     }
 
@@ -88,6 +94,21 @@ impl Sampler {
     /// The whole sample shows cache keys and nothing else. `false` until it is done.
     pub fn shows_cache_alone(&self) -> bool {
         self.is_done() && !self.roles.is_empty() && self.roles.iter().all(|r| r.is_cache())
+    }
+
+    /// Queues met since this was last called.
+    pub fn take_queues(&mut self) -> Vec<(u32, String)> {
+        std::mem::take(&mut self.queues).into_iter().collect()
+    }
+
+    /// Another conversation on the session may have chosen another database.
+    pub fn select_again(&mut self) {
+        self.is_selected = false;
+    }
+
+    /// The server counts how often keys are used instead of when: an LFU policy.
+    pub fn counts_frequency(&mut self) {
+        (self.can_idle, self.can_frequency) = (false, true);
     }
 
     pub fn sampled(&self) -> u64 {
@@ -144,6 +165,8 @@ impl Sampler {
         let room = self.shares[self.at].saturating_sub(self.seen.len() as u64) as usize;
         let fresh: Vec<Vec<u8>> = keys.into_iter().filter(|k| !self.seen.contains(k)).take(room).collect();
         self.seen.extend(fresh.iter().cloned());
+        let names = fresh.iter().filter_map(|k| std::str::from_utf8(k).ok());
+        self.queues.extend(names.filter_map(queue_of).map(|q| (database, q.to_owned())));
         self.look(session, fresh, true).await?;
         self.cursor = cursor;
         let is_end = self.cursor == b"0";
@@ -182,11 +205,15 @@ impl Sampler {
             return Ok(());
         }
         let measured: Vec<bool> = keys.iter().map(|k| self.takes_quota(k)).collect();
-        let idle = self.ask_idle(session, &keys, &measured).await?;
+        let idle = self.ask_use(session, &keys, &measured).await?;
         let commands = keys.iter().flat_map(|k| [cmd("TYPE", &[k]), cmd("PTTL", &[k])]).collect();
         let answers = self.send(session, commands).await.map_err(|r| ("TYPE", "~* +type +pttl", r))?;
         let mut found = Vec::new();
         for (i, pair) in answers.chunks(2).enumerate() {
+            // A key asked for by name may be another node's of a cluster, or be moved to one meanwhile.
+            if matches!(&pair[0], Err(Refusal::Other(words)) if is_elsewhere(words)) {
+                continue;
+            }
             let kind = pair[0].clone().map_err(|r| ("TYPE", "~* +type", r))?;
             let ttl = pair[1].clone().map_err(|r| ("PTTL", "~* +pttl", r))?;
             // No text at all: the key is counted, of a kind nobody knows.
@@ -198,7 +225,8 @@ impl Sampler {
             if kind != "none" && ttl != -2 {
                 let ttl_ms = u64::try_from(ttl).ok();
                 let mut key = Sampled::new(self.databases[self.at].index, keys[i].clone(), kind, ttl_ms, is_drawn);
-                key.idle_s = idle.get(&i).copied();
+                let used = idle.get(&i).copied();
+                (key.idle_s, key.frequency) = if self.can_frequency { (None, used) } else { (used, None) };
                 found.push((key, measured[i]));
             }
         }
@@ -213,16 +241,20 @@ impl Sampler {
         *used <= MEASURED_PER_FAMILY
     }
 
-    /// Before anything else is asked of the key: counting its elements would make it look used.
-    async fn ask_idle(&mut self, session: &mut Session, keys: &[Vec<u8>], measured: &[bool]) -> Result<BTreeMap<usize, u64>, Failed> {
-        if !self.can_idle {
-            return Ok(BTreeMap::new());
-        }
+    /// Seconds since each key was last used, or under an LFU policy how often. Asked before anything else of the key: counting its
+    /// elements would make it look used.
+    async fn ask_use(&mut self, session: &mut Session, keys: &[Vec<u8>], measured: &[bool]) -> Result<BTreeMap<usize, u64>, Failed> {
+        let (word, grant): (&[u8], _) = match (self.can_idle, self.can_frequency) {
+            (true, _) => (b"IDLETIME", "~* +object|idletime"),
+            (_, true) => (b"FREQ", "~* +object|freq"),
+            _ => return Ok(BTreeMap::new()),
+        };
         let asked: Vec<usize> = (0..keys.len()).filter(|i| measured[*i]).collect();
-        let commands = asked.iter().map(|i| cmd("OBJECT", &[b"IDLETIME", &keys[*i]])).collect();
-        let answers = self.send(session, commands).await.map_err(|r| ("OBJECT IDLETIME", "~* +object|idletime", r))?;
-        // Under an LFU policy, or without the permission, there is no idle time; the rest of the sample is as good.
-        self.can_idle &= answers.iter().all(Result::is_ok);
+        let commands = asked.iter().map(|i| cmd("OBJECT", &[word, &keys[*i]])).collect();
+        let answers = self.send(session, commands).await.map_err(|r| ("OBJECT", grant, r))?;
+        // Without the permission, or under another policy than INFO told, there is no such figure; the rest of the sample is as good.
+        let is_told = answers.iter().all(Result::is_ok);
+        (self.can_idle, self.can_frequency) = (self.can_idle && is_told, self.can_frequency && is_told);
         let mut found = BTreeMap::new();
         for (i, answer) in asked.into_iter().zip(answers) {
             if let Ok(value) = answer {
@@ -320,15 +352,6 @@ fn count_command(kind: &str) -> Option<&'static str> {
         "stream" => "XLEN",
         _ => return None,
     })
-}
-
-/// The server counts our lookups among the store's: they are taken out again.
-fn count_lookup(session: &mut Session, is_hit: bool) {
-    if is_hit {
-        session.own.hits += 1;
-    } else {
-        session.own.misses += 1;
-    }
 }
 
 /// OBJECT is a lookup like others, but for a missing key on Redis 6.0.

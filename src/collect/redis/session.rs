@@ -1,6 +1,7 @@
 //! Commands to one instance: paced, counted and refused in words. Nothing else in the collector talks to the server.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::{Arg, Cmd, Pipeline, Value};
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::connect::profile::RedisProfile;
 use crate::connect::redis::{GRANTS, Opened, Refusal, refusal_of_error, refusal_of_value};
+use crate::evidence::redis::{Access, Network};
 use crate::evidence::{Cause, Gap, Section};
 
 /// An answer, or why there is none.
@@ -41,12 +43,14 @@ pub struct Session {
     pub bytes: u64,
     /// OBJECT on a missing key counts as a keyspace miss on this version.
     pub counts_object_misses: bool,
+    pub access: Access,
     /// The connection is of no more use.
     pub is_lost: bool,
 }
 
 impl Session {
-    pub fn new(opened: Opened, profile: &RedisProfile, commands_per_s: u32, timeout: Duration) -> Self {
+    pub fn new(opened: Opened, profile: &RedisProfile, has_password: bool, commands_per_s: u32, timeout: Duration) -> Self {
+        let access = Access { is_tls: profile.is_tls, has_password, network: network(opened.address) };
         let user = if profile.user.is_empty() { "default".to_owned() } else { profile.user.clone() };
         Self {
             opened,
@@ -57,6 +61,7 @@ impl Session {
             own: Own::default(),
             bytes: 0,
             counts_object_misses: true,
+            access,
             is_lost: false,
         }
     }
@@ -110,7 +115,7 @@ impl Session {
             Refusal::UnknownCommand => Cause::Absent { feature: what.to_owned(), remedy: String::new() },
             Refusal::TimedOut => Cause::TimedOut { limit_ms: self.timeout_ms },
             Refusal::NotSignedIn | Refusal::WrongPassword => Cause::Denied { grant: GRANTS.to_owned() },
-            Refusal::Loading | Refusal::Dropped => Cause::Unreachable,
+            Refusal::Loading | Refusal::Dropped | Refusal::Certificate(_) => Cause::Unreachable,
             Refusal::Other(_) => Cause::Unreadable,
         };
         let detail = match refusal {
@@ -129,6 +134,20 @@ pub fn command(parts: &[&str]) -> Cmd {
         command.arg(*part);
     }
     command
+}
+
+fn network(address: IpAddr) -> Network {
+    let address = address.to_canonical();
+    let is_private = match address {
+        // RFC 6598: what providers number their inner networks with.
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    match (address.is_loopback(), is_private) {
+        (true, _) => Network::Loopback,
+        (_, true) => Network::Private,
+        _ => Network::Public,
+    }
 }
 
 /// Commands whose second word is part of the name.
@@ -177,10 +196,36 @@ pub fn integer(value: &Value) -> Option<i64> {
     }
 }
 
+/// The server counts our lookups among the store's: they are taken out again.
+pub fn count_lookup(session: &mut Session, is_hit: bool) {
+    if is_hit {
+        session.own.hits += 1;
+    } else {
+        session.own.misses += 1;
+    }
+}
+
 /// A reply as a list.
 pub fn list(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(items) | Value::Set(items) => Some(items),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_told_by_address() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!((of("127.0.0.1"), of("::1"), of("::ffff:127.0.0.1")), (Network::Loopback, Network::Loopback, Network::Loopback));
+        for inner in ["10.1.2.3", "172.31.0.9", "192.168.1.1", "100.64.0.1", "100.127.255.254", "169.254.1.1", "fd00::1", "fe80::1"] {
+            assert_eq!(of(inner), Network::Private, "{inner}");
+        }
+        for outer in ["100.128.0.1", "172.32.0.1", "8.8.8.8", "2001:db8::1"] {
+            assert_eq!(of(outer), Network::Public, "{outer}");
+        }
     }
 }

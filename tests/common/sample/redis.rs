@@ -2,8 +2,8 @@
 
 use medusa_advisor::evidence::Sampled;
 use medusa_advisor::evidence::redis::{
-    ClientGroup, Command, CommandCounters, Config, Counters, Instance, KeySample, LatencyEvent, LogicalDatabase, Pattern, Redis, Role, Server,
-    SlowEntry,
+    Access, ClientGroup, Command, CommandCounters, Config, Counters, Instance, KeySample, LatencyEvent, LogicalDatabase, Network, Pattern, Redis,
+    Role, Server, SlowEntry,
 };
 
 const GIB: u64 = 1 << 30;
@@ -73,6 +73,7 @@ fn instance(name: &str, patterns: &[Pattern], hits: u64) -> Instance {
             ended_by: (keys > 10_000).then(|| "keys".to_owned()),
             patterns: patterns.to_vec(),
         }),
+        queues: Ok(Vec::new()),
     }
 }
 
@@ -120,6 +121,10 @@ fn server(hits: u64, keys: u64) -> Server {
         rdb_last_save_age_s: Some(1_840),
         master_link_down: false,
         replica_lag_bytes: None,
+        replicas: Some(0),
+        expired_stale_share: Some(0.01),
+        is_persistence_failing: false,
+        access: Some(Access { is_tls: false, has_password: true, network: Network::Private }),
         counters: Sampled { total, window: Some(window) },
         databases: vec![LogicalDatabase { index: 0, keys, keys_with_ttl: keys * 3 / 5, average_ttl_ms: 2_100_000 }],
         round_trip_ms: 3.1,
@@ -157,12 +162,16 @@ fn pattern(name: &str, role: Role, kind: &str, keys: u64, bytes: u64, ttl_ms: Op
         ttl_ms_min: ttl_ms.map(|t| t / 10),
         ttl_ms_median: ttl_ms.map(|t| t / 2),
         ttl_ms_max: ttl_ms,
+        ttl_counts: Vec::new(),
         measured: 200,
         bytes_estimate: Some(bytes),
         bytes_max: Some(bytes / 400),
         elements_max: (kind != "string").then_some(1_840),
         elements_total: (kind != "string").then_some(keys * 12),
         idle_s_median: Some(940),
+        idle_s_max: Some(4_000),
+        idle_over_hour: 1,
+        frequency_max: None,
         queue_part: name.starts_with("bull:").then(|| "completed".to_owned()),
     }
 }

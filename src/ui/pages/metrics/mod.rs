@@ -5,6 +5,7 @@ mod cdn;
 mod cdn_tables;
 mod postgres;
 mod redis;
+mod redis_queues;
 mod redis_tables;
 mod rows;
 mod sheet;

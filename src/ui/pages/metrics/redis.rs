@@ -2,13 +2,14 @@
 
 use eframe::egui::Ui;
 
-use super::redis_tables::{clients, commands, queues, slow_log};
+use super::redis_queues;
+use super::redis_tables::{clients, commands, slow_log};
 use super::{CHART, Figure, GAP, chart_height, split_unit, stats, window_words};
 use crate::app::{Action, Audit, Model};
 use crate::charts;
 use crate::charts::Drawn;
 use crate::checks::measures;
-use crate::evidence::redis::{Instance, Pattern, Role, Server};
+use crate::evidence::redis::{Instance, Pattern, Role, Server, TTL_BOUNDS_MS};
 use crate::evidence::{Cause, Gap, Section};
 use crate::plan::Ranked;
 use crate::text;
@@ -47,7 +48,7 @@ pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut
                 _ => slow_log(ui, model, audit, tall, actions),
             });
         }
-        2 => queues(ui, model, audit, actions),
+        2 => redis_queues::page(ui, model, audit, actions),
         _ => clients(ui, model, audit, actions),
     }
 }
@@ -176,11 +177,10 @@ pub fn is_about(r: &Ranked, pattern: &str) -> bool {
     f.subject.kind == "key_pattern" && f.subject.name == pattern || f.touches.iter().any(|t| t.strip_prefix("keys:") == Some(pattern))
 }
 
-/// Names of the classes, and the longest TTL of each in milliseconds.
-const CLASSES: [(&str, u64); 5] =
-    [("< 1 min", 60_000), ("1–10 min", 600_000), ("10–60 min", 3_600_000), ("1–10 h", 36_000_000), ("> 10 h", u64::MAX)];
+/// Names of the classes of [`TTL_BOUNDS_MS`].
+const CLASSES: [&str; 6] = ["< 1 min", "1–10 min", "10–60 min", "1–10 h", "10 h–7 d", "> 7 d"];
 
-/// Keys by the median time to live of their family; those without one by whether that is by design.
+/// Keys by their time to live; those without one by whether that is by design.
 fn time_to_live(ui: &mut Ui, audit: &Audit, tall: f32) {
     let instances = audit.snapshot.redis().map_or(&[][..], |r| &r.instances);
     let patterns: Vec<&Pattern> = instances.iter().filter_map(|i| i.keys().ok()).flat_map(|k| &k.patterns).collect();
@@ -188,7 +188,7 @@ fn time_to_live(ui: &mut Ui, audit: &Audit, tall: f32) {
     titled_card(
         ui,
         "Time to live",
-        "% of keys, by the median of their pattern",
+        "% of keys",
         Some(tall),
         |_| {},
         |ui| {
@@ -217,11 +217,11 @@ fn time_to_live(ui: &mut Ui, audit: &Audit, tall: f32) {
 struct Shares {
     cache_none: f64,
     other_none: f64,
-    classes: [f64; 5],
+    classes: [f64; CLASSES.len()],
 }
 
 fn shares(patterns: &[&Pattern], total: f64) -> Shares {
-    let mut shares = Shares { cache_none: 0.0, other_none: 0.0, classes: [0.0; 5] };
+    let mut shares = Shares { cache_none: 0.0, other_none: 0.0, classes: [0.0; CLASSES.len()] };
     for p in patterns {
         let keys = p.keys_estimate as f64 / total;
         let without = keys * p.without_ttl as f64 / p.keys.max(1) as f64;
@@ -230,7 +230,13 @@ fn shares(patterns: &[&Pattern], total: f64) -> Shares {
         } else {
             shares.other_none += without;
         }
-        if let Some(class) = p.ttl_ms_median.and_then(|ttl| CLASSES.iter().position(|c| ttl < c.1)) {
+        let counted: u64 = p.ttl_counts.iter().sum();
+        if counted > 0 {
+            for (class, n) in shares.classes.iter_mut().zip(&p.ttl_counts) {
+                *class += (keys - without) * *n as f64 / counted as f64;
+            }
+        } else if let Some(class) = p.ttl_ms_median.and_then(|ttl| TTL_BOUNDS_MS.iter().position(|bound| ttl < *bound)) {
+            // Earlier snapshots know the median of each pattern alone.
             shares.classes[class] += keys - without;
         }
     }
@@ -244,8 +250,8 @@ fn ttl_rows(shares: &Shares) -> Vec<BarRow> {
         value: text::percent(shares.cache_none + shares.other_none),
         mono: false,
     };
-    let class = |(i, c): (usize, &(&str, u64))| BarRow {
-        label: c.0.to_owned(),
+    let class = |(i, name): (usize, &&str)| BarRow {
+        label: (*name).to_owned(),
         parts: vec![(shares.classes[i], Hue::Layer(LayerHue::Redis))],
         value: text::percent(shares.classes[i]),
         mono: false,

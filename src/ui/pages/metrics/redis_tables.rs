@@ -23,7 +23,11 @@ fn instances(audit: &Audit) -> &[Instance] {
 }
 
 /// The part of each instance that could be read, with the instance; the first gap when none could.
-fn read<'a, T>(audit: &'a Audit, section: Section, part: impl Fn(&'a Instance) -> Result<&'a T, Gap>) -> Result<Vec<(&'a Instance, &'a T)>, Gap> {
+pub(super) fn read<'a, T>(
+    audit: &'a Audit,
+    section: Section,
+    part: impl Fn(&'a Instance) -> Result<&'a T, Gap>,
+) -> Result<Vec<(&'a Instance, &'a T)>, Gap> {
     let mut known = Vec::new();
     let mut missing = None;
     for instance in instances(audit) {
@@ -36,7 +40,7 @@ fn read<'a, T>(audit: &'a Audit, section: Section, part: impl Fn(&'a Instance) -
 }
 
 /// "3 of 4 instances answered", or nothing when all did.
-fn answered(audit: &Audit, known: usize) -> String {
+pub(super) fn answered(audit: &Audit, known: usize) -> String {
     let all = instances(audit).len();
     if known == all { String::new() } else { format!(", {known} of {all} instances answered") }
 }
@@ -84,7 +88,7 @@ pub fn commands(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &
 }
 
 /// The host of "cache.example:6379/0" up to its first dot; an address of numbers says nothing without its port.
-fn short_name(instance: &str) -> &str {
+pub(super) fn short_name(instance: &str) -> &str {
     let host = instance.split(':').next().unwrap_or(instance);
     if instance.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok() {
         return instance;
@@ -148,13 +152,7 @@ pub fn slow_log(ui: &mut Ui, model: &Model, audit: &Audit, tall: f32, actions: &
     show(ui, sheet, model, tall, actions);
 }
 
-/// Queues, events, workflows and locks: what must not be evicted.
-pub fn queues(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
-    let is_queue = |r: Role| matches!(r, Role::Queue | Role::EventBus | Role::Workflows | Role::Locks | Role::Staging);
-    families(ui, model, audit, ("queues", "Queues, workflows and locks"), is_queue, actions);
-}
-
-fn role_word(role: Role) -> &'static str {
+pub(super) fn role_word(role: Role) -> &'static str {
     match role {
         Role::Cache => "cache",
         Role::CacheTags => "cache tags",
@@ -169,7 +167,14 @@ fn role_word(role: Role) -> &'static str {
     }
 }
 
-fn families(ui: &mut Ui, model: &Model, audit: &Audit, (id, title): (&'static str, &str), wanted: impl Fn(Role) -> bool, actions: &mut Vec<Action>) {
+pub(super) fn families(
+    ui: &mut Ui,
+    model: &Model,
+    audit: &Audit,
+    (id, title): (&'static str, &str),
+    wanted: impl Fn(Role) -> bool,
+    actions: &mut Vec<Action>,
+) {
     let known = match read(audit, Section::RedisKeys, |i| i.keys()) {
         Ok(known) => known,
         Err(gap) => return gap_state(ui, audit, &gap, actions),
