@@ -121,6 +121,18 @@ build_tests() {
         cat "$WORK/build.log" >&2
         exit 1
     fi
+    keep_programs
+}
+
+# An hour passes until the last cell: what is built meanwhile is another program.
+keep_programs() {
+    local name program
+    mkdir "$WORK/bin"
+    while read -r name program; do
+        cp "$program" "$WORK/bin/$name"
+        echo "$name $WORK/bin/$name"
+    done <"$WORK/programs" >"$WORK/kept"
+    mv "$WORK/kept" "$WORK/programs"
 }
 
 # server_bin MAJOR: the folder of its programs; fetched once.
