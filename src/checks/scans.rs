@@ -232,7 +232,8 @@ impl<'s> Scene<'s> {
                 Verdict::NotAsked(_) if !need.is_widening => self.modelled(need, variant),
                 Verdict::NotAsked(_) | Verdict::Refuted => Left::ALL,
             };
-            (left.blocks <= 1.0 - COST_CUT_MIN).then(|| (*at, Served { load: need.load, verdict, left: left.of_time(&need.load), cost_left: left.blocks }))
+            (left.blocks <= 1.0 - COST_CUT_MIN)
+                .then(|| (*at, Served { load: need.load, verdict, left: left.of_time(&need.load), cost_left: left.blocks }))
         };
         variant.needs.iter().filter(|at| open.contains(at)).filter_map(of).collect()
     }

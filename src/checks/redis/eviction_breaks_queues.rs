@@ -1,10 +1,11 @@
 //! `redis-eviction-breaks-queues`: queues on an instance whose policy may evict their keys.
 
 use crate::checks::measures::over_instances;
+use crate::checks::redis_settings::{Change, change, own_cache, policy, queue_patterns};
 use crate::checks::{Applies, Check};
 use crate::evidence::redis::{Instance, Pattern, Server};
-use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
-use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, Resource, Severity, Subject};
 use crate::text;
 
 /// The one policy that BullMQ supports.
@@ -32,7 +33,7 @@ pub static CHECK: Check = Check {
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
     for instance in &snapshot.redis()?.instances {
         match instance.keys() {
-            Ok(keys) if keys.is_complete && instance.server().is_ok() && queues(instance)?.is_empty() => {}
+            Ok(keys) if keys.is_complete && instance.server().is_ok() && queue_patterns(instance)?.is_empty() => {}
             // Unread, or sampled in part: not known to hold no queues.
             _ => return Ok(Applies::Yes),
         }
@@ -43,7 +44,7 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     over_instances(snapshot, |instance| {
         let server = instance.server()?;
-        let queues = queues(instance)?;
+        let queues = queue_patterns(instance)?;
         if queues.is_empty() {
             return Ok(Vec::new());
         }
@@ -51,15 +52,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     })
 }
 
-fn queues(instance: &Instance) -> Result<Vec<&Pattern>, Gap> {
-    Ok(instance.keys()?.patterns.iter().filter(|p| p.role.is_queue()).collect())
-}
-
 fn judge(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Result<Option<Finding>, Gap> {
-    let policy = server.maxmemory_policy.as_deref().ok_or_else(|| {
-        let cause = Cause::Denied { grant: "ACL SETUSER advisor +info +config|get".into() };
-        Gap::new(Section::RedisServer, cause, format!("{} does not tell its eviction policy.", instance.name))
-    })?;
+    let policy = policy(instance, server)?;
     if policy == SAFE_POLICY {
         return Ok(None);
     }
@@ -161,58 +155,18 @@ fn evidence(server: &Server, policy: &str, queues: &[&Pattern]) -> Vec<Evidence>
 }
 
 fn remedies(instance: &Instance, server: &Server, policy: &str) -> Vec<Remedy> {
-    let mut remedies = vec![match server.platform.as_str() {
-        "plain" => Remedy {
-            kind: RemedyKind::Redis,
-            label: "Never evict".into(),
-            text: format!("CONFIG SET maxmemory-policy {SAFE_POLICY}"),
-            lock: None,
-            risk: "When maxmemory is reached, writes fail with an error instead of keys being lost. Run CONFIG REWRITE afterwards, or the value is lost at the next restart.".into(),
-            undo: Some(format!("CONFIG SET maxmemory-policy {policy}")),
+    let mut remedies = vec![change(
+        server,
+        &Change {
+            label: "Never evict",
+            name: "maxmemory-policy",
+            value: SAFE_POLICY,
+            now: Some(policy),
+            risk: "When maxmemory is reached, writes fail with an error instead of keys being lost.",
         },
-        "elasticache" => Remedy {
-            kind: RemedyKind::Shell,
-            label: "Change the parameter group".into(),
-            text: format!("aws elasticache modify-cache-parameter-group --cache-parameter-group-name \"$PARAMETER_GROUP\" --parameter-name-values ParameterName=maxmemory-policy,ParameterValue={SAFE_POLICY}"),
-            lock: None,
-            risk: "Default parameter groups cannot be changed: create one of your own first. When memory is full, writes fail with an error.".into(),
-            undo: Some(format!("aws elasticache modify-cache-parameter-group --cache-parameter-group-name \"$PARAMETER_GROUP\" --parameter-name-values ParameterName=maxmemory-policy,ParameterValue={policy}")),
-        },
-        other => Remedy {
-            kind: RemedyKind::Shell,
-            label: "Change the provider's setting".into(),
-            text: format!("# {other}: set maxmemory-policy (\"eviction policy\") to {SAFE_POLICY} in the provider's console."),
-            lock: None,
-            risk: "When memory is full, writes fail with an error instead of keys being lost.".into(),
-            undo: None,
-        },
-    }];
+    )];
     if instance.keys().is_ok_and(|k| k.patterns.iter().any(|p| p.role.is_cache())) {
-        remedies.push(Remedy {
-            kind: RemedyKind::MedusaConfig,
-            label: "Give the cache its own instance".into(),
-            text: OWN_CACHE.into(),
-            lock: None,
-            risk: "The cache starts empty. Set maxmemory and allkeys-lru on the new instance.".into(),
-            undo: Some("Point redisUrl of the caching provider back at REDIS_URL.".into()),
-        });
+        remedies.push(own_cache());
     }
     remedies
 }
-
-const OWN_CACHE: &str = r#"// medusa-config.ts: queues stay on REDIS_URL, the cache goes to CACHE_REDIS_URL
-modules: [
-  {
-    resolve: "@medusajs/medusa/caching",
-    options: {
-      providers: [
-        {
-          resolve: "@medusajs/caching-redis",
-          id: "caching-redis",
-          is_default: true,
-          options: { redisUrl: process.env.CACHE_REDIS_URL },
-        },
-      ],
-    },
-  },
-],"#;

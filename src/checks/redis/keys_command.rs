@@ -47,7 +47,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 }
 
 /// Commands whose time grows with the keyspace or with one huge collection.
-fn is_blocking(command: &Command) -> bool {
+pub fn is_blocking(command: &Command) -> bool {
     let counters = command.counters.window.filter(|w| w.calls > 0).unwrap_or(command.counters.total);
     match command.name.as_str() {
         "keys" | "flushall" | "flushdb" => true,

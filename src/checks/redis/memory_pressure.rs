@@ -1,20 +1,21 @@
 //! `redis-memory-pressure`: an instance close to its memory limit.
 
 use crate::checks::measures::over_instances;
+use crate::checks::redis_settings::{holds_cache_alone, maxmemory};
 use crate::checks::{Check, always};
 use crate::evidence::redis::{Instance, Server};
-use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
+use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
 /// Used share of the limit above which little is left for a burst.
-const USED_SHARE_MAX: f64 = 0.90;
+pub const USED_SHARE_MAX: f64 = 0.90;
 /// Used share above which the next burst hits the limit: with noeviction, writes fail then.
-const IMMINENT_SHARE: f64 = 0.97;
+pub const IMMINENT_SHARE: f64 = 0.97;
 /// A limit this far above what is used leaves a third free.
-const HEADROOM: f64 = 1.5;
+pub const HEADROOM: f64 = 1.5;
 /// Redis may take this share of the machine: the rest is for fork, buffers and the system.
-const SYSTEM_SHARE_MAX: f64 = 0.75;
+pub const SYSTEM_SHARE_MAX: f64 = 0.75;
 
 pub static CHECK: Check = Check {
     id: "redis-memory-pressure",
@@ -28,7 +29,7 @@ pub static CHECK: Check = Check {
     references: &["https://redis.io/docs/latest/develop/reference/eviction/"],
     needs: &[Section::RedisServer],
     uses: &[Section::RedisKeys],
-    symptom_of: &["redis-cache-without-ttl"],
+    symptom_of: &["redis-cache-without-ttl", "redis-cache-cannot-evict"],
     applies_to: always,
     evaluate,
 };
@@ -38,10 +39,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 }
 
 fn judge(instance: &Instance, server: &Server) -> Result<Option<Finding>, Gap> {
-    let set = server.maxmemory.ok_or_else(|| {
-        let cause = Cause::Denied { grant: "ACL SETUSER advisor +info +config|get".into() };
-        Gap::new(Section::RedisServer, cause, format!("{} does not tell its memory limit.", instance.name))
-    })?;
+    let set = maxmemory(instance, server)?;
     let limit = match (set, server.system_memory) {
         (0, Some(system)) => system,
         (0, None) => return Ok(None),
@@ -91,10 +89,6 @@ fn judge(instance: &Instance, server: &Server) -> Result<Option<Finding>, Gap> {
         ),
         touches: instance.keys().map(|k| k.patterns.iter().take(3).map(|p| format!("keys:{}", p.pattern)).collect()).unwrap_or_else(|_| Vec::new()),
     }))
-}
-
-fn holds_cache_alone(instance: &Instance) -> bool {
-    instance.keys().is_ok_and(|k| !k.patterns.is_empty() && k.patterns.iter().all(|p| p.role.is_cache()))
 }
 
 fn evidence(instance: &Instance, server: &Server, limit: u64, share: f64) -> Vec<Evidence> {

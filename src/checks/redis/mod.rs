@@ -1,8 +1,32 @@
 //! The Redis checks, one file each. This list is written by `tests/tidy.rs`.
 
+pub mod big_key;
+pub mod cache_cannot_evict;
+pub mod cache_tags_leak;
 pub mod cache_without_ttl;
+pub mod catalogue_uncached;
+pub mod clients_near_limit;
 pub mod eviction_breaks_queues;
 pub mod evictions;
+pub mod expiry_lag;
+pub mod fragmentation;
+pub mod hot_key;
+pub mod job_backlog;
+pub mod jobs_retained;
 pub mod keys_command;
+pub mod latency_spikes;
 pub mod low_hit_rate;
+pub mod maxmemory_unset;
 pub mod memory_pressure;
+pub mod no_worker;
+pub mod open_access;
+pub mod persistence_failing;
+pub mod queue_not_durable;
+pub mod rejected_connections;
+pub mod replica_lag;
+pub mod session_flood;
+pub mod sessions_volatile;
+pub mod shared_roles;
+pub mod slow_commands;
+pub mod stranded_transactions;
+pub mod version_eol;
