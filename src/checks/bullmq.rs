@@ -18,7 +18,7 @@ pub const CHECKPOINTS: &str = "keys:dtrx:*";
 pub enum Workers {
     Some(u64),
     None,
-    /// Its clients carry a name under a prefix of their own, which is not kept.
+    /// Its clients' names are not kept: they are under a prefix of their own, or hold no word of the trade.
     Untold,
 }
 
@@ -44,8 +44,10 @@ pub fn workers(queue: &Queue, clients: &[ClientGroup]) -> Workers {
     // A worker that is busy from the start has waited for nothing yet: its connection last sent INFO. What follows the queue is reduced to
     // marks by the collector: `:w:<name>` of a named worker leaves two, `:qe` of a listener one.
     let is_working = |rest: &str, command: &str| rest.is_empty() || rest.matches(':').count() >= 2 || (rest.starts_with(':') && is_blocking(command));
-    let is_worker = |c: &&ClientGroup| c.database == queue.database && c.name.strip_prefix(&base).is_some_and(|rest| is_working(rest, &c.command));
-    match clients.iter().filter(is_worker).map(|c| c.count).sum() {
+    let is_of = |c: &ClientGroup, base: &str| c.database == queue.database && c.name.strip_prefix(base).is_some_and(|r| is_working(r, &c.command));
+    match clients.iter().filter(|c| is_of(c, &base)).map(|c| c.count).sum() {
+        // The name of the store's own queue is proven by its keys, that of its worker by nothing: it may be this one.
+        0 if queue.role == Role::Queue && clients.iter().any(|c| is_of(c, &format!("{prefix}:{HIDDEN}"))) => Workers::Untold,
         0 => Workers::None,
         count => Workers::Some(count),
     }
@@ -131,5 +133,9 @@ mod tests {
         assert_eq!(workers(&flows, &[other]), Workers::None);
         assert_eq!(workers(&queue("bull:<id>"), &[client("bull:<id>", "bzpopmin")]), Workers::Some(2));
         assert_eq!(workers(&queue("shop:mails"), &[]), Workers::Untold);
+        let own = Queue { role: Role::Queue, ..queue("bull:parcels") };
+        assert_eq!(workers(&own, &[client("bull:<id>", "bzpopmin")]), Workers::Untold, "somebody works, on a queue whose name is not kept");
+        assert_eq!(workers(&own, &[client("bull:<id>:<id>", "xread")]), Workers::None);
+        assert_eq!(workers(&flows, &[client("bull:<id>", "bzpopmin")]), Workers::None, "Medusa's own are always kept");
     }
 }

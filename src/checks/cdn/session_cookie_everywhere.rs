@@ -14,7 +14,7 @@ pub static CHECK: Check = Check {
     passed: "Store lists, health and files come without a session cookie.",
     why: "An answer that sets a cookie belongs to one visitor, so CDNs refuse to keep it: nothing behind the backend can be cached, pictures \
           included. Each such answer also creates a session in Redis.",
-    remedy: "Set saveUninitialized to false (Medusa 2), upgrade to 2.8 or later, or take the cookie off public answers at the proxy (Medusa 1).",
+    remedy: "Set saveUninitialized to false in medusa-config, upgrade Medusa 2 to 2.7 or later, or take the cookie off public answers at the proxy.",
     method: "Looks for Set-Cookie: connect.sid or medusa_session on GETs of /health, the store's lists and files of the backend. Over plain HTTP the \
              request names https in X-Forwarded-Proto, since a production Medusa keeps its Secure cookie back otherwise.",
     effort: Effort::Minutes,
@@ -83,9 +83,9 @@ fn finding(backend: &str, bad: &[(&Target, &str)], asked: usize, major: Option<u
         gain: Some(Gain::new(Basis::RuleOfThumb, "lists and pictures of the backend become cacheable; one Redis session a request is spared")),
         averts: None,
         remedies: match major {
-            Some(1) => vec![proxy(), cloudflare()],
+            Some(1) => vec![config_one(), proxy(), cloudflare()],
             Some(_) => vec![config(), cloudflare()],
-            None => vec![config(), proxy(), cloudflare()],
+            None => vec![config(), config_one(), proxy(), cloudflare()],
         },
         verify: format!("curl -sI -H 'X-Forwarded-Proto: https' https://{backend}/health shows no Set-Cookie."),
         touches,
@@ -96,7 +96,20 @@ fn config() -> Remedy {
     Remedy {
         kind: RemedyKind::MedusaConfig,
         label: "Medusa 2: keep empty sessions out".to_owned(),
-        text: "// medusa-config.ts; the default since 2.8\nmodule.exports = defineConfig({\n  projectConfig: {\n    sessionOptions: {\n      saveUninitialized: false,\n    },\n  },\n})".to_owned(),
+        text: "// medusa-config.ts; the default since 2.7\nmodule.exports = defineConfig({\n  projectConfig: {\n    sessionOptions: {\n      saveUninitialized: false,\n    },\n  },\n})".to_owned(),
+        lock: None,
+        risk: "Low: signing in still opens a session.".to_owned(),
+        undo: Some("Remove the option.".to_owned()),
+    }
+}
+
+fn config_one() -> Remedy {
+    Remedy {
+        kind: RemedyKind::MedusaConfig,
+        label: "Medusa 1: keep empty sessions out".to_owned(),
+        text: "// medusa-config.js; releases before 1.20 may not read it: then take the cookie off at the proxy\nmodule.exports = {\n  projectConfig: {\n    \
+               session_options: {\n      saveUninitialized: false,\n    },\n  },\n}"
+            .to_owned(),
         lock: None,
         risk: "Low: signing in still opens a session.".to_owned(),
         undo: Some("Remove the option.".to_owned()),
@@ -106,8 +119,8 @@ fn config() -> Remedy {
 fn proxy() -> Remedy {
     Remedy {
         kind: RemedyKind::Shell,
-        label: "Medusa 1: take the cookie off public answers in nginx".to_owned(),
-        text: "# server block; Medusa 1 has no option for it\nlocation ~ ^/(health$|uploads/|store/(products|collections|product-categories|regions)) {\n    \
+        label: "Or take the cookie off public answers in nginx".to_owned(),
+        text: "# server block\nlocation ~ ^/(health$|uploads/|store/(products|collections|product-categories|regions)) {\n    \
                proxy_pass http://medusa;\n    proxy_hide_header Set-Cookie;\n}"
             .to_owned(),
         lock: None,

@@ -16,6 +16,8 @@ pub const IMMINENT_SHARE: f64 = 0.97;
 pub const HEADROOM: f64 = 1.5;
 /// Redis may take this share of the machine: the rest is for fork, buffers and the system.
 pub const SYSTEM_SHARE_MAX: f64 = 0.75;
+/// What is thrown away is weighed by the checks of evictions, queues and sessions; that the limit is near is worth no more than a line.
+const WEIGHT_EVICTING: f64 = 0.05;
 
 pub static CHECK: Check = Check {
     id: "redis-memory-pressure",
@@ -74,10 +76,10 @@ fn judge(instance: &Instance, server: &Server) -> Result<Option<Finding>, Gap> {
         confidence: Confidence::High,
         confidence_because: "read from INFO at the end of the window".into(),
         effort: Effort::Minutes,
-        cost: if severity == Severity::Info {
-            Cost { resource: Resource::Memory, share: 0.0 }
-        } else {
-            Cost { resource: Resource::Risk, share: share.min(1.0) }
+        cost: match severity {
+            Severity::Info => Cost { resource: Resource::Memory, share: 0.0 },
+            Severity::Low => Cost { resource: Resource::Risk, share: WEIGHT_EVICTING },
+            _ => Cost { resource: Resource::Risk, share: share.min(1.0) },
         },
         gain: None,
         averts: (policy == "noeviction").then(|| "failed writes: carts, sessions and jobs".to_owned()),

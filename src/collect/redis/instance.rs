@@ -208,6 +208,9 @@ impl Reader {
         if let Ok(entries) = readings::slowlog(session, self.slow_before).await {
             self.slowlog = Ok(entries);
         }
+        if let Ok(events) = readings::latency(session).await {
+            self.latency = Ok(events);
+        }
         if let Ok(clients) = readings::clients(session).await {
             self.clients = Ok(clients);
         }

@@ -13,7 +13,8 @@ use crate::evidence::redis::{ClientGroup, Config, LatencyEvent, SlowEntry};
 use crate::evidence::{Cause, Gap, Section, Seen};
 
 /// Settings that checks and the report speak of. Passwords (requirepass, masterauth, tls-key-file-pass) are never asked for.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 24] = [
+    "active-expire-effort",
     "activedefrag",
     "appendfsync",
     "appendonly",
@@ -30,9 +31,11 @@ const SETTINGS: [&str; 21] = [
     "maxmemory-samples",
     "notify-keyspace-events",
     "protected-mode",
+    "repl-backlog-size",
     "save",
     "slowlog-log-slower-than",
     "slowlog-max-len",
+    "stop-writes-on-bgsave-error",
     "tcp-keepalive",
     "timeout",
 ];
