@@ -356,3 +356,21 @@ async fn a_large_keyspace_is_sampled_within_its_limits() {
     assert_eq!(keys.ended_by.as_deref(), Some("seconds"));
     assert!(start.elapsed() < Duration::from_secs(4) && keys.keys_sampled < 400, "{} keys, {:?}", keys.keys_sampled, start.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prefixes_have_the_role_that_the_user_told() {
+    let server = server!();
+    fill(&server, (0..200).map(|i| command(&["SET", &format!("acme-{i}:jane{i}"), "x"])));
+    fill(&server, [command(&["HSET", "acme-mails:welcome:meta", "opts", "{}"]), command(&["RPUSH", "acme-mails:welcome:wait", "1"])]);
+    let untold = audit_with(&[profile(&server)], &[None], 1, || ()).await;
+    assert!(findings(&untold, "redis-cache-without-ttl").is_empty());
+    let roles = medusa_advisor::connect::profile::parse_roles("acme-mails:=queue, acme-=cache").unwrap();
+    let told = audit_with(&[medusa_advisor::connect::profile::RedisProfile { roles, ..profile(&server) }], &[None], 1, || ()).await;
+    let instance = &told.redis.as_ref().unwrap().instances[0];
+    let patterns: Vec<_> = instance.keys().unwrap().patterns.iter().map(|p| (p.pattern.as_str(), p.role)).collect();
+    assert!(patterns.contains(&("acme-<n>:<id>", medusa_advisor::evidence::redis::Role::CustomCache)), "{patterns:?}");
+    assert!(patterns.iter().any(|(p, role)| p.starts_with("acme-mails:") && *role == medusa_advisor::evidence::redis::Role::Queue), "{patterns:?}");
+    assert_eq!(instance.queues().unwrap()[0].waiting(), 1);
+    assert_eq!(findings(&told, "redis-cache-without-ttl").len(), 1);
+    assert!(!serde_json::to_string(&told).unwrap().contains("jane"));
+}

@@ -159,13 +159,13 @@ fn lines_of_an_env_file_fill_every_service() {
     }
     h.get_by_role_and_label(Role::Tab, "Redis, not tested").click();
     settle(&mut h);
-    assert_eq!(h.get_by_label("Connection URL of instance 2").value().as_deref(), Some("redis://c:6379/0"));
-    h.get_by_label("TLS of instance 2").click();
+    assert_eq!(h.get_by_label("Connection URL 2").value().as_deref(), Some("redis://c:6379/0"));
+    h.get_by_label("TLS 2").click();
     settle(&mut h);
-    assert_eq!(h.get_by_label("Connection URL of instance 2").value().as_deref(), Some("rediss://c:6379/0"));
+    assert_eq!(h.get_by_label("Connection URL 2").value().as_deref(), Some("rediss://c:6379/0"));
     h.get_by_label("Remove instance 2").click();
     settle(&mut h);
-    assert!(h.query_by_label("TLS of instance 2").is_none());
+    assert!(h.query_by_label("TLS 2").is_none());
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::connect::profile::{
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
 
+pub use redis::RedisForm;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WizardStep {
     Store,
@@ -69,6 +71,8 @@ pub enum Field {
     RedisServerName(usize),
     /// The master that Sentinels know.
     RedisMaster(usize),
+    /// What keys of the store's own prefixes are for.
+    RedisRoles(usize),
     Zone,
     Token,
     StorefrontUrl,
@@ -114,26 +118,6 @@ pub struct NodeForm {
     pub url_error: Option<String>,
     /// From its address; empty: as the store's.
     pub password: Secret<String>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct RedisForm {
-    pub url: String,
-    pub url_error: Option<String>,
-    pub host: String,
-    pub port: String,
-    pub database: String,
-    pub user: String,
-    pub password: Secret<String>,
-    pub is_tls: bool,
-    pub ca_file: String,
-    pub cert_file: String,
-    pub key_file: String,
-    pub server_name: String,
-    /// Name of the master that the Sentinels at this address know; empty: a server stands there.
-    pub master: String,
-    /// Further Sentinels, which only a URL names.
-    pub others: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -262,7 +246,12 @@ impl Wizard {
             Field::PgMemory => self.postgres.memory = text,
             Field::PgNodeUrl(i) => self.set_node_url(i, &text),
             Field::RedisUrl(i) => self.set_redis_url(i, text),
-            Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) | Field::RedisMaster(i) => {
+            Field::RedisHost(i)
+            | Field::RedisPort(i)
+            | Field::RedisDatabase(i)
+            | Field::RedisUser(i)
+            | Field::RedisMaster(i)
+            | Field::RedisRoles(i) => {
                 self.set_redis_part(i, field, text);
             }
             Field::RedisPassword(i) => self.set_redis_password(i, text),

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::secret::Secret;
 
-pub use redis::{RedisProfile, Sentinel, parse_redis};
+pub use redis::{KeyRole, RedisProfile, Sentinel, parse_redis, parse_roles, roles_text};
 
 /// One saved store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -185,6 +185,8 @@ pub enum AddressError {
     WrongScheme { found: String, expected: &'static str },
     #[error("The address names no {what}. Paste one like {example}.")]
     Missing { what: &'static str, example: &'static str },
+    #[error("{0}")]
+    Roles(String),
 }
 
 const POSTGRES_EXAMPLE: &str = "postgres://medusa_advisor@db.example.com:5432/medusa";

@@ -1,5 +1,6 @@
 //! Two audits of one store, before and after.
 
+mod families;
 mod figures;
 mod words;
 
@@ -33,6 +34,8 @@ pub struct MetricChange {
     pub layer: Layer,
     pub id: &'static str,
     pub unit: &'static str,
+    /// What the figure is of where a layer has several, such as a family of keys; empty: the layer.
+    pub subject: String,
     pub before: f64,
     pub after: f64,
 }
@@ -55,7 +58,7 @@ pub fn compare(before: (&Snapshot, &Plan), after: (&Snapshot, &Plan)) -> Compari
         better: Vec::new(),
         still_open: Vec::new(),
         cannot_tell: Vec::new(),
-        metrics: metric_changes(before.1, after.1),
+        metrics: metric_changes(before.1, after.1).into_iter().chain(families::growth(before.0, after.0)).collect(),
     };
     for old in &before.1.findings {
         match after.1.find(&old.key) {
@@ -126,7 +129,7 @@ fn metric_changes(before: &Plan, after: &Plan) -> Vec<MetricChange> {
     for (b, a) in before.layers.iter().zip(&after.layers) {
         for old in &b.metrics {
             if let Some(new) = a.metrics.iter().find(|m| m.id == old.id) {
-                out.push(MetricChange { layer: b.layer, id: old.id, unit: old.unit, before: old.value, after: new.value });
+                out.push(MetricChange { layer: b.layer, id: old.id, unit: old.unit, subject: String::new(), before: old.value, after: new.value });
             }
         }
     }

@@ -1,8 +1,30 @@
 //! The Redis step: an address as a URL or as fields, kept in step.
 
-use super::{Field, RedisForm, Wizard, WizardStep, filled};
-use crate::connect::profile::{RedisProfile, Sentinel, parse_redis};
+use super::{Field, Wizard, WizardStep, filled};
+use crate::connect::profile::{RedisProfile, Sentinel, parse_redis, parse_roles, roles_text};
 use crate::secret::Secret;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RedisForm {
+    pub url: String,
+    pub url_error: Option<String>,
+    pub host: String,
+    pub port: String,
+    pub database: String,
+    pub user: String,
+    pub password: Secret<String>,
+    pub is_tls: bool,
+    pub ca_file: String,
+    pub cert_file: String,
+    pub key_file: String,
+    pub server_name: String,
+    /// Name of the master that the Sentinels at this address know; empty: a server stands there.
+    pub master: String,
+    /// Prefixes and their roles as typed: "acme:=cache".
+    pub roles: String,
+    /// Further Sentinels, which only a URL names.
+    pub others: Vec<String>,
+}
 
 impl RedisForm {
     pub fn empty() -> Self {
@@ -20,6 +42,7 @@ impl RedisForm {
             key_file: String::new(),
             server_name: String::new(),
             master: String::new(),
+            roles: String::new(),
             others: Vec::new(),
         }
     }
@@ -37,6 +60,11 @@ impl RedisForm {
 
     pub fn has_port(&self) -> bool {
         self.port.trim().parse::<u16>().is_ok_and(|p| p > 0)
+    }
+
+    /// What is wrong with the prefixes and their roles, if anything.
+    pub fn roles_error(&self) -> Option<String> {
+        parse_roles(&self.roles).err()
     }
 
     pub fn has_database(&self) -> bool {
@@ -65,6 +93,7 @@ impl RedisForm {
             cert_file: filled(&self.cert_file),
             key_file: filled(&self.key_file),
             server_name: filled(&self.server_name),
+            roles: parse_roles(&self.roles)?,
             sentinel: filled(&self.master).map(|master| Sentinel { master, others: self.others.clone() }),
         })
     }
@@ -82,6 +111,7 @@ impl RedisForm {
         self.cert_file = text(&p.cert_file);
         self.key_file = text(&p.key_file);
         self.server_name = text(&p.server_name);
+        self.roles = roles_text(&p.roles);
         (self.master, self.others) = p.sentinel.clone().map_or_else(Default::default, |s| (s.master, s.others));
     }
 }
@@ -120,6 +150,7 @@ impl Wizard {
             Field::RedisKeyFile(_) => form.key_file = text,
             Field::RedisServerName(_) => form.server_name = text,
             Field::RedisMaster(_) => form.master = text,
+            Field::RedisRoles(_) => form.roles = text,
             _ => form.user = text,
         }
         // The fields say the whole address: what was wrong in the URL is no longer there.

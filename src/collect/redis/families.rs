@@ -43,9 +43,9 @@ pub struct Scanned {
 }
 
 /// One row a database, pattern and type, largest first by bytes, then by keys, then by name.
-pub fn fold(sampled: &[Sampled], scanned: &[Scanned]) -> Vec<Pattern> {
+pub fn fold(sampled: &[Sampled], scanned: &[Scanned], told: &Names) -> Vec<Pattern> {
     let names: Vec<String> = sampled.iter().map(|s| String::from_utf8_lossy(&s.key).into_owned()).collect();
-    let known = Names::learn(names.iter().map(String::as_str));
+    let known = Names::learn(names.iter().map(String::as_str)).with(told);
     let mut families: BTreeMap<(u32, Reduced, String), Vec<&Sampled>> = BTreeMap::new();
     for (key, name) in sampled.iter().zip(&names) {
         families.entry((key.database, reduce(name, &known), key.kind.clone())).or_default().push(key);
@@ -137,11 +137,11 @@ mod tests {
     fn a_part_of_the_keys_stands_for_all() {
         let keys: Vec<Sampled> = (0..10).map(|i| key(&format!("cache:product:{i}"), (i % 2 == 0).then_some(1_000 + i), 100, true)).collect();
         let part = Scanned { database: 0, keys: 1_000, sampled: 10, is_complete: false };
-        let p = &fold(&keys, &[part])[0];
+        let p = &fold(&keys, &[part], &Names::default())[0];
         assert_eq!((p.pattern.as_str(), p.keys, p.keys_estimate, p.without_ttl), ("cache:product:<n>", 10, 1_000, 5));
         assert_eq!((p.bytes_estimate, p.ttl_ms_min, p.ttl_ms_median, p.ttl_ms_max), (Some(100_000), Some(1_000), Some(1_004), Some(1_008)));
         let whole = Scanned { keys: 10, is_complete: true, ..part };
-        assert_eq!(fold(&keys, &[whole])[0].keys_estimate, 10);
+        assert_eq!(fold(&keys, &[whole], &Names::default())[0].keys_estimate, 10);
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
     fn a_key_looked_up_by_name_stands_for_itself() {
         let keys = [key("bull:medusa-workflows:meta", None, 80, false)];
         let part = Scanned { database: 0, keys: 1_000, sampled: 10, is_complete: false };
-        assert_eq!(fold(&keys, &[part])[0].keys_estimate, 1);
+        assert_eq!(fold(&keys, &[part], &Names::default())[0].keys_estimate, 1);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let words = ["product", "cart", "order", "price", "stock", "page", "region", "tax", "user", "view"];
         let keys: Vec<Sampled> =
             (0..1_000).map(|i| key(&format!("{}:{}:{}", words[i % 10], words[i / 10 % 10], words[i / 100]), Some(1), 1, true)).collect();
-        let rows = fold(&keys, &[]);
+        let rows = fold(&keys, &[], &Names::default());
         assert!(rows.len() <= PATTERNS_MAX + 20);
         assert_eq!(rows.iter().map(|p| p.keys).sum::<u64>(), 1_000);
     }

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::info::{self, Info, Reading};
 use super::live::Figure;
+use super::pattern::Names;
 use super::queues::Queues;
 use super::readings;
 use super::sample::Sampler;
@@ -28,6 +29,7 @@ pub struct Reader {
     host: String,
     database: u32,
     limits: Limits,
+    names: Names,
     session: Option<Session>,
     server: Seen<Server>,
     config: Seen<Config>,
@@ -62,6 +64,7 @@ impl Reader {
             host: profile.host.clone(),
             database: profile.database,
             limits: Limits::default(),
+            names: Names::told(&profile.roles),
             session: None,
             server: Err(of(Section::RedisServer)),
             config: Err(of(Section::RedisConfig)),
@@ -101,16 +104,16 @@ impl Reader {
                 let platform = info::platform(&self.host);
                 session.counts_object_misses = info::counts_object_misses(&info);
                 let server = info::server(&info, platform, round_trip_ms).map(|s| Server { access: Some(session.access), ..s });
-                self.queues = Queues::new(info.databases().iter().map(|d| d.index).collect());
+                self.queues = Queues::new(info.databases().iter().map(|d| d.index).collect(), self.names.clone());
                 self.server = server.ok_or_else(|| Gap::new(Section::RedisServer, Cause::Unreadable, "INFO lacks fields that every Redis tells."));
                 self.before = Reading::of(&info, &session.own);
                 self.commands_gap = self.before.as_ref().is_none_or(|r| r.commands.is_none()).then(|| no_command_statistics(session));
-                self.sampler = Some(Sampler::new(info.databases(), &self.limits));
+                self.sampler = Some(Sampler::new(info.databases(), self.names.clone(), &self.limits));
             }
             Err(refusal) => {
                 self.server = Err(session.gap(Section::RedisServer, "INFO", "+info", &refusal));
                 self.commands_gap = Some(session.gap(Section::RedisCommands, "INFO commandstats", "+info", &refusal));
-                self.sampler = sampler_without_info(session, self.database, &self.limits).await;
+                self.sampler = sampler_without_info(session, self.database, self.names.clone(), &self.limits).await;
             }
         }
         self.keys_gap = self.sampler.is_none().then(|| Gap::new(Section::RedisKeys, Cause::Unreadable, "The databases in use could not be told."));
@@ -291,9 +294,9 @@ async fn round_trip_ms(session: &mut Session) -> f64 {
 }
 
 /// Where INFO is refused, the database of the profile is all that is known to be in use.
-async fn sampler_without_info(session: &mut Session, database: u32, limits: &Limits) -> Option<Sampler> {
+async fn sampler_without_info(session: &mut Session, database: u32, names: Names, limits: &Limits) -> Option<Sampler> {
     let keys = session.ask(&["DBSIZE"]).await.ok().as_ref().and_then(integer).and_then(|n| u64::try_from(n).ok())?;
-    Some(Sampler::new(vec![LogicalDatabase { index: database, keys, keys_with_ttl: 0, average_ttl_ms: 0 }], limits))
+    Some(Sampler::new(vec![LogicalDatabase { index: database, keys, keys_with_ttl: 0, average_ttl_ms: 0 }], names, limits))
 }
 
 /// One live sample; a failed one is a gap in the line, never a zero.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::words;
+use crate::connect::profile::KeyRole;
 use crate::evidence::redis::Role;
 
 /// What a key's name tells, without the name.
@@ -21,6 +22,8 @@ pub struct Names {
     namespaces: BTreeSet<String>,
     /// `bull:<queue>` with BullMQ's own keys below it.
     queues: BTreeSet<String>,
+    /// Prefixes whose role the user has told; first match wins.
+    assigned: Vec<(String, Role)>,
 }
 
 /// A first segment that is no word of the trade is kept when it heads at least this many sampled keys …
@@ -50,6 +53,16 @@ pub const QUEUE_PARTS: [&str; 17] = [
 ];
 
 impl Names {
+    /// Knows nothing but what the user told.
+    pub fn told(roles: &[KeyRole]) -> Self {
+        Self { assigned: roles.iter().map(|r| (r.prefix.clone(), role_of(&r.role))).collect(), ..Self::default() }
+    }
+
+    /// What the user told and the sample does not.
+    pub fn with(self, told: &Names) -> Self {
+        Self { assigned: told.assigned.clone(), ..self }
+    }
+
     /// Learns from all sampled keys.
     pub fn learn<'a>(keys: impl Iterator<Item = &'a str>) -> Self {
         let mut heads: BTreeMap<&str, u64> = BTreeMap::new();
@@ -71,7 +84,7 @@ impl Names {
         // `meta` and one more of BullMQ's parts below the same name: no coincidence.
         let is_queue = |parts: &BTreeSet<&str>| parts.contains("meta") && parts.len() >= 2;
         let queues = parents.iter().filter(|(p, parts)| is_queue(parts) && p.split(':').all(is_program_name)).map(|(p, _)| (*p).to_owned()).collect();
-        Self { namespaces, queues }
+        Self { namespaces, queues, assigned: Vec::new() }
     }
 }
 
@@ -84,6 +97,9 @@ fn is_program_name(name: &str) -> bool {
 
 /// Reduces one key name.
 pub fn reduce(key: &str, names: &Names) -> Reduced {
+    if let Some((prefix, role)) = names.assigned.iter().find(|(prefix, _)| key.starts_with(prefix.as_str())) {
+        return told(prefix, *role, &key[prefix.len()..]);
+    }
     let segments: Vec<&str> = key.split(':').collect();
     let known = medusa(&segments).or_else(|| queue(key, &segments, names)).or_else(|| session(&segments));
     known.unwrap_or_else(|| {
@@ -92,6 +108,28 @@ pub fn reduce(key: &str, names: &Names) -> Reduced {
         let role = custom_role(&pattern);
         Reduced { pattern, role, queue_part: None }
     })
+}
+
+fn role_of(word: &str) -> Role {
+    match word {
+        // One of its own making: Medusa's entries have names that are known.
+        "cache" => Role::CustomCache,
+        "sessions" => Role::Sessions,
+        "events" => Role::EventBus,
+        "workflows" => Role::Workflows,
+        "queue" => Role::Queue,
+        "locks" => Role::Locks,
+        _ => Role::Other,
+    }
+}
+
+/// A key below a prefix that the user named: the prefix is kept as it was given, what follows is reduced.
+fn told(prefix: &str, role: Role, rest: &str) -> Reduced {
+    let rest: Vec<&str> = rest.split(':').collect();
+    match rest.as_slice() {
+        [name, tail @ ..] if role == Role::Queue && !tail.is_empty() => bull(&format!("{prefix}{}", plain(name)), tail, role),
+        rest => Reduced { pattern: format!("{prefix}{}", rest.iter().map(|s| plain(s)).collect::<Vec<_>>().join(":")), role, queue_part: None },
+    }
 }
 
 /// Medusa's own key families.
@@ -278,6 +316,17 @@ mod tests {
     fn of(key: &str) -> (String, Role) {
         let r = reduce(key, &Names::default());
         (r.pattern, r.role)
+    }
+
+    #[test]
+    fn what_the_user_told_comes_first() {
+        let role = |prefix: &str, role: &str| KeyRole { prefix: prefix.into(), role: role.into() };
+        let names = Names::told(&[role("acme:", "cache"), role("mails:", "queue"), role("sess:x", "other")]);
+        let of = |key: &str| reduce(key, &names);
+        assert_eq!((of("acme:jane@example.com:7").pattern.as_str(), of("acme:1").role), ("acme:<id>:<n>", Role::CustomCache));
+        let job = of("mails:welcome:failed");
+        assert_eq!((job.role, job.queue_part.as_deref()), (Role::Queue, Some("failed")));
+        assert_eq!((of("sess:xyz").role, of("sess:abc").role), (Role::Other, Role::Sessions));
     }
 
     #[test]

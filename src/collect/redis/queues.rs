@@ -40,11 +40,13 @@ pub struct Queues {
     databases: Vec<u32>,
     first: BTreeMap<Place, Option<(Instant, QueueLengths)>>,
     gap: Option<Gap>,
+    /// What the user told of the store's own prefixes.
+    told: Names,
 }
 
 impl Queues {
-    pub fn new(databases: Vec<u32>) -> Self {
-        Self { databases, ..Self::default() }
+    pub fn new(databases: Vec<u32>, told: Names) -> Self {
+        Self { databases, told, ..Self::default() }
     }
 
     /// Reads Medusa's own queues for the first time.
@@ -79,7 +81,7 @@ impl Queues {
         for (place, first) in self.first {
             let read = read(session, &place).await;
             let Some(found) = read.map_err(|r| session.gap(Section::RedisQueues, "LLEN and ZCARD", GRANT, &r))? else { continue };
-            let (name, role) = reduced(&place.1, found.is_proven);
+            let (name, role) = reduced(&place.1, found.is_proven, &self.told);
             let before = first.map(|(at, lengths)| (at.elapsed().as_secs_f64(), lengths));
             queues.push(Queue { database: place.0, name, role, now: found.lengths, before, is_attended: found.is_attended });
         }
@@ -103,9 +105,10 @@ struct Found {
     is_proven: bool,
 }
 
-fn reduced(parent: &str, is_proven: bool) -> (String, Role) {
+fn reduced(parent: &str, is_proven: bool, told: &Names) -> (String, Role) {
     let meta = format!("{parent}:meta");
     let names = if is_proven { Names::learn([meta.as_str(), &format!("{parent}:id")].into_iter()) } else { Names::default() };
+    let names = names.with(told);
     let reduced = reduce(&meta, &names);
     (reduced.pattern.strip_suffix(":meta").unwrap_or(&reduced.pattern).to_owned(), reduced.role)
 }
@@ -167,11 +170,14 @@ mod tests {
 
     #[test]
     fn queues_keep_no_name_that_is_not_of_the_trade() {
-        assert_eq!(reduced("RedisEventBusService:events-queue", false), ("RedisEventBusService:events-queue".to_owned(), Role::EventBus));
-        assert_eq!(reduced("bull:medusa-workflows-jobs", false), ("bull:medusa-workflows-jobs".to_owned(), Role::Workflows));
-        assert_eq!(reduced("bull:jane@example.com", true).0, "bull:<id>");
         assert_eq!(
-            (reduced("bull:harbor-mails", true).0.as_str(), reduced("bull:harbor-mails", false).0.as_str()),
+            reduced("RedisEventBusService:events-queue", false, &Names::default()),
+            ("RedisEventBusService:events-queue".to_owned(), Role::EventBus)
+        );
+        assert_eq!(reduced("bull:medusa-workflows-jobs", false, &Names::default()), ("bull:medusa-workflows-jobs".to_owned(), Role::Workflows));
+        assert_eq!(reduced("bull:jane@example.com", true, &Names::default()).0, "bull:<id>");
+        assert_eq!(
+            (reduced("bull:harbor-mails", true, &Names::default()).0.as_str(), reduced("bull:harbor-mails", false, &Names::default()).0.as_str()),
             ("bull:harbor-mails", "bull:<id>")
         );
     }

@@ -51,12 +51,14 @@ pub struct Sampler {
     can_idle: bool,
     can_frequency: bool,
     can_count: bool,
+    /// What the user told of the store's own prefixes.
+    names: Names,
     /// Queues met since they were last asked for: database and raw name.
     queues: BTreeSet<(u32, String)>,
 }
 
 impl Sampler {
-    pub fn new(databases: Vec<LogicalDatabase>, limits: &Limits) -> Self {
+    pub fn new(databases: Vec<LogicalDatabase>, names: Names, limits: &Limits) -> Self {
         let total: u64 = databases.iter().map(|d| d.keys).sum();
         let keys_max = u64::from(limits.redis_keys_max);
         let share = |d: &LogicalDatabase| {
@@ -83,6 +85,7 @@ impl Sampler {
             can_idle: true,
             can_frequency: false,
             can_count: true,
+            names,
             queues: BTreeSet::new(),
         }
     }
@@ -234,7 +237,7 @@ impl Sampler {
     }
 
     fn takes_quota(&mut self, key: &[u8]) -> bool {
-        let family = reduce(&String::from_utf8_lossy(key), &Names::default());
+        let family = reduce(&String::from_utf8_lossy(key), &self.names);
         self.roles.insert(family.role);
         let used = self.quota.entry(family.pattern).or_default();
         *used += 1;
@@ -327,7 +330,7 @@ impl Sampler {
             keys_sampled: self.sampled.len() as u64,
             is_complete,
             ended_by: self.ended_by.filter(|_| !is_complete).map(str::to_owned),
-            patterns: families::fold(&self.sampled, &scanned),
+            patterns: families::fold(&self.sampled, &scanned, &self.names),
         })
     }
 }

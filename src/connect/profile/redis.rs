@@ -32,6 +32,38 @@ pub struct RedisProfile {
     /// `host` and `port` are a Sentinel's.
     #[serde(default)]
     pub sentinel: Option<Sentinel>,
+    /// What keys of the store's own prefixes are for, where their names do not say it.
+    #[serde(default)]
+    pub roles: Vec<KeyRole>,
+}
+
+/// A prefix of keys and what they are for, one of [`ROLES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRole {
+    pub prefix: String,
+    pub role: String,
+}
+
+/// What keys may be for.
+pub const ROLES: [&str; 7] = ["cache", "sessions", "events", "workflows", "queue", "locks", "other"];
+
+/// Reads "acme:=cache, mails:=queue".
+///
+/// # Errors
+/// One sentence that names the part which is no prefix and role.
+pub fn parse_roles(text: &str) -> Result<Vec<KeyRole>, String> {
+    let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let role = |part: &str| match part.rsplit_once('=').map(|(prefix, role)| (prefix.trim(), role.trim())) {
+        Some((prefix, role)) if !prefix.is_empty() && ROLES.contains(&role) => Ok(KeyRole { prefix: prefix.to_owned(), role: role.to_owned() }),
+        Some((prefix, role)) if !prefix.is_empty() => Err(format!("\"{role}\" is none of {}.", ROLES.join(", "))),
+        _ => Err(format!("\"{part}\" is no prefix with its role: write acme:=cache.")),
+    };
+    parts.map(role).collect()
+}
+
+/// The roles as [`parse_roles`] reads them.
+pub fn roles_text(roles: &[KeyRole]) -> String {
+    roles.iter().map(|r| format!("{}={}", r.prefix, r.role)).collect::<Vec<_>>().join(", ")
 }
 
 /// The Sentinels beside the profile's own address, and the name they know the master by.
@@ -51,7 +83,7 @@ impl Sentinel {
 }
 
 /// Reads a `redis://` or `rediss://` URL, or of Sentinels `redis+sentinel://host:26379,host2:26379/mymaster/0`; the password comes back
-/// apart. The query may give `ca`, `cert` and `key` (PEM files) and `sni` (the name in the server's certificate).
+/// apart. The query may give `ca`, `cert` and `key` (PEM files), `sni` (the name in the server's certificate) and `roles` (see [`parse_roles`]).
 pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>), AddressError> {
     let text = text.trim();
     let (scheme, is_sentinel) = match text.split_once("://").map(|(s, _)| s).and_then(|s| s.strip_suffix("+sentinel")) {
@@ -82,6 +114,7 @@ pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>),
         key_file: query("key"),
         server_name: query("sni"),
         sentinel: master.map(|master| Sentinel { master, others }),
+        roles: query("roles").map_or(Ok(Vec::new()), |text| parse_roles(&text)).map_err(AddressError::Roles)?,
         ..RedisProfile::at(&host, REDIS_PORT)
     };
     Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
@@ -121,6 +154,7 @@ impl RedisProfile {
             key_file: None,
             server_name: None,
             sentinel: None,
+            roles: Vec::new(),
         }
     }
 
@@ -139,7 +173,8 @@ impl RedisProfile {
             None => ("", String::new(), String::new()),
         };
         let files = [("ca", &self.ca_file), ("cert", &self.cert_file), ("key", &self.key_file), ("sni", &self.server_name)];
-        let query: Vec<String> = files.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name}={v}"))).collect();
+        let roles = (!self.roles.is_empty()).then(|| format!("roles={}", roles_text(&self.roles).replace(", ", ",")));
+        let query: Vec<String> = files.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name}={v}"))).chain(roles).collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         format!("{secure}{kind}://{user}{host}:{}{others}/{master}{}{query}", self.port, self.database)
     }
@@ -167,7 +202,16 @@ mod tests {
         assert_eq!((sentinel.master.as_str(), p.database, p.user.as_str()), ("shop", 2, "advisor"));
         assert_eq!(sentinel.addresses(&p), [("s1".to_owned(), 26_380), ("s2".to_owned(), 26_379), ("::1".to_owned(), 26_381)]);
         assert_eq!(secret.unwrap().expose(), "p,w");
-        for url in ["rediss://h:6380/1?ca=/ca.pem&sni=x", "redis+sentinel://u@s1:26380,s2:1/shop/2", "redis://[::1]:6379/0"] {
+        let (p, _) = parse_redis("redis://h?roles=acme:=cache,%20mails:=queue").unwrap();
+        assert_eq!(roles_text(&p.roles), "acme:=cache, mails:=queue");
+        assert_eq!(parse_redis("redis://h?roles=acme:=fast").unwrap_err().to_string(), format!("\"fast\" is none of {}.", ROLES.join(", ")));
+        assert!(parse_roles("acme").unwrap_err().contains("write acme:=cache"));
+        for url in [
+            "redis://h:6379/0?roles=acme:=cache,x=locks",
+            "rediss://h:6380/1?ca=/ca.pem&sni=x",
+            "redis+sentinel://u@s1:26380,s2:1/shop/2",
+            "redis://[::1]:6379/0",
+        ] {
             assert_eq!(parse_redis(url).unwrap().0.url(), url);
         }
         assert!(matches!(parse_redis("redis+sentinel://s1"), Err(AddressError::Missing { what: "master", .. })));

@@ -6,8 +6,9 @@ use crate::text;
 
 impl MetricChange {
     /// What is measured.
-    pub fn name(&self) -> &'static str {
-        words(self.id).0
+    pub fn name(&self) -> String {
+        let name = words(self.id).0;
+        if self.subject.is_empty() { name.to_owned() } else { format!("{name}: {}", self.subject) }
     }
 
     /// A value of this figure with its unit.
@@ -64,6 +65,7 @@ fn words(id: &'static str) -> (&'static str, Option<bool>) {
         "cdn.requests_per_s" => ("Requests at the edge", None),
         "redis.product_hit_rate" => ("Redis hit rate, product data", Some(true)),
         "redis.memory_used" => ("Redis memory", None),
+        "redis.family_memory" => ("Keys", None),
         "redis.commands_per_s" => ("Redis commands", None),
         "pg.database_time_per_s" => ("Database time, s per s", Some(false)),
         "pg.calls_per_s" => ("Statements", None),
@@ -80,12 +82,12 @@ mod tests {
     use super::*;
 
     fn change(id: &'static str, unit: &'static str, before: f64, after: f64) -> (String, Option<bool>) {
-        MetricChange { layer: Layer::Postgres, id, unit, before, after }.change()
+        MetricChange { layer: Layer::Postgres, id, unit, subject: String::new(), before, after }.change()
     }
 
     #[test]
     fn a_target_is_met_by_the_later_audit() {
-        let m = |after| MetricChange { layer: Layer::App, id: "app.p95_ms", unit: "ms", before: 900.0, after };
+        let m = |after| MetricChange { layer: Layer::App, id: "app.p95_ms", unit: "ms", subject: String::new(), before: 900.0, after };
         let targets = Targets::default();
         assert_eq!(m(300.0).target(&targets), Some(("≤\u{a0}300\u{a0}ms".to_owned(), true)));
         assert_eq!(m(301.0).target(&targets).map(|t| t.1), Some(false));

@@ -70,7 +70,7 @@ pub fn as_json(c: &Comparison) -> String {
         "schema": "medusa-advisor.comparison/1",
         "cautions": c.cautions,
         "layers": c.layers.iter().map(|(l, b, a)| json!({ "layer": l.id(), "before": b, "after": a })).collect::<Vec<_>>(),
-        "metrics": c.metrics.iter().map(|m| json!({ "id": m.id, "unit": m.unit, "before": m.before, "after": m.after })).collect::<Vec<_>>(),
+        "metrics": c.metrics.iter().map(|m| json!({ "id": m.id, "subject": m.subject, "unit": m.unit, "before": m.before, "after": m.after })).collect::<Vec<_>>(),
         "resolved": c.resolved.iter().map(one).collect::<Vec<_>>(),
         "new": c.new.iter().map(one).collect::<Vec<_>>(),
         "worse": c.worse.iter().map(pair).collect::<Vec<_>>(),

@@ -2,8 +2,8 @@
 
 use medusa_advisor::evidence::Sampled;
 use medusa_advisor::evidence::redis::{
-    Access, ClientGroup, Command, CommandCounters, Config, Counters, Instance, KeySample, LatencyEvent, LogicalDatabase, Network, Pattern, Redis,
-    Role, Server, SlowEntry,
+    Access, ClientGroup, Command, CommandCounters, Config, Counters, Instance, KeySample, LatencyEvent, LogicalDatabase, Network, Pattern, Queue,
+    QueueLengths, Redis, Role, Server, SlowEntry,
 };
 
 const GIB: u64 = 1 << 30;
@@ -73,7 +73,7 @@ fn instance(name: &str, patterns: &[Pattern], hits: u64) -> Instance {
             ended_by: (keys > 10_000).then(|| "keys".to_owned()),
             patterns: patterns.to_vec(),
         }),
-        queues: Ok(Vec::new()),
+        queues: Ok(if name.starts_with("queue") { queues() } else { Vec::new() }),
     }
 }
 
@@ -174,4 +174,22 @@ fn pattern(name: &str, role: Role, kind: &str, keys: u64, bytes: u64, ttl_ms: Op
         frequency_max: None,
         queue_part: name.starts_with("bull:").then(|| "completed".to_owned()),
     }
+}
+
+fn queues() -> Vec<Queue> {
+    let lengths = |wait, active, failed, completed| QueueLengths { wait, active, failed, completed, ..QueueLengths::default() };
+    let queue = |name: &str, role, now: QueueLengths, before: QueueLengths, is_attended| Queue {
+        database: 0,
+        name: name.to_owned(),
+        role,
+        now,
+        before: Some((31.0, before)),
+        is_attended,
+    };
+    vec![
+        queue("RedisEventBusService:events-queue", Role::EventBus, lengths(1_842, 4, 2_310, 0), lengths(1_804, 4, 2_310, 0), true),
+        queue("bull:medusa-workflows", Role::Workflows, lengths(3, 1, 12, 0), lengths(4, 1, 12, 0), true),
+        queue("bull:workflows-cleaner", Role::Workflows, QueueLengths { delayed: 1, ..QueueLengths::default() }, QueueLengths::default(), true),
+        queue("bull:mails", Role::Queue, lengths(212, 0, 0, 1_000), lengths(196, 0, 0, 1_000), false),
+    ]
 }

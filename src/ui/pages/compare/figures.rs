@@ -46,7 +46,7 @@ pub fn show(ui: &mut Ui, c: &Comparison, targets: &Targets, tall: f32) {
                         let hue = look::hue(m.layer);
                         ui.spacing_mut().item_spacing.x = space::S;
                         ui.label(hue.icon().text(14.0, hue.color(theme)));
-                        cell_text(ui, m.name(), Type::BODY, theme.text);
+                        cell_text(ui, &m.name(), Type::BODY, theme.text);
                     }
                     1 => drop(cell_text(ui, &m.shown(m.before), Type::BODY, theme.text_muted)),
                     2 => drop(cell_text(ui, &m.shown(m.after), Type::STRONG, theme.text)),

@@ -39,7 +39,7 @@ fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize, way: Way) {
     if !is_alone {
         title(ui, form, index);
     }
-    let suffix = if is_alone { String::new() } else { format!(" of instance {}", index + 1) };
+    let suffix = if is_alone { String::new() } else { format!(" {}", index + 1) };
     if way == Way::Fields {
         fields(ui, form, index, &suffix);
     } else {
@@ -65,6 +65,12 @@ fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize, way: Way) {
         ui.add_space(space::S);
         certificates(ui, form, index, &suffix);
     }
+    ui.add_space(space::M);
+    let redis = form.wizard.redis[index].clone();
+    let (label, error) = (format!("Own key prefixes{suffix}"), redis.roles_error());
+    let roles =
+        Input { label: &label, hint: "acme:=cache, mails:=queue", shown: &redis.roles, error: error.as_deref(), is_mono: true, ..Input::default() };
+    set(ui, form, Field::RedisRoles(index), roles);
 }
 
 /// The parts of the address.

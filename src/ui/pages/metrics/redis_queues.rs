@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use eframe::egui::Ui;
 
+use super::GAP;
 use super::redis::is_about;
 use super::redis_tables::{answered, families, read, role_word, short_name};
 use super::sheet::{Cell, Row, Sheet, mark, show};
-use super::{GAP, gap_state};
 use crate::app::{Action, Audit, Model};
 use crate::evidence::redis::{Queue, Role};
 use crate::evidence::{Layer, Section};
@@ -20,17 +20,19 @@ const QUEUES_SHARE: f32 = 0.46;
 
 /// Queues by length, above the key families of queues, events, workflows and locks: what must not be evicted.
 pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
-    let tall = (ui.available_height() * QUEUES_SHARE).round();
+    let is_queue = |r: Role| matches!(r, Role::Queue | Role::EventBus | Role::Workflows | Role::Locks | Role::Staging);
+    let mut note = String::new();
     match read(audit, Section::RedisQueues, |i| i.queues()) {
         Ok(known) => {
+            let tall = (ui.available_height() * QUEUES_SHARE).round();
             let queues: Vec<(&str, &Queue)> = known.iter().flat_map(|(i, q)| q.iter().map(move |q| (short_name(&i.name), q))).collect();
             lengths(ui, model, audit, &queues, &answered(audit, known.len()), tall, actions);
             ui.add_space(GAP);
         }
-        Err(gap) => gap_state(ui, audit, &gap, actions),
+        // The keys they are made of may still be known.
+        Err(gap) => note = format!("How many jobs each queue holds was not read: {}", gap.detail),
     }
-    let is_queue = |r: Role| matches!(r, Role::Queue | Role::EventBus | Role::Workflows | Role::Locks | Role::Staging);
-    families(ui, model, audit, ("queues", "Keys of queues, workflows and locks"), is_queue, actions);
+    families(ui, model, audit, ("queues", "Keys of queues, workflows and locks", &note), is_queue, actions);
 }
 
 fn lengths(ui: &mut Ui, model: &Model, audit: &Audit, queues: &[(&str, &Queue)], answered: &str, tall: f32, actions: &mut Vec<Action>) {
@@ -41,7 +43,7 @@ fn lengths(ui: &mut Ui, model: &Model, audit: &Audit, queues: &[(&str, &Queue)],
         title: "Queues",
         caption: &format!("{}, jobs by state{answered}", text::plural(queues.len() as u64, "queue", "queues")),
         columns: vec![
-            Column::left("Queue", Width::Share(1.4)).sortable(),
+            Column::left("Queue", Width::Share(2.0)).sortable(),
             Column::left("Role", Width::Points(80.0)).sortable(),
             Column::left("Instance", Width::Share(0.6)).sortable(),
             Column::left("Worker", Width::Points(72.0)).sortable(),

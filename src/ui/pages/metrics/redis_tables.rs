@@ -171,7 +171,7 @@ pub(super) fn families(
     ui: &mut Ui,
     model: &Model,
     audit: &Audit,
-    (id, title): (&'static str, &str),
+    (id, title, note): (&'static str, &str, &str),
     wanted: impl Fn(Role) -> bool,
     actions: &mut Vec<Action>,
 ) {
@@ -200,7 +200,7 @@ pub(super) fn families(
         hue: look::hue(Layer::Redis),
         filter: "Filter patterns",
         since: None,
-        note: "",
+        note,
         selected: None,
     };
     let tall = ui.available_height();

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Measures what an audit costs a Redis, with the release binary, on private servers that it starts and stops:
+#
+#   scripts/redis-cost.sh impact [PAIRS]     throughput of redis-benchmark with and without an audit beside it, in paired runs; 8 pairs
+#   scripts/redis-cost.sh keys [MILLIONS…]   an audit of so many keys beside redis-cli --bigkeys and --memkeys; 1 and 10
+#
+# Needs redis-server, redis-cli, redis-benchmark, jq and GNU time. Ten million keys take 2 GB of memory.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+binary=${MEDUSA_ADVISOR:-${CARGO_TARGET_DIR:-target}/release/medusa-advisor}
+[[ -x $binary ]] || { echo "Build it first: cargo build --release" >&2; exit 2; }
+work=$(mktemp -d)
+export MEDUSA_ADVISOR_HOME=$work/home
+server=
+trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$work"' EXIT
+
+main() {
+    case ${1:-} in
+        impact) impact "${2:-8}" ;;
+        keys) shift; keys "${@:-1 10}" ;;
+        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+}
+
+start_server() {
+    port=$((20000 + RANDOM % 12000))
+    redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --enable-debug-command yes >"$work/redis.log" 2>&1 &
+    server=$!
+    until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.05; done
+}
+
+stop_server() {
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+    server=
+}
+
+# fill MILLIONS: cache entries as Medusa writes them (hashes with a lifetime), sessions, and one in a thousand large.
+fill() {
+    local millions=$1 part
+    for part in $(seq 0 $((millions * 10 - 1))); do
+        redis-cli -p "$port" eval '
+            local base = tonumber(ARGV[1]) * 100000
+            local entry, session = string.rep("x", 120), string.rep("s", 60)
+            for i = base, base + 99999 do
+                if i % 1000 == 0 then
+                    redis.call("set", "catalog:page:" .. i, string.rep("y", 4000), "ex", 3600)
+                elseif i % 5 == 0 then
+                    redis.call("set", "sess:" .. string.format("%032d", i), session, "ex", 36000)
+                else
+                    redis.call("hset", "mc:" .. string.format("%016x", i), "data", entry, "options", "{}")
+                    redis.call("expire", "mc:" .. string.format("%016x", i), 3600)
+                end
+            end' 0 "$part" >/dev/null
+    done
+}
+
+commands() { redis-cli -p "$port" info stats | sed -nE 's/^total_commands_processed:([0-9]+).*/\1/p'; }
+bytes_out() { redis-cli -p "$port" info stats | sed -nE 's/^total_net_output_bytes:([0-9]+).*/\1/p'; }
+
+# Requests a second over SECONDS of GET and SET by fifty clients, as the server counts them; ours are left out as far as they can be.
+throughput() {
+    local seconds=$1 before after
+    timeout "$seconds" redis-benchmark -p "$port" -t set,get -n 2000000000 -r 100000 -d 100 -q >/dev/null 2>&1 &
+    local load=$!
+    sleep 0.5
+    before=$(calls_of_benchmark)
+    local start end
+    start=$(date +%s%N)
+    sleep $((seconds - 2))
+    after=$(calls_of_benchmark)
+    end=$(date +%s%N)
+    wait "$load" || true
+    awk -v a="$before" -v b="$after" -v ns=$((end - start)) 'BEGIN {printf "%.0f\n", (b - a) / (ns / 1e9)}'
+}
+
+# An audit sends neither.
+calls_of_benchmark() {
+    redis-cli -p "$port" info commandstats | sed -nE 's/^cmdstat_(set|get):calls=([0-9]+).*/\2/p' | awk '{n += $1} END {print n + 0}'
+}
+
+impact() {
+    local pairs=$1 pair with without
+    start_server
+    fill 1
+    echo "pair  alone, per s  audited, per s  change"
+    for pair in $(seq "$pairs"); do
+        # Which of the two comes first alternates, so that a machine that warms or tires favours neither.
+        if ((pair % 2)); then
+            without=$(throughput 14)
+            with=$(audited)
+        else
+            with=$(audited)
+            without=$(throughput 14)
+        fi
+        awk -v p="$pair" -v a="$without" -v b="$with" 'BEGIN {printf "%4d  %12d  %14d  %+.1f %%\n", p, a, b, (b / a - 1) * 100; print (b / a - 1) * 100 >> "'"$work/changes"'"}'
+    done
+    sort -n "$work/changes" | awk '{v[NR] = $1} END {printf "median %+.1f %%\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'
+    stop_server
+}
+
+audited() {
+    "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/a.json" >/dev/null 2>&1 &
+    local audit=$!
+    sleep 1
+    throughput 14
+    wait "$audit" || true
+}
+
+keys() {
+    local millions
+    for millions in $1 ${2:-}; do
+        start_server
+        fill "$millions"
+        echo "== $(redis-cli -p "$port" dbsize) keys, $(redis-cli -p "$port" info memory | sed -nE 's/^used_memory_human:(.*)\r?/\1/p')"
+        measured "medusa-advisor audit (10,000 keys, 5 s window)" "$binary" audit --redis "redis://127.0.0.1:$port" --window 5s --quiet --out "$work/a.json" "$work/a.snapshot"
+        measured "redis-cli --bigkeys" redis-cli -p "$port" --bigkeys
+        measured "redis-cli --memkeys" redis-cli -p "$port" --memkeys
+        stop_server
+    done
+}
+
+measured() {
+    local name=$1 commands bytes
+    shift
+    commands=$(commands) bytes=$(bytes_out)
+    /usr/bin/time -f '%e s, %M KiB' -o "$work/time" "$@" >/dev/null 2>&1 || true
+    printf '%-48s %s, %d commands, %d bytes answered\n' "$name" "$(tail -1 "$work/time")" $(($(commands) - commands)) $(($(bytes_out) - bytes))
+}
+
+main "$@"
