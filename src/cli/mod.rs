@@ -75,7 +75,8 @@ pub struct AuditArgs {
     /// Memory of the Postgres machine, as in 16GiB: the server does not tell it.
     #[arg(long, value_name = "SIZE", value_parser = crate::connect::profile::parse_memory)]
     pub postgres_memory: Option<u64>,
-    /// redis://host:6379/0; repeat for several instances.
+    /// redis://host:6379/0, any node of a cluster, or redis+sentinel://host:26379,host:26379/master; repeat for several instances. The
+    /// query may give ca, cert and key (PEM files), sni, and roles of own key prefixes: rediss://host?ca=/ca.pem&roles=acme:=cache.
     #[arg(long, value_name = "URL")]
     pub redis: Vec<String>,
     /// The Medusa backend, where the store API answers.
