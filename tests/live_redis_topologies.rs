@@ -237,7 +237,7 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let foreign = RedisProfile { key_file: Some(server.file("ca.key")), ..half.clone() };
     assert!(failure(&foreign).await.contains("cannot be used together"));
     let whole = RedisProfile { key_file: Some(server.file("server.key")), ..half };
-    let snapshot = audit_with(&[whole.clone()], &[None], 1, || ()).await;
+    let snapshot = audit_with(std::slice::from_ref(&whole), &[None], 1, || ()).await;
     let instance = snapshot.redis.unwrap().instances.remove(0);
     assert_eq!(instance.gaps(), []);
     assert!(instance.server().unwrap().access.unwrap().is_tls);

@@ -1,5 +1,6 @@
 //! From outcomes to one ranking across the layers, in words that say why each step stands where it does.
 
+mod causes;
 pub mod score;
 pub mod targets;
 
@@ -12,6 +13,7 @@ use crate::checks::{self, Check, Judged};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Confidence, Finding, Outcome, Resource, Severity};
 use crate::text;
+use causes::cause_of;
 use score::LayerSummary;
 use targets::{Gauge, RequestPath};
 
@@ -236,36 +238,6 @@ fn in_place(mut sorted: Vec<Ranked>) -> Vec<Ranked> {
         }
     }
     out
-}
-
-/// A finding that weighs less than this share of another cannot be what explains it.
-const CAUSE_WEIGHT_MIN: f64 = 0.25;
-
-/// The heaviest finding of a declared cause that touches the same thing; where that one is a symptom itself, its own cause.
-fn cause_of(r: &Ranked, all: &[Ranked]) -> Option<String> {
-    let mut cause = direct_cause(r, all)?;
-    // Declared causes form chains of a few links; a ring would be a defect of the checks and must not hang the plan.
-    for _ in 0..4 {
-        match direct_cause(cause, all) {
-            Some(deeper) if deeper.key != r.key => cause = deeper,
-            _ => break,
-        }
-    }
-    Some(cause.key.clone())
-}
-
-fn direct_cause<'r>(r: &Ranked, all: &'r [Ranked]) -> Option<&'r Ranked> {
-    all.iter().find(|c| {
-        r.check.symptom_of.contains(&c.check.id)
-            && c.finding.severity > Severity::Info
-            && c.weight >= r.weight * CAUSE_WEIGHT_MIN
-            && explains(&c.finding, &r.finding)
-    })
-}
-
-/// They share more than a table: statements, columns, paths or keys.
-fn explains(cause: &Finding, symptom: &Finding) -> bool {
-    cause.touches.iter().any(|t| !t.starts_with("table:") && symptom.touches.contains(t))
 }
 
 fn shares_touch(a: &Finding, b: &Finding) -> bool {

@@ -82,7 +82,8 @@ fn replica_gap(instance: &Instance) -> Gap {
 
 fn untold_gap(instance: &Instance, queue: &Queue) -> Gap {
     let cause = Cause::Absent { feature: "known names of the queue's clients".into(), remedy: String::new() };
-    let detail = format!("{} on {} has workers under a name that is not kept, if any: they cannot be told from other clients.", queue.name, instance.name);
+    let detail =
+        format!("{} on {} has workers under a name that is not kept, if any: they cannot be told from other clients.", queue.name, instance.name);
     Gap::new(Section::RedisClients, cause, detail)
 }
 
