@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures what an audit costs a Redis, with the release binary, on private servers that it starts and stops:
 #
-#   scripts/redis-cost.sh impact [PAIRS]     throughput of redis-benchmark with and without an audit beside it, in paired runs; 8 pairs
+#   scripts/redis-cost.sh impact [PAIRS]     the share of the server's thread that an audit takes, and throughput of redis-benchmark with
+#                                            and without an audit beside it, in paired runs; 8 pairs
 #   scripts/redis-cost.sh keys [MILLIONS…]   an audit of so many keys beside redis-cli --bigkeys and --memkeys; 1 and 10
 #
 # Needs redis-server, redis-cli, redis-benchmark, jq and GNU time. Ten million keys take 2 GB of memory.
@@ -18,13 +19,13 @@ main() {
     case ${1:-} in
         impact) impact "${2:-8}" ;;
         keys) shift; keys "${@:-1 10}" ;;
-        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 }
 
 start_server() {
     port=$((20000 + RANDOM % 12000))
-    redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --enable-debug-command yes >"$work/redis.log" 2>&1 &
+    taskset -c 0 redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --enable-debug-command yes >"$work/redis.log" 2>&1 &
     server=$!
     until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.05; done
 }
@@ -61,7 +62,8 @@ bytes_out() { redis-cli -p "$port" info stats | sed -nE 's/^total_net_output_byt
 # Requests a second over SECONDS of GET and SET by fifty clients, as the server counts them; ours are left out as far as they can be.
 throughput() {
     local seconds=$1 before after
-    timeout "$seconds" redis-benchmark -p "$port" -t set,get -n 2000000000 -r 100000 -d 100 -q >/dev/null 2>&1 &
+    # Pipelines keep the server busy, not the machine's other core: what is measured is the server's time.
+    taskset -c 1 timeout "$seconds" redis-benchmark -p "$port" -t set,get -P 16 -n 2000000000 -r 100000 -d 100 -q >/dev/null 2>&1 &
     local load=$!
     sleep 0.5
     before=$(calls_of_benchmark)
@@ -79,10 +81,26 @@ calls_of_benchmark() {
     redis-cli -p "$port" info commandstats | sed -nE 's/^cmdstat_(set|get):calls=([0-9]+).*/\2/p' | awk '{n += $1} END {print n + 0}'
 }
 
+# Processor seconds of the server so far.
+server_cpu() { awk '{printf "%.2f\n", ($14 + $15) / '"$(getconf CLK_TCK)"'}' "/proc/$server/stat"; }
+
+# share SECONDS COMMAND…: percent of those seconds that the server's one thread was busy meanwhile.
+share() {
+    local seconds=$1 before
+    shift
+    before=$(server_cpu)
+    "$@" >/dev/null 2>&1 &
+    local running=$!
+    sleep "$seconds"
+    awk -v a="$before" -v b="$(server_cpu)" -v s="$seconds" 'BEGIN {printf "%.2f\n", (b - a) / s * 100}'
+    wait "$running" || true
+}
+
 impact() {
     local pairs=$1 pair with without
     start_server
     fill 1
+    echo "busy with nothing: $(share 18 true) %; with the sample of an audit: $(share 18 "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/b.json") % of the server's thread"
     echo "pair  alone, per s  audited, per s  change"
     for pair in $(seq "$pairs"); do
         # Which of the two comes first alternates, so that a machine that warms or tires favours neither.
@@ -100,7 +118,7 @@ impact() {
 }
 
 audited() {
-    "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/a.json" >/dev/null 2>&1 &
+    taskset -c 1 "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/a.json" >/dev/null 2>&1 &
     local audit=$!
     sleep 1
     throughput 14

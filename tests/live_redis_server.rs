@@ -293,7 +293,7 @@ async fn expired_keys_that_pile_up_are_named_and_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_without_its_master_is_named_until_the_master_is_back() {
     let port = harness::free_port();
-    let replica = server!("--replicaof", &format!("127.0.0.1 {port}"));
+    let replica = server!("--replicaof", "127.0.0.1", &port.to_string());
     let found = one(&quiet(&replica).await, "redis-replica-lag");
     assert!(found.severity == Severity::Low && found.observed.contains("link to the master is down"), "{found:?}");
     apply(&replica, &found);
@@ -307,7 +307,7 @@ async fn a_replica_without_its_master_is_named_until_the_master_is_back() {
 async fn a_replica_that_falls_behind_is_named_on_its_master() {
     let master = server!();
     assert!(matches!(outcome(&quiet(&master).await, "redis-replica-lag"), Outcome::NotApplicable(_)));
-    let replica = server!("--replicaof", &format!("127.0.0.1 {}", master.port));
+    let replica = server!("--replicaof", "127.0.0.1", &master.port.to_string());
     replica.wait_for("master_link_status", |v| v == "up");
     replica.signal("STOP");
     fill(&master, (0..40).map(|i| command(&["SET", &format!("cache:page:{i}"), &"x".repeat(1_000_000)])));

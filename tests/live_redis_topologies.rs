@@ -166,7 +166,7 @@ async fn sentinels_name_the_master_also_after_a_failover() {
         println!("skipped: no redis-server here");
         return;
     };
-    let second = Server::start(&["--replicaof", &format!("127.0.0.1 {}", first.port)]).unwrap();
+    let second = Server::start(&["--replicaof", "127.0.0.1", &first.port.to_string()]).unwrap();
     let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(first.port).unwrap()).collect();
     wait_until("the Sentinels know each other and the replica", || {
         sentinels.iter().all(|s| {

@@ -25,7 +25,7 @@ fn is_used(check: &Check, section: Section) -> bool {
 fn whole(section: Section) -> Section {
     match section {
         s if s <= Section::PgProofs => Section::Postgres,
-        s if s <= Section::RedisKeys => Section::Redis,
+        s if s <= Section::RedisQueues => Section::Redis,
         s if s <= Section::CdnAnalytics => Section::Cdn,
         _ => Section::Storefront,
     }

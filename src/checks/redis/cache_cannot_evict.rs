@@ -15,6 +15,8 @@ const REFUSING_POLICY: &str = "noeviction";
 const CACHE_POLICY: &str = "allkeys-lru";
 /// Used share of maxmemory from which a busy day fills the rest: a cache fills until something stops it.
 const NEAR_SHARE: f64 = 0.80;
+/// Just at the threshold the cost is small, not none.
+const COST_MIN: f64 = 0.05;
 
 pub static CHECK: Check = Check {
     id: "redis-cache-cannot-evict",
@@ -95,7 +97,8 @@ fn judge(instance: &Instance, server: &Server, cache: &[&Pattern]) -> Result<Opt
             "policy and memory were read from the server; the keys were sampled and no queue was among them".into()
         },
         effort: if is_alone { Effort::Minutes } else { Effort::Hours },
-        cost: Cost { resource: Resource::Risk, share: share.min(1.0) },
+        // How much of what is left at the threshold is used up.
+        cost: Cost { resource: Resource::Risk, share: ((share - NEAR_SHARE) / (1.0 - NEAR_SHARE)).clamp(COST_MIN, 1.0) },
         gain: None,
         averts: Some("failed writes to the cache".into()),
         remedies: remedies(server, is_alone),

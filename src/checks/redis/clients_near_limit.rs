@@ -10,6 +10,8 @@ use crate::text;
 
 /// Share of maxclients above which a deployment that starts beside the old one does not fit: each instance of Medusa opens a dozen.
 const SHARE_MAX: f64 = 0.80;
+/// Just at the threshold the cost is small, not none.
+const COST_MIN: f64 = 0.05;
 /// Share from which the next restart of the store turns clients away.
 const SHARE_FULL: f64 = 0.95;
 /// A limit this many times the present connections leaves room for a deployment beside the old one.
@@ -61,7 +63,8 @@ fn judge(instance: &Instance, server: &Server) -> Result<Option<Finding>, Gap> {
         confidence: Confidence::High,
         confidence_because: "read from INFO at the end of the window".into(),
         effort: Effort::Hours,
-        cost: Cost { resource: Resource::Risk, share: share.min(1.0) },
+        // How much of what is left at the threshold is used up.
+        cost: Cost { resource: Resource::Risk, share: ((share - SHARE_MAX) / (1.0 - SHARE_MAX)).clamp(COST_MIN, 1.0) },
         gain: None,
         averts: Some("refused connections".into()),
         remedies: remedies(server),
