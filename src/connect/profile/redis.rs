@@ -37,7 +37,7 @@ pub struct RedisProfile {
     pub roles: Vec<KeyRole>,
 }
 
-/// A prefix of keys and what they are for, one of [`ROLES`].
+/// A prefix of keys and what they are for: "cache", "sessions", "events", "workflows", "queue", "locks" or "other".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRole {
     pub prefix: String,
