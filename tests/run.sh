@@ -10,6 +10,8 @@
 # Environment:
 #   ADVISOR_NO_INSTALL=1     install nothing; what is missing is skipped by name
 #   ADVISOR_KEEP=1           keep the temporary folder with every log
+#   ADVISOR_TEST_MEDUSA      folder of an installed Medusa 2 project: live_redis_medusa audits it too
+#   ADVISOR_NODE_CACHE       where the npm packages of the live tests are kept; /var/tmp/advisor-node
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/packages.sh

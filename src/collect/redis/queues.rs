@@ -122,21 +122,25 @@ async fn read(session: &mut Session, (database, parent): &Place) -> Result<Optio
     let is_there = |at: usize| answers.get(at).and_then(text).is_some_and(|kind| kind != "none");
     let length = |part: &str| {
         let at = PARTS.iter().position(|(p, _)| *p == part).map_or(0, |i| i + 1 + SIGNS.len());
-        answers.get(at).and_then(integer).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        // What is no number is not none.
+        let unknown = || Refusal::Other("LLEN or ZCARD answered in an unknown form".to_owned());
+        answers.get(at).and_then(integer).and_then(|n| u64::try_from(n).ok()).ok_or_else(unknown)
     };
     let lengths = QueueLengths {
-        wait: length("wait"),
-        paused: length("paused"),
-        prioritized: length("prioritized"),
-        active: length("active"),
-        delayed: length("delayed"),
-        waiting_children: length("waiting-children"),
-        completed: length("completed"),
-        failed: length("failed"),
+        wait: length("wait")?,
+        paused: length("paused")?,
+        prioritized: length("prioritized")?,
+        active: length("active")?,
+        delayed: length("delayed")?,
+        waiting_children: length("waiting-children")?,
+        completed: length("completed")?,
+        failed: length("failed")?,
     };
     let (has_meta, is_attended, has_events) = (is_there(1), is_there(2), is_there(3));
     [has_meta, is_attended, has_events].into_iter().for_each(|is_hit| count_lookup(session, is_hit));
-    PARTS.iter().for_each(|(part, _)| count_lookup(session, length(part) > 0));
+    for (part, _) in PARTS {
+        count_lookup(session, length(part)? > 0);
+    }
     let has_jobs = lengths != QueueLengths::default();
     let found = Found { lengths, is_attended, is_proven: has_meta && (is_attended || has_events || has_jobs) };
     Ok((has_meta || is_attended || has_jobs).then_some(found))
@@ -152,7 +156,7 @@ fn told(answer: Answer) -> Answer {
 
 /// A cluster's node points to the one that holds the key.
 pub fn is_elsewhere(words: &str) -> bool {
-    ["MOVED ", "ASK ", "CLUSTERDOWN "].iter().any(|code| words.starts_with(code))
+    ["MOVED ", "ASK "].iter().any(|code| words.starts_with(code))
 }
 
 #[cfg(test)]
@@ -166,6 +170,15 @@ mod tests {
         for key in ["bull:mails:12", "meta", "cache:meta:1", "x:id", "product:id"] {
             assert_eq!(queue_of(key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn only_a_pointer_to_another_node_stands_for_nothing() {
+        let of = |words: &str| told(Err(Refusal::Other(words.to_owned())));
+        for words in ["MOVED 866 127.0.0.1:7001", "ASK 866 127.0.0.1:7001", "WRONGTYPE Operation against a key"] {
+            assert_eq!(of(words), Ok(Value::Int(0)), "{words}");
+        }
+        assert!(of("CLUSTERDOWN The cluster is down").is_err() && of("ERR").is_err());
     }
 
     #[test]
