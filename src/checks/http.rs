@@ -2,161 +2,13 @@
 
 mod paths;
 
+use http_cache_semantics::{CacheOptions, CachePolicy};
+
 use crate::evidence::storefront::{Answer, Target, Variant};
+use crate::evidence::{Gap, Snapshot};
 
+pub use crate::evidence::edge::{Edge, Verdict, edge, verdict};
 pub use paths::{PathKind, host, is_private_host, path, path_kind, pattern};
-
-/// Who reveals itself between the shopper and the origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Edge {
-    Cloudflare,
-    CloudFront,
-    Fastly,
-    Vercel,
-    Netlify,
-    Bunny,
-    Akamai,
-    Varnish,
-    Squid,
-    /// nginx by the convention of `X-Cache-Status` or `X-Proxy-Cache`.
-    Nginx,
-    /// A cache that speaks RFC 9211 or sends `X-Cache`, of unknown make.
-    Other,
-}
-
-impl Edge {
-    pub fn name(self) -> &'static str {
-        match self {
-            Edge::Cloudflare => "Cloudflare",
-            Edge::CloudFront => "CloudFront",
-            Edge::Fastly => "Fastly",
-            Edge::Vercel => "Vercel",
-            Edge::Netlify => "Netlify",
-            Edge::Bunny => "Bunny",
-            Edge::Akamai => "Akamai",
-            Edge::Varnish => "Varnish",
-            Edge::Squid => "Squid",
-            Edge::Nginx => "nginx's cache",
-            Edge::Other => "a cache",
-        }
-    }
-}
-
-/// The cache that answered, by its own headers; `None` when none reveals itself.
-pub fn edge(answer: &Answer) -> Option<Edge> {
-    let has = |name: &str| answer.header(name).is_some();
-    let holds = |name: &str, word: &str| answer.header(name).is_some_and(|v| v.to_ascii_lowercase().contains(word));
-    let table = [
-        (has("cf-ray") || has("cf-cache-status") || holds("server", "cloudflare"), Edge::Cloudflare),
-        (has("x-amz-cf-pop") || has("x-amz-cf-id") || holds("via", "cloudfront"), Edge::CloudFront),
-        (has("x-vercel-id") || has("x-vercel-cache") || holds("server", "vercel"), Edge::Vercel),
-        (has("x-nf-request-id") || holds("server", "netlify"), Edge::Netlify),
-        (holds("server", "bunnycdn") || has("cdn-pullzone"), Edge::Bunny),
-        (holds("server", "akamaighost") || has("akamai-grn"), Edge::Akamai),
-        (has("x-timer") || holds("x-served-by", "cache-"), Edge::Fastly),
-        (has("x-varnish") || holds("via", "varnish"), Edge::Varnish),
-        (holds("via", "squid"), Edge::Squid),
-        (has("x-cache-status") || has("x-proxy-cache"), Edge::Nginx),
-        (has("cache-status") || has("x-cache"), Edge::Other),
-    ];
-    table.into_iter().find(|(is, _)| *is).map(|(_, edge)| edge)
-}
-
-/// What the cache says it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Answered without the origin, also stale or by revalidation.
-    Hit,
-    Miss,
-    /// Never considered for caching.
-    Dynamic,
-    /// Considered, and passed by a rule or the answer's headers.
-    Bypass,
-    /// The cache does not tell; never taken for a miss.
-    Unknown,
-}
-
-impl Verdict {
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Hit => "hit",
-            Verdict::Miss => "miss",
-            Verdict::Dynamic => "dynamic",
-            Verdict::Bypass => "bypass",
-            Verdict::Unknown => "not told",
-        }
-    }
-
-    /// The origin did the work.
-    pub fn is_origin(self) -> bool {
-        matches!(self, Verdict::Miss | Verdict::Dynamic | Verdict::Bypass)
-    }
-}
-
-/// Vendor headers first, then RFC 9211, then a positive `Age`, then Varnish's two transaction ids.
-pub fn verdict(answer: &Answer) -> Verdict {
-    let vendor = ["cf-cache-status", "x-vercel-cache", "cdn-cache", "x-cache-status", "x-proxy-cache"];
-    let told = vendor.iter().find_map(|h| answer.header(h)).map(|v| word_verdict(&v));
-    if let Some(verdict) = told.filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if let Some(verdict) = answer.header("cache-status").map(|v| cache_status(&v)).filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if let Some(verdict) = answer.header("x-cache").map(|v| x_cache(&v)).filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if answer.header("age").and_then(|a| a.split(',').next()?.trim().parse::<u64>().ok()).is_some_and(|age| age > 0) {
-        return Verdict::Hit;
-    }
-    match answer.header("x-varnish").map(|v| v.split_whitespace().count()) {
-        Some(2) => Verdict::Hit,
-        Some(1) => Verdict::Miss,
-        _ => Verdict::Unknown,
-    }
-}
-
-fn word_verdict(value: &str) -> Verdict {
-    match value.trim().to_ascii_uppercase().as_str() {
-        "HIT" | "STALE" | "UPDATING" | "REVALIDATED" | "PRERENDER" => Verdict::Hit,
-        "MISS" | "EXPIRED" => Verdict::Miss,
-        "DYNAMIC" => Verdict::Dynamic,
-        "BYPASS" | "PASS" => Verdict::Bypass,
-        _ => Verdict::Unknown,
-    }
-}
-
-/// `X-Cache: HIT, MISS` lists the shield first: the last entry is the edge, but any hit kept the origin out of it.
-fn x_cache(value: &str) -> Verdict {
-    let value = value.to_ascii_lowercase();
-    if value.contains("hit") && !value.contains("limitexceeded") {
-        Verdict::Hit
-    } else if value.contains("miss") {
-        Verdict::Miss
-    } else if value.contains("pass") {
-        Verdict::Bypass
-    } else {
-        Verdict::Unknown
-    }
-}
-
-/// RFC 9211: members nearest to the origin first; any hit on the way answered for it.
-fn cache_status(value: &str) -> Verdict {
-    let mut verdict = Verdict::Unknown;
-    for member in value.split(',') {
-        let mut parameters = member.split(';').skip(1).map(str::trim);
-        if parameters.clone().any(|p| p == "hit") {
-            return Verdict::Hit;
-        }
-        match parameters.find_map(|p| p.strip_prefix("fwd=")) {
-            Some("stale") => verdict = Verdict::Miss,
-            Some("bypass" | "method") => verdict = Verdict::Bypass,
-            Some(_) => verdict = Verdict::Miss,
-            None => {}
-        }
-    }
-    verdict
-}
 
 /// The directives of `Cache-Control`, lower case, with the seconds of those that carry some.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -193,12 +45,30 @@ impl CacheControl {
     }
 }
 
+/// Caches that let `CDN-Cache-Control` (RFC 9213) take the place of `Cache-Control` and `Expires`; nginx, Varnish and Squid do not know it.
+fn knows_targeted(edge: Option<Edge>) -> bool {
+    matches!(edge, Some(Edge::Cloudflare | Edge::Vercel | Edge::Netlify | Edge::Akamai | Edge::Fastly))
+}
+
+/// The header that rules shared caches, by name and value: `CDN-Cache-Control` where the cache in front knows it and it is a valid
+/// structured field, else `Cache-Control`. `None`: neither is there.
+fn governing(answer: &Answer) -> Option<(&'static str, String)> {
+    let targeted = answer.header("cdn-cache-control").filter(|v| knows_targeted(edge(answer)) && is_dictionary(v));
+    targeted.map(|v| ("CDN-Cache-Control", v)).or_else(|| answer.header("cache-control").map(|v| ("Cache-Control", v)))
+}
+
+fn is_dictionary(value: &str) -> bool {
+    sfv::Parser::new(value).parse::<sfv::Dictionary>().is_ok_and(|d| !d.is_empty())
+}
+
 /// Why a shared cache would not keep an answer, as the header that says so; `None` when nothing forbids it.
 pub fn forbids_caching(answer: &Answer) -> Option<String> {
-    let control = CacheControl::of(answer);
-    let text = answer.header("cache-control").unwrap_or_default();
-    if control.has("no-store") || control.has("private") || control.has("no-cache") || control.shared_seconds() == Some(0) {
-        return Some(format!("Cache-Control: {text}"));
+    let ruling = governing(answer);
+    if shared_lifetime(answer, ruling.as_ref()) == Some(0) {
+        let expires = || answer.header("expires").map(|v| ("Expires", v));
+        let pragma = || answer.header("pragma").map(|v| ("Pragma", v));
+        let (name, value) = ruling.or_else(expires).or_else(pragma).unwrap_or(("Cache-Control", String::new()));
+        return Some(format!("{name}: {value}"));
     }
     let cookies = own_cookies(answer);
     if !cookies.is_empty() {
@@ -209,6 +79,33 @@ pub fn forbids_caching(answer: &Answer) -> Option<String> {
         return Some(format!("Vary: {vary}"));
     }
     None
+}
+
+/// Seconds for which a shared cache may answer with it by RFC 9111: 0 when it may not keep it or has to ask each time, `None` when no
+/// header says (the cache's own rules decide).
+fn shared_lifetime(answer: &Answer, ruling: Option<&(&'static str, String)>) -> Option<u64> {
+    let is_targeted = ruling.is_some_and(|(name, _)| *name == "CDN-Cache-Control");
+    let told = ["expires", "pragma", "date"].iter().filter(|_| !is_targeted).filter_map(|n| Some((*n, answer.header(n)?)));
+    let control = ruling.map(|(_, v)| ("cache-control", v.clone()));
+    let headers: Vec<(&str, String)> = told.chain(control).collect();
+    if !headers.iter().any(|(n, _)| *n != "date") {
+        return None;
+    }
+    let mut response = http::Response::builder().status(answer.status);
+    for (name, value) in &headers {
+        response = response.header(*name, value.as_str());
+    }
+    let response = response.body(()).ok()?;
+    let request = http::Request::builder().uri("https://shop/").body(()).ok()?;
+    // Judged at the moment of the answer: no clock is read.
+    let now = std::time::SystemTime::UNIX_EPOCH;
+    let policy = CachePolicy::new_options(&request, &response, now, CacheOptions { shared: true, cache_heuristic: 0.0, ..CacheOptions::default() });
+    if !policy.is_storable() {
+        return Some(0);
+    }
+    let is_explicit = |c: &CacheControl| c.has("max-age") || c.has("s-maxage") || c.has("no-cache");
+    let says = ruling.is_some_and(|(_, v)| is_explicit(&CacheControl::parse(v))) || headers.iter().any(|(n, _)| matches!(*n, "expires" | "pragma"));
+    says.then(|| policy.time_to_live(now).as_secs())
 }
 
 /// Cookies of the application: those that edges and load balancers add on their own are left out.
@@ -255,6 +152,39 @@ pub fn good(target: &Target) -> Option<&Answer> {
     answers(target).map(|(_, a)| a).find(|a| a.status == 200)
 }
 
+/// Bytes of the whole body: what came, or what the server said of a body that was cut.
+pub fn weight(answer: &Answer) -> u64 {
+    let said = answer.header("content-length").and_then(|v| v.trim().parse::<u64>().ok()).filter(|_| answer.body_cut);
+    said.unwrap_or(0).max(answer.body_bytes)
+}
+
+fn kind(answer: &Answer) -> String {
+    answer.header("content-type").map_or_else(String::new, |t| t.to_ascii_lowercase())
+}
+
+pub fn is_picture(answer: &Answer) -> bool {
+    kind(answer).starts_with("image/")
+}
+
+/// JPEG and PNG; drawings, icons and animations have formats of their own for good reasons.
+pub fn is_legacy_picture(answer: &Answer) -> bool {
+    ["image/jpeg", "image/jpg", "image/png"].iter().any(|k| kind(answer).starts_with(k))
+}
+
+/// Pictures that the pages load, each with its first good answer; those of the database where the pages show none.
+///
+/// # Errors
+/// The gap of the pages' assets.
+pub fn page_pictures(snapshot: &Snapshot) -> Result<Vec<(&Target, &Answer)>, Gap> {
+    let shop = snapshot.shop()?;
+    let shown: Vec<(&Target, &Answer)> = shop.assets()?.iter().filter_map(|t| Some((t, good(t).filter(|a| is_picture(a))?))).collect();
+    if !shown.is_empty() {
+        return Ok(shown);
+    }
+    let media = shop.media().ok().into_iter().flatten();
+    Ok(media.filter_map(|t| Some((t, good(t).filter(|a| is_picture(a))?))).collect())
+}
+
 /// Answers and targets for the tests of the checks.
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -265,45 +195,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_of_the_table_is_read() {
-        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Edge>, Verdict);
-        let cases: &[Case] = &[
-            (&[("cf-ray", "1"), ("cf-cache-status", "HIT")], Some(Edge::Cloudflare), Verdict::Hit),
-            (&[("cf-cache-status", "DYNAMIC")], Some(Edge::Cloudflare), Verdict::Dynamic),
-            (&[("cf-cache-status", "NONE/UNKNOWN")], Some(Edge::Cloudflare), Verdict::Unknown),
-            (&[("cf-cache-status", "REVALIDATED")], Some(Edge::Cloudflare), Verdict::Hit),
-            (&[("cf-cache-status", "EXPIRED")], Some(Edge::Cloudflare), Verdict::Miss),
-            (&[("x-cache", "RefreshHit from cloudfront"), ("x-amz-cf-pop", "FRA")], Some(Edge::CloudFront), Verdict::Hit),
-            (&[("x-cache", "Miss from cloudfront"), ("via", "1.1 abc.cloudfront.net (CloudFront)")], Some(Edge::CloudFront), Verdict::Miss),
-            (&[("x-cache", "HIT, MISS"), ("x-timer", "S1")], Some(Edge::Fastly), Verdict::Hit),
-            (&[("x-vercel-cache", "PRERENDER"), ("server", "Vercel")], Some(Edge::Vercel), Verdict::Hit),
-            (
-                &[("cache-status", "\"Netlify Durable\"; fwd=stale, \"Netlify Edge\"; fwd=miss"), ("server", "Netlify")],
-                Some(Edge::Netlify),
-                Verdict::Miss,
-            ),
-            (&[("server", "BunnyCDN-DE1-1"), ("cdn-cache", "HIT")], Some(Edge::Bunny), Verdict::Hit),
-            (&[("server", "nginx")], None, Verdict::Unknown),
-            (&[("server", "nginx"), ("x-cache-status", "BYPASS")], Some(Edge::Nginx), Verdict::Bypass),
-            (&[("x-varnish", "5 3"), ("age", "0")], Some(Edge::Varnish), Verdict::Hit),
-            (&[("x-varnish", "5"), ("age", "0")], Some(Edge::Varnish), Verdict::Miss),
-            (&[("via", "1.1 h (squid/5.7)"), ("x-cache", "HIT from h")], Some(Edge::Squid), Verdict::Hit),
-            (&[("age", "7")], None, Verdict::Hit),
-            (&[("age", "0")], None, Verdict::Unknown),
-            (&[("cache-status", "c; hit; ttl=3")], Some(Edge::Other), Verdict::Hit),
-        ];
-        for (headers, edge_wanted, verdict_wanted) in cases {
-            let answer = with(headers);
-            assert_eq!((edge(&answer), verdict(&answer)), (*edge_wanted, *verdict_wanted), "{headers:?}");
-        }
-    }
-
-    #[test]
     fn headers_that_forbid_caching_are_named() {
         assert!(forbids_caching(&with(&[("cache-control", "private, no-cache, no-store, max-age=0")])).is_some());
         assert!(forbids_caching(&with(&[("cache-control", "public, max-age=0, s-maxage=60")])).is_none());
         assert_eq!(forbids_caching(&with(&[("set-cookie", "connect.sid; Path=/")])).as_deref(), Some("Set-Cookie: connect.sid"));
         assert!(forbids_caching(&with(&[("set-cookie", "__cf_bm; Path=/")])).is_none());
+        assert!(forbids_caching(&with(&[("cache-control", "public")])).is_none());
+        assert!(forbids_caching(&with(&[])).is_none());
+        assert!(forbids_caching(&with(&[("cache-control", "max-age=60, no-cache")])).is_some());
+        assert!(forbids_caching(&with(&[("cache-control", "public, max-age=600, must-revalidate")])).is_none());
+        let (date, past, later) = ("Mon, 23 Nov 2026 12:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 23 Nov 2026 13:00:00 GMT");
+        assert_eq!(forbids_caching(&with(&[("date", date), ("expires", past)])), Some(format!("Expires: {past}")));
+        assert_eq!(forbids_caching(&with(&[("date", date), ("expires", later)])), None);
+        assert_eq!(forbids_caching(&with(&[("date", date), ("expires", past), ("cache-control", "max-age=60")])), None);
+        let targeted = [("cache-control", "private, no-store"), ("cdn-cache-control", "max-age=300")];
+        assert!(forbids_caching(&with(&targeted)).is_some(), "no cache that knows it is in front");
+        assert!(forbids_caching(&with(&[targeted[0], targeted[1], ("cf-ray", "1")])).is_none());
+        assert!(forbids_caching(&with(&[targeted[0], ("cdn-cache-control", "max-age=\"x"), ("cf-ray", "1")])).is_some(), "no structured field");
+        assert!(forbids_caching(&with(&[("cache-control", "s-maxage=60"), ("cdn-cache-control", "no-store"), ("cf-ray", "1")])).is_some());
         assert!(forbids_caching(&with(&[("vary", "Accept-Encoding, Cookie")])).is_some());
         assert!(forbids_caching(&with(&[("vary", "RSC, Next-Router-State-Tree")])).is_none());
     }

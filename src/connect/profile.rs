@@ -131,8 +131,9 @@ pub struct Limits {
     pub redis_commands_per_s: u32,
     pub redis_keys_max: u32,
     pub redis_scan_s_max: u32,
-    /// HTTP: requests a run, timed repeats of each store API endpoint, bytes of one body, seconds of one request.
+    /// HTTP: requests and bytes a run, timed repeats of each store API endpoint beside them, bytes of one body, seconds of one request.
     pub probe_requests_max: u32,
+    pub probe_bytes_max: u64,
     pub probe_timings: u32,
     pub probe_body_bytes_max: u64,
     pub probe_timeout_s: u32,
@@ -148,6 +149,7 @@ impl Default for Limits {
             redis_keys_max: 10_000,
             redis_scan_s_max: 25,
             probe_requests_max: 60,
+            probe_bytes_max: 20_000_000,
             probe_timings: 20,
             probe_body_bytes_max: 2_000_000,
             probe_timeout_s: 10,

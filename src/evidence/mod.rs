@@ -2,6 +2,7 @@
 //! without a network.
 
 pub mod cdn;
+pub mod edge;
 pub mod file;
 pub mod medusa;
 pub mod postgres;

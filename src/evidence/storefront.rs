@@ -14,6 +14,9 @@ pub struct Storefront {
     pub media: Seen<Vec<Target>>,
     pub api: Seen<Vec<Target>>,
     pub tls: Seen<Vec<Tls>>,
+    /// What a limit kept from being asked, in sentences.
+    #[serde(default)]
+    pub limits_met: Vec<String>,
 }
 
 sections!(Storefront {
@@ -69,11 +72,36 @@ pub enum Variant {
     WithCartCookie,
     /// With a random query parameter.
     WithQuery,
+    /// As Next.js asks for a page it navigates to: `RSC: 1` and `_rsc`. Sent only after a hit, so that no cache keeps it as the page.
+    Rsc,
+    /// The optimised picture at another width. Sent only after a hit, for the same reason.
+    OtherWidth,
+    /// With the first answer's `ETag`, else its `Last-Modified`.
+    Conditional,
+}
+
+impl Variant {
+    /// The words on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::First => "first",
+            Variant::Second => "a second later",
+            Variant::WithCartCookie => "with a cart cookie",
+            Variant::WithQuery => "with a random parameter",
+            Variant::Rsc => "as Next.js navigates (RSC)",
+            Variant::OtherWidth => "at another width",
+            Variant::Conditional => "with the validator",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
     pub variant: Variant,
+    /// Lower-case name and value of the headers sent at first, without what the client adds on its own; cookies by their names. Empty in
+    /// snapshots of earlier versions.
+    #[serde(default)]
+    pub sent: Vec<(String, String)>,
     /// What came back, or one sentence on why nothing did.
     pub answer: Result<Answer, String>,
 }
@@ -118,4 +146,7 @@ pub struct Tls {
     pub alpn: Option<String>,
     pub issuer: Option<String>,
     pub handshake_ms: f64,
+    /// Versions before 1.2 that the host still agrees to: "TLSv1.0", "TLSv1.1". `None`: not asked, or no answer told.
+    #[serde(default)]
+    pub old_versions: Option<Vec<String>>,
 }

@@ -430,6 +430,7 @@ fn storefront() -> Storefront {
             timed("/store/carts/<id>", PathClass::ApiPersonal, 210.0),
         ]),
         tls: Ok(Vec::new()),
+        limits_met: Vec::new(),
     }
 }
 

@@ -45,6 +45,8 @@ const NAMES: &[&str] = &[
     "Redis",
     "Valkey",
     "PgBouncer",
+    "WebP",
+    "Next.js",
     "HypoPG",
     "Cloudflare",
     "CloudFront",

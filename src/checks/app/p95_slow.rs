@@ -160,6 +160,7 @@ mod tests {
             assets: Err(gap()),
             media: Err(gap()),
             tls: Err(gap()),
+            limits_met: Vec::new(),
             api: Ok(vec![Target {
                 class: PathClass::ApiCatalogue,
                 url: "http://api.example.com/store/products".into(),

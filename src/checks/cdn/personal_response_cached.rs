@@ -101,14 +101,8 @@ fn cached_cookie(target: &Target) -> Option<Leak<'_>> {
 fn finding(leak: &Leak) -> Finding {
     let path = path(&leak.target.url).to_owned();
     let rows = answers(leak.target).map(|(variant, a)| {
-        let asked = match variant {
-            Variant::First => "first",
-            Variant::Second => "a second later",
-            Variant::WithCartCookie => "with a cart cookie",
-            Variant::WithQuery => "with a random parameter",
-        };
         vec![
-            Cell::text(asked),
+            Cell::text(variant.name()),
             Cell::number(f64::from(a.status), a.status.to_string()),
             Cell::text(verdict(a).name()),
             Cell::text(a.header("cache-control").unwrap_or_else(|| "none".to_owned())),

@@ -17,14 +17,17 @@ pub fn answer(headers: &[(&str, &str)]) -> Answer {
     }
 }
 
+pub fn probe(variant: Variant, headers: &[(&str, &str)]) -> Probe {
+    Probe { variant, sent: Vec::new(), answer: Ok(answer(headers)) }
+}
+
 /// A target whose First and Second answers are these.
 pub fn target(class: PathClass, url: &str, first: &[(&str, &str)], second: &[(&str, &str)]) -> Target {
-    let probe = |variant, headers| Probe { variant, answer: Ok(answer(headers)) };
     Target { class, url: url.into(), probes: vec![probe(Variant::First, first), probe(Variant::Second, second)], timings_ms: Vec::new() }
 }
 
 pub fn with_cookie(mut target: Target, headers: &[(&str, &str)]) -> Target {
-    target.probes.push(Probe { variant: Variant::WithCartCookie, answer: Ok(answer(headers)) });
+    target.probes.push(probe(Variant::WithCartCookie, headers));
     target
 }
 
@@ -48,6 +51,7 @@ pub fn shop(pages: Vec<Target>, assets: Vec<Target>, api: Vec<Target>) -> Snapsh
         media: Err(Gap::not_configured(Section::StorefrontMedia)),
         api: Ok(api),
         tls: Ok(Vec::new()),
+        limits_met: Vec::new(),
     });
     snapshot
 }

@@ -57,6 +57,16 @@ impl Ask {
         }
     }
 
+    /// What the first request carries, for the record: cookies by their names, a key by its presence.
+    pub fn sent(&self) -> Vec<(String, String)> {
+        let mut sent = vec![("accept".to_owned(), self.accept.to_owned())];
+        sent.push(("accept-encoding".to_owned(), self.accept_encoding.unwrap_or("identity").to_owned()));
+        sent.extend(self.cookie.map(|c| ("cookie".to_owned(), c.split('=').next().unwrap_or(c).to_owned())));
+        let shown = |name: &str, value: &String| if name == "x-publishable-api-key" { "set".to_owned() } else { value.clone() };
+        sent.extend(self.headers.iter().map(|(name, value)| ((*name).to_owned(), shown(name, value))));
+        sent
+    }
+
     /// The same, for reading the body.
     pub fn plain(url: Url, accept: &'static str) -> Self {
         Self { accept_encoding: None, keeps_body: true, ..Self::new(url, accept) }
@@ -81,6 +91,7 @@ pub struct Prober<'a> {
     timeout: Duration,
     body_bytes_max: u64,
     requests_max: u32,
+    run_bytes_max: u64,
     requests: AtomicU32,
     calls: AtomicU64,
     bytes: AtomicU64,
@@ -102,6 +113,7 @@ impl<'a> Prober<'a> {
             timeout,
             body_bytes_max: limits.probe_body_bytes_max,
             requests_max: limits.probe_requests_max,
+            run_bytes_max: limits.probe_bytes_max,
             requests: AtomicU32::new(0),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -114,6 +126,12 @@ impl<'a> Prober<'a> {
     /// Requests sent and bytes received so far.
     pub fn spent(&self) -> (u64, u64) {
         (self.calls.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Requests that may still be sent in this run, 0 once the bytes of a run are spent.
+    pub fn left(&self) -> u32 {
+        let is_full = self.bytes.load(Ordering::Relaxed) >= self.run_bytes_max;
+        if is_full { 0 } else { self.requests_max.saturating_sub(self.requests.load(Ordering::Relaxed)) }
     }
 
     /// Sends the request and follows its redirects, all within one timeout.
@@ -201,6 +219,9 @@ impl<'a> Prober<'a> {
     fn charge(&self, ask: &Ask) -> Result<(), Failure> {
         if ask.counts && self.requests.fetch_add(1, Ordering::Relaxed) >= self.requests_max {
             return Err(Failure::Own(format!("The limit of {} requests a run was reached.", self.requests_max)));
+        }
+        if ask.counts && self.bytes.load(Ordering::Relaxed) >= self.run_bytes_max {
+            return Err(Failure::Own(format!("The limit of {} MB a run was reached.", self.run_bytes_max / 1_000_000)));
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -7,10 +7,11 @@ mod links;
 mod recipe;
 mod timing;
 mod tls;
+mod tls_old;
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -34,6 +35,10 @@ const MEDIA_WAIT: Duration = Duration::from_secs(15);
 /// Media hosts probed, those with most addresses first.
 const MEDIA_HOSTS_MAX: usize = 3;
 const STEPS: u32 = 4;
+/// Files weighed beside those that are asked twice.
+const WEIGHED_MAX: usize = 12;
+/// Requests that weighing leaves to media and the store API, which are asked at the same time.
+const KEPT_FOR_OTHERS: u32 = 14;
 /// Small enough to be answered quickly by a large catalogue, the page size of the storefront starter.
 const PRODUCT_LIST: &str = "/store/products?limit=12";
 
@@ -55,7 +60,7 @@ pub async fn collect(profile: &ShopProfile, media: MediaReceiver, limits: &Limit
         return Collected::nothing(Layer::App, Gap::not_configured(Section::Storefront));
     }
     lane.reading("store API", 0, STEPS);
-    let probes = Probes { shop: &shop, prober: &prober, lane, limits, api_headers: api_headers(profile, &shop) };
+    let probes = Probes { shop: &shop, prober: &prober, lane, limits, api_headers: api_headers(profile, &shop), limits_met: Mutex::default() };
     let (window, product) = tokio::join!(lane.window_opens(), probes.one_product());
     let endpoints = probes.endpoints(product.as_deref());
     let ((storefront, media_targets), api, tls, timed) = tokio::join!(
@@ -73,6 +78,7 @@ pub async fn collect(profile: &ShopProfile, media: MediaReceiver, limits: &Limit
         media: media_targets,
         api: api.map(|targets| with_timings(targets, &endpoints, timed.timings_ms)),
         tls,
+        limits_met: probes.limits_met.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
     };
     storefront.gaps().iter().for_each(|gap| lane.gap(gap.detail.clone()));
     lane.reading("storefront", STEPS, STEPS);
@@ -117,6 +123,8 @@ struct Probes<'a> {
     lane: &'a Lane,
     limits: &'a Limits,
     api_headers: Vec<(&'static str, String)>,
+    /// What a limit kept from being asked.
+    limits_met: Mutex<Vec<String>>,
 }
 
 impl Probes<'_> {
@@ -169,10 +177,12 @@ impl Probes<'_> {
         };
         self.lane.reading("storefront pages", 1, STEPS);
         let links = self.links(&found).await;
-        let (pages, assets) = (page_plan(home, &found.url, &links), asset_plan(&links));
+        let (pages, mut assets) = (page_plan(home, &found.url, &links), asset_plan(&links));
         let all: Vec<Planned> = pages.iter().chain(&assets).cloned().collect();
         let mut targets = recipe::run(self.prober, &all).await;
-        let asset_targets = targets.split_off(pages.len());
+        let mut asset_targets = targets.split_off(pages.len());
+        assets.extend(pages);
+        asset_targets.extend(self.weigh(&found.url, &links, &assets).await);
         self.lane.activity(format!("{} pages and {} assets asked", targets.len(), asset_targets.len()));
         let assets = if asset_targets.is_empty() {
             Err(Gap::new(Section::StorefrontAssets, absent("static assets"), "The home page names no script, stylesheet or image to probe."))
@@ -182,16 +192,45 @@ impl Probes<'_> {
         (answered(Section::StorefrontPages, targets), assets)
     }
 
-    /// Links of the home page, and of the store page where home names no product.
+    /// Links of the home page, of the store page where home names no product, and of the product's page.
     async fn links(&self, home: &Fetched) -> Links {
-        let links = Links::read(&home.url, &text_of(home));
-        if links.product.is_some() {
-            return links;
+        let mut links = Links::read(&home.url, &text_of(home));
+        if links.product.is_none()
+            && let Ok(store) = home.url.join(&format!("{}/store", links::locale_prefix(home.url.path())))
+        {
+            links = self.with_page(links, store).await;
         }
-        let Ok(store) = home.url.join(&format!("{}/store", links::locale_prefix(home.url.path()))) else { return links };
-        match self.prober.fetch(&Ask::plain(store, ACCEPT_PAGE)).await {
+        match links.product.clone() {
+            Some(product) => self.with_page(links, product).await,
+            None => links,
+        }
+    }
+
+    async fn with_page(&self, links: Links, page: Url) -> Links {
+        match self.prober.fetch(&Ask { is_returning: true, ..Ask::plain(page, ACCEPT_PAGE) }).await {
             Ok(found) => links.or(Links::read(&found.url, &text_of(&found))),
             Err(_) => links,
+        }
+    }
+
+    /// What else the pages load, once each, as far as the requests of a run reach; the media and the API keep theirs.
+    async fn weigh(&self, page: &Url, links: &Links, asked: &[Planned]) -> Vec<Target> {
+        let mut wanted: Vec<&Url> = links.parts.iter().filter(|u| asked.iter().all(|p| p.url != **u)).collect();
+        // Pictures vary most in weight, so they come first.
+        wanted.sort_by_key(|u| !is_picture(u));
+        let room = (self.prober.left().saturating_sub(KEPT_FOR_OTHERS) as usize).min(WEIGHED_MAX);
+        let left_out = wanted.len().saturating_sub(room);
+        if left_out > 0 {
+            let why = if room == WEIGHED_MAX { format!("{WEIGHED_MAX} files are weighed") } else { "the limit of requests a run".to_owned() };
+            self.limit(format!("{left_out} of {} files that the pages load were not weighed: {why}.", links.parts.len()));
+        }
+        let planned: Vec<Planned> = wanted.into_iter().take(room).map(|u| Planned::once(part_class(page, u), u.clone())).collect();
+        recipe::run(self.prober, &planned).await
+    }
+
+    fn limit(&self, sentence: String) {
+        if let Ok(mut met) = self.limits_met.lock() {
+            met.push(sentence);
         }
     }
 
@@ -258,6 +297,22 @@ fn asset_plan(links: &Links) -> Vec<Planned> {
     let asset = links.asset.iter().map(|u| Planned::new(PathClass::Asset, u.clone()));
     let image = links.image.iter().map(|u| Planned::new(PathClass::OptimizedImage, u.clone()));
     hashed.chain(asset).chain(image).collect()
+}
+
+fn is_picture(url: &Url) -> bool {
+    url.path() == "/_next/image" || links::is_picture(url.path())
+}
+
+fn part_class(page: &Url, url: &Url) -> PathClass {
+    if url.path() == "/_next/image" {
+        PathClass::OptimizedImage
+    } else if links::is_hashed(url.path()) {
+        PathClass::HashedAsset
+    } else if url.host_str() == page.host_str() {
+        PathClass::Asset
+    } else {
+        PathClass::Media
+    }
 }
 
 fn absent(feature: &str) -> Cause {

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::tls_old;
 use crate::connect::http::tls_config;
 use crate::evidence::storefront::Tls;
 
@@ -17,7 +18,9 @@ pub async fn handshake(url: &Url, timeout: Duration) -> Result<Tls, String> {
     let host = url.host_str().ok_or("The address names no host.")?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let attempt = tokio::time::timeout(timeout, connect(&host, port)).await;
-    attempt.unwrap_or_else(|_| Err(format!("{host} completed no TLS handshake within {} s.", timeout.as_secs())))
+    let tls = attempt.unwrap_or_else(|_| Err(format!("{host} completed no TLS handshake within {} s.", timeout.as_secs())))?;
+    let old_versions = tls_old::accepted(&host, port, timeout).await;
+    Ok(Tls { old_versions, ..tls })
 }
 
 async fn connect(host: &str, port: u16) -> Result<Tls, String> {
@@ -38,6 +41,7 @@ async fn connect(host: &str, port: u16) -> Result<Tls, String> {
         alpn: session.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned()),
         issuer: session.peer_certificates().and_then(<[_]>::first).and_then(|c| issuer(c)),
         handshake_ms,
+        old_versions: None,
     })
 }
 

@@ -35,13 +35,15 @@ pub fn storefront() -> Storefront {
             alpn: Some("h2".to_owned()),
             issuer: Some("Example Trust Services".to_owned()),
             handshake_ms: 38.0,
+            old_versions: Some(Vec::new()),
         }]),
+        limits_met: Vec::new(),
     }
 }
 
 /// A target that answers after `first_byte_ms`; timed 40 times around `timed_ms` unless that is 0.
 fn target(class: PathClass, url: &str, first_byte_ms: f64, cache_control: &str, cache: &str, timed_ms: f64) -> Target {
-    let probe = |variant, share: f64| Probe { variant, answer: Ok(answer(first_byte_ms * share, cache_control, cache)) };
+    let probe = |variant, share: f64| Probe { variant, sent: Vec::new(), answer: Ok(answer(first_byte_ms * share, cache_control, cache)) };
     let timings = if timed_ms > 0.0 { 40 } else { 0 };
     Target {
         class,
