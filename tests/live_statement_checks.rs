@@ -366,6 +366,11 @@ async fn statements_evicting() {
     }
     let (mut snapshot, plan) = db.quiet_audit().await;
     let (_, gap) = plan.unknown.iter().find(|(c, _)| c.id == "pg-statements-evicting").expect("young counters tell no rate");
+    // Postgres 13 does not count it, and the check says so.
+    if snapshot.pg().unwrap().server().unwrap().version_num < 140_000 {
+        assert!(matches!(gap.cause, Cause::TooOld { .. }), "{gap:?}");
+        return;
+    }
     assert!(matches!(gap.cause, Cause::TooYoung { .. }), "{gap:?}");
     // Time cannot be waited for: the same evidence, counted for two hours.
     let taken_at = snapshot.meta.taken_at;

@@ -65,6 +65,8 @@ redis-server|find_program redis-server
 redis-tools|find_program redis-cli
 nginx-light|find_program nginx
 varnish|find_program varnishd
+squid|find_program squid
+openssl|find_program openssl
 xvfb|find_program Xvfb
 xauth|find_program xauth
 xdotool|find_program xdotool
@@ -135,7 +137,7 @@ install_quietly() {
     local result=$?
     [[ -n $own_policy ]] && rm -f "$policy"
     # Neither now nor at the next boot: what was installed for the tests is not a service of this machine.
-    for service in postgresql pgbouncer redis-server nginx varnish; do
+    for service in postgresql pgbouncer redis-server nginx varnish squid; do
         if [[ $result -eq 0 && " $* " == *" $service"[\ -]* ]] && command -v systemctl >/dev/null; then
             systemctl disable --quiet "$service" 2>/dev/null || true
         fi
@@ -149,11 +151,11 @@ advise_elsewhere() {
     cat >&2 <<ADVICE
 This script installs packages on Debian and Ubuntu only. Here, install what these stand for: $*
   macOS:   xcode-select --install
-           brew install postgresql@17 pgbouncer redis nginx varnish poppler imagemagick
-  Fedora:  dnf install gcc pkgconf-pkg-config postgresql-server postgresql-contrib pgbouncer redis nginx varnish \\
+           brew install postgresql@17 pgbouncer redis nginx varnish squid poppler imagemagick
+  Fedora:  dnf install gcc pkgconf-pkg-config postgresql-server postgresql-contrib pgbouncer redis nginx varnish squid \\
              xorg-x11-server-Xvfb xdotool poppler-utils ImageMagick mesa-dri-drivers mesa-vulkan-drivers libxkbcommon-x11 \\
              dbus-daemon gnome-keyring libsecret zenity
-  Arch:    pacman -S base-devel postgresql pgbouncer valkey nginx varnish xorg-server-xvfb xdotool poppler imagemagick \\
+  Arch:    pacman -S base-devel postgresql pgbouncer valkey nginx varnish squid xorg-server-xvfb xdotool poppler imagemagick \\
              gnome-keyring libsecret zenity
 What is still missing is skipped below, by name.
 ADVICE

@@ -232,6 +232,7 @@ start_services() {
     start_redis || service_missing Redis redis
     if nginx=$(find_program nginx); then export ADVISOR_TEST_NGINX=$nginx; else service_missing nginx nginx; fi
     if varnish=$(find_program varnishd); then export ADVISOR_TEST_VARNISHD=$varnish; else service_missing Varnish varnish; fi
+    find_program squid >/dev/null || service_missing Squid squid
 }
 
 service_missing() {

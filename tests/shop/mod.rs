@@ -1,5 +1,8 @@
-//! A small store for live tests: an origin whose faults can be switched on, and a real nginx or Varnish in front of it. Everything
+//! A small store for live tests: an origin whose faults can be switched on, and a real nginx, Varnish or Squid in front of it. Everything
 //! listens on loopback, lives in a temporary folder and is ended by the process id that was started.
+
+// Each test file uses its part of this.
+#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -164,28 +167,53 @@ pub fn nginx(origin: u16, extra: &Extra) -> Option<Server> {
     Some(server)
 }
 
-/// Varnish with its built-in rules and gzip; `None` where it is not installed.
-pub fn varnish(origin: u16) -> Option<Server> {
+/// Texts are compressed in front of the shop.
+pub const VARNISH_GZIP: &str =
+    "sub vcl_backend_response { if (beresp.http.content-type ~ \"text|json|svg|javascript\") { set beresp.do_gzip = true; } }";
+
+/// Varnish with its built-in rules and `rules` before them; `None` where it is not installed.
+pub fn varnish(origin: u16, rules: &str) -> Option<Server> {
     let binary = ["/usr/sbin/varnishd", "/usr/local/sbin/varnishd"].into_iter().find(|p| Path::new(p).exists())?;
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let vcl = format!(
-        "vcl 4.1;\nbackend default {{ .host = \"127.0.0.1\"; .port = \"{origin}\"; }}\n\
-         sub vcl_backend_response {{ if (beresp.http.content-type ~ \"text|json|svg\") {{ set beresp.do_gzip = true; }} }}\n"
-    );
+    let vcl = format!("vcl 4.1;\nbackend default {{ .host = \"127.0.0.1\"; .port = \"{origin}\"; }}\n{rules}\n");
     let file = folder.path().join("shop.vcl");
     std::fs::write(&file, vcl).unwrap();
     let work = folder.path().join("work").display().to_string();
     let listen = format!("127.0.0.1:{port}");
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
     let child = Command::new(binary)
         .args(["-F", "-j", "none", "-n", &work, "-a", &listen, "-T", "none", "-s", "malloc,16m", "-f"])
         .arg(&file)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap();
+    let log = folder.path().join("log");
     let server = Server { child, port, _folder: folder };
-    wait_for(port, String::new);
+    wait_for(port, || std::fs::read_to_string(&log).unwrap_or_default());
+    Some(server)
+}
+
+/// Squid as the shop's accelerator, with `rules` in its configuration; `None` where it is not installed.
+pub fn squid(origin: u16, rules: &str) -> Option<Server> {
+    use std::os::unix::fs::PermissionsExt;
+    let binary = ["/usr/sbin/squid", "/usr/local/sbin/squid", "/opt/homebrew/sbin/squid"].into_iter().find(|p| Path::new(p).exists())?;
+    let folder = tempfile::tempdir().unwrap();
+    // Started by root it becomes its own user, who writes here.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (root, port) = (folder.path().display().to_string(), free_port());
+    let conf = format!(
+        "http_port 127.0.0.1:{port} accel defaultsite=shop no-vhost\ncache_peer 127.0.0.1 parent {origin} 0 no-query no-digest originserver name=shop\n\
+         http_access allow all\ncache_mem 16 MB\nmaximum_object_size_in_memory 2 MB\npid_filename {root}/pid\naccess_log none\ncache_log {root}/log\ncoredump_dir {root}\n\
+         netdb_filename none\npinger_enable off\nshutdown_lifetime 0 seconds\nvisible_hostname shop\n{rules}\n"
+    );
+    let file = folder.path().join("squid.conf");
+    std::fs::write(&file, conf).unwrap();
+    let child = Command::new(binary).args(["-N", "-f"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let log = folder.path().join("log");
+    let server = Server { child, port, _folder: folder };
+    wait_for(port, || std::fs::read_to_string(&log).unwrap_or_default());
     Some(server)
 }
 
@@ -203,8 +231,13 @@ pub fn limits() -> Limits {
 
 /// Probes storefront and backend at `port` as an audit does.
 pub async fn probe(port: u16, limits: &Limits, media: Vec<MediaHost>) -> Snapshot {
-    let url = format!("http://127.0.0.1:{port}");
-    let profile = ShopProfile { storefront_url: Some(url.clone()), backend_url: Some(url), publishable_key: None };
+    probe_at(&format!("http://127.0.0.1:{port}"), limits, media).await
+}
+
+/// The same at an address.
+pub async fn probe_at(url: &str, limits: &Limits, media: Vec<MediaHost>) -> Snapshot {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let profile = ShopProfile { storefront_url: Some(url.to_owned()), backend_url: Some(url.to_owned()), publishable_key: None };
     let run = Run::new(Duration::from_secs(u64::from(limits.window_s)), |_| {});
     let postgres = run.lane(Layer::Postgres);
     postgres.publish_media(media);
@@ -223,5 +256,22 @@ pub async fn probe(port: u16, limits: &Limits, media: Vec<MediaHost>) -> Snapsho
     snapshot.storefront = collected.seen;
     snapshot.timelines = collected.timelines;
     snapshot.costs.push(collected.cost);
+    snapshot
+}
+
+/// The same answers as they would read under a public name.
+pub fn as_public(mut snapshot: Snapshot) -> Snapshot {
+    let shop = snapshot.storefront.as_mut().unwrap();
+    for url in [&mut shop.storefront_url, &mut shop.backend_url] {
+        *url = Some("https://shop.example.com".to_owned());
+    }
+    for target in [&mut shop.pages, &mut shop.assets, &mut shop.api].into_iter().flatten().flatten() {
+        let path = target.url.splitn(4, '/').nth(3).unwrap_or("").to_owned();
+        target.url = format!("https://shop.example.com/{path}");
+        let redirects = target.probes.iter_mut().filter_map(|p| p.answer.as_mut().ok()).flat_map(|a| &mut a.redirects);
+        for (_, to) in redirects {
+            *to = format!("https://shop.example.com/{}", to.splitn(4, '/').nth(3).unwrap_or(""));
+        }
+    }
     snapshot
 }

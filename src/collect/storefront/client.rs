@@ -256,15 +256,15 @@ impl<'a> Prober<'a> {
         let (mut body, mut body_bytes, mut body_cut) = (Vec::new(), 0u64, false);
         while let Some(chunk) = response.chunk().await.map_err(|e| self.failure(&url, &e))? {
             body_bytes += chunk.len() as u64;
+            let of_run = chunk.len() as u64 + self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             if ask.keeps_body {
                 body.extend_from_slice(&chunk);
             }
-            if body_bytes >= self.body_bytes_max {
+            if body_bytes >= self.body_bytes_max || of_run >= self.run_bytes_max {
                 body_cut = true;
                 break;
             }
         }
-        self.bytes.fetch_add(body_bytes, Ordering::Relaxed);
         let total_ms = start.elapsed().as_secs_f64() * 1e3;
         let answer = Answer { status, redirects, protocol, first_byte_ms, total_ms, headers: kept, body_bytes, body_cut };
         Ok(Fetched { answer, body, url })

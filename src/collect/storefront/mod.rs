@@ -29,12 +29,15 @@ use client::{ACCEPT_ANY, ACCEPT_PAGE, Ask, Fetched, Prober};
 use links::Links;
 use recipe::Planned;
 use timing::Endpoint;
+pub use tls_old::accepted as old_tls_versions;
 
 /// How long the database may take to tell where the media lie.
 const MEDIA_WAIT: Duration = Duration::from_secs(15);
 /// Media hosts probed, those with most addresses first.
 const MEDIA_HOSTS_MAX: usize = 3;
 const STEPS: u32 = 4;
+/// Bytes of a page, unpacked, that are read for links.
+const HTML_BYTES_MAX: u64 = 2_000_000;
 /// Files weighed beside those that are asked twice.
 const WEIGHED_MAX: usize = 12;
 /// Requests that weighing leaves to media and the store API, which are asked at the same time.
@@ -335,8 +338,8 @@ fn text_of(fetched: &Fetched) -> String {
         return String::from_utf8_lossy(&fetched.body).into_owned();
     }
     let mut plain = Vec::new();
-    // A bomb must not fill memory: ten times the page is plenty for its links.
-    let limit = (fetched.body.len() as u64).saturating_mul(10).max(1_000_000);
+    // A bomb must not fill memory: links of a page that is longer than this are found in its beginning.
+    let limit = HTML_BYTES_MAX;
     // What was decoded before an error still holds links.
     let _ = flate2::read::GzDecoder::new(fetched.body.as_slice()).take(limit).read_to_end(&mut plain);
     String::from_utf8_lossy(&plain).into_owned()
