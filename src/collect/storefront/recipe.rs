@@ -93,9 +93,10 @@ fn answer(target: &Target, variant: Variant) -> Option<&Answer> {
     target.probes.iter().find(|p| p.variant == variant).and_then(|p| p.answer.as_ref().ok())
 }
 
-/// The second answer came from a cache: what is asked under the same key now is answered from it, and replaces nothing.
+/// A later answer came from a cache: what is asked under the same key now is answered from it, and replaces nothing.
 fn is_kept(target: &Target) -> bool {
-    answer(target, Variant::Second).is_some_and(|a| verdict(a) == Verdict::Hit)
+    let is_hit = |v| answer(target, v).is_some_and(|a| verdict(a) == Verdict::Hit);
+    is_hit(Variant::Second) || is_hit(Variant::WithCartCookie)
 }
 
 fn validator(first: &Answer) -> Option<(&'static str, String)> {
