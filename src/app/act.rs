@@ -114,6 +114,10 @@ impl Model {
                 self.metrics.filter = text;
                 Vec::new()
             }
+            Action::SelectTarget(url) => {
+                self.metrics.target = url;
+                Vec::new()
+            }
             Action::SelectStatement(id) => {
                 self.metrics.statement = id;
                 Vec::new()
@@ -212,6 +216,7 @@ impl Model {
         }
         match self.page {
             Page::Metrics(Layer::Postgres) if self.metrics.statement.take().is_some() => Vec::new(),
+            Page::Metrics(Layer::Cdn) if self.metrics.target.take().is_some() => Vec::new(),
             Page::Audit => self.ask_cancel(now),
             Page::Compare => self.go(Page::Audits),
             Page::Connect => self.act_wizard(WizardAction::Cancel, now),

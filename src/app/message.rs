@@ -182,6 +182,8 @@ pub enum Action {
     FilterMetrics(String),
     /// The statement shown in full; `None` closes it.
     SelectStatement(Option<String>),
+    /// Shows one probed address in full on the CDN page, by its URL.
+    SelectTarget(Option<String>),
     /// The same, from another page.
     OpenStatement(String),
     // Compare

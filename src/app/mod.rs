@@ -230,6 +230,8 @@ pub struct MetricsView {
     pub filter: String,
     /// Id of the statement that is shown in full.
     pub statement: Option<String>,
+    /// URL of the probed address that is shown in full.
+    pub target: Option<String>,
 }
 
 /// An audit that is running.

@@ -177,6 +177,7 @@ impl Model {
         self.audit = Remote::Ready(audit);
         self.findings = super::FindingsView::default();
         self.metrics.statement = None;
+        self.metrics.target = None;
         // What is still being checked again belongs to the audit that is left.
         self.rechecking = None;
         self.rechecked.clear();

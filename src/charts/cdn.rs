@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAxis, against_min, enough, sentence, span};
 use crate::checks::measures::{is_cacheable_status, is_edge_hit, path_corrections};
-use crate::evidence::cdn::Analytics;
+use crate::evidence::cdn::{Analytics, HourCount};
 use crate::evidence::{Gap, Snapshot};
 use crate::text;
 
-/// Requests of one hour by status.
+/// Requests or bytes of one hour by status.
 type Hours<'a> = BTreeMap<i64, BTreeMap<&'a str, u64>>;
 
 fn analytics(snapshot: &Snapshot) -> Result<&Analytics, String> {
@@ -16,9 +16,13 @@ fn analytics(snapshot: &Snapshot) -> Result<&Analytics, String> {
 }
 
 fn hours(analytics: &Analytics) -> Hours<'_> {
+    hours_of(analytics, |count| count.requests)
+}
+
+fn hours_of(analytics: &Analytics, of: impl Fn(&HourCount) -> u64) -> Hours<'_> {
     let mut hours: Hours<'_> = BTreeMap::new();
     for count in &analytics.by_hour {
-        *hours.entry(count.hour.unix_timestamp()).or_default().entry(count.status.as_str()).or_insert(0) += count.requests;
+        *hours.entry(count.hour.unix_timestamp()).or_default().entry(count.status.as_str()).or_insert(0) += of(count);
     }
     hours
 }
@@ -74,7 +78,40 @@ fn part_of(whole: u64, part: u64, all: u64) -> f64 {
 
 /// Requests by cache status, stacked by hour.
 pub fn requests_by_status(snapshot: &Snapshot) -> Drawn {
-    let hours = hours(analytics(snapshot)?);
+    let (series, share, total) = by_status(&hours(analytics(snapshot)?))?;
+    Ok(ChartSpec {
+        id: "cdn.status".into(),
+        title: "Requests by cache status".into(),
+        caption: "requests each hour, UTC".into(),
+        conclusion: format!("Requests by cache status: {} of {} were answered at the edge.", text::percent(share), text::count_short(total)),
+        kind: ChartKind::Stacked,
+        unit: Unit::Count,
+        series,
+        target: None,
+        categories: Vec::new(),
+        x_axis: XAxis::Hours,
+    })
+}
+
+/// Bytes by cache status, stacked by hour.
+pub fn bytes_by_status(snapshot: &Snapshot) -> Drawn {
+    let (series, share, total) = by_status(&hours_of(analytics(snapshot)?, |count| count.bytes))?;
+    Ok(ChartSpec {
+        id: "cdn.bytes".into(),
+        title: "Bytes by cache status".into(),
+        caption: "bytes each hour, UTC".into(),
+        conclusion: format!("Bytes by cache status: {} of {} came from the edge.", text::percent(share), text::bytes_disk(total)),
+        kind: ChartKind::Stacked,
+        unit: Unit::BytesDisk,
+        series,
+        target: None,
+        categories: Vec::new(),
+        x_axis: XAxis::Hours,
+    })
+}
+
+/// The series, the edge's share of all, and all.
+fn by_status(hours: &Hours<'_>) -> Result<(Vec<Series>, f64, u64), String> {
     let part = |name: &str, role, counts: fn(&str) -> bool| {
         Series::new(name, role, hours.iter().map(|(hour, s)| (*hour as f64, Some(requests(s, counts) as f64))).collect())
     };
@@ -88,19 +125,7 @@ pub fn requests_by_status(snapshot: &Snapshot) -> Drawn {
     enough(&series[0].points)?;
     let total: u64 = hours.values().map(|s| requests(s, |_| true)).sum();
     let hits: u64 = hours.values().map(|s| requests(s, is_edge_hit)).sum();
-    let share = if total == 0 { 0.0 } else { hits as f64 / total as f64 };
-    Ok(ChartSpec {
-        id: "cdn.status".into(),
-        title: "Requests by cache status".into(),
-        caption: "requests each hour, UTC".into(),
-        conclusion: format!("Requests by cache status: {} of {} were answered at the edge.", text::percent(share), text::count_short(total)),
-        kind: ChartKind::Stacked,
-        unit: Unit::Count,
-        series,
-        target: None,
-        categories: Vec::new(),
-        x_axis: XAxis::Hours,
-    })
+    Ok((series, if total == 0 { 0.0 } else { hits as f64 / total as f64 }, total))
 }
 
 /// One path of the table "Paths by origin requests".

@@ -28,6 +28,7 @@ pub fn drawn(snapshot: &Snapshot) -> Vec<(&'static str, Drawn)> {
     vec![
         ("cdn.hit_ratio", cdn::hit_ratio_by_hour(snapshot)),
         ("cdn.status", cdn::requests_by_status(snapshot)),
+        ("cdn.bytes", cdn::bytes_by_status(snapshot)),
         ("cdn.paths", cdn::worst_paths(snapshot)),
         ("redis.memory", redis::memory_by_pattern(snapshot)),
         ("redis.hit_rate", redis::hit_rate(snapshot)),

@@ -102,10 +102,13 @@ fn errors(a: &Analytics) -> Figure {
 
 fn traffic(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, actions: &mut Vec<Action>) {
     let height = chart_height(ui).max(176.0);
-    let (ratio, status) = (charts::cdn::hit_ratio_by_hour(&audit.snapshot), charts::cdn::requests_by_status(&audit.snapshot));
-    columns(ui, &[Width::Share(1.0); 2], height, GAP, |ui, index| match index {
+    let s = &audit.snapshot;
+    let (ratio, requests) = (charts::cdn::hit_ratio_by_hour(s), charts::cdn::requests_by_status(s));
+    let bytes = charts::cdn::bytes_by_status(s);
+    columns(ui, &[Width::Share(1.0); 3], height, GAP, |ui, index| match index {
         0 => draw::chart_card(ui, "Hit ratio", &ratio, height, &[]),
-        _ => draw::chart_card(ui, "Cache status", &status, height, &[]),
+        1 => draw::chart_card(ui, "Requests", &requests, height, &[]),
+        _ => draw::chart_card(ui, "Bytes", &bytes, height, &[]),
     });
     ui.add_space(GAP);
     let tall = ui.available_height();

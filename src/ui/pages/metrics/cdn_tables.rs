@@ -10,6 +10,7 @@ use super::{GAP, gap_state};
 use crate::app::{Action, Audit, Model};
 use crate::evidence::Layer;
 use crate::evidence::cdn::{CacheRule, Cloudflare};
+use crate::evidence::edge::verdict;
 use crate::evidence::storefront::{Answer, PathClass, Target};
 use crate::text;
 use crate::ui::look;
@@ -183,17 +184,13 @@ pub fn path_of(url: &str) -> &str {
     url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|i| &rest[i..])).unwrap_or("/")
 }
 
-fn cache_status(a: &Answer) -> Option<String> {
-    ["cf-cache-status", "x-cache", "x-vercel-cache", "x-nextjs-cache"].iter().find_map(|h| a.header(h))
-}
-
 fn target_row(audit: &Audit, t: &Target) -> Row {
     let answers: Vec<&Answer> = t.probes.iter().filter_map(|p| p.answer.as_ref().ok()).collect();
     let path = path_of(&t.url);
     let first = answers.first();
     let failed = t.probes.iter().find_map(|p| p.answer.as_ref().err());
     let of = |f: &dyn Fn(&Answer) -> Option<String>| first.and_then(|a| f(a)).map_or(Cell::None("–"), Cell::Weak);
-    let statuses: Vec<String> = answers.iter().take(2).map(|a| cache_status(a).unwrap_or_else(|| "none".into())).collect();
+    let statuses: Vec<String> = answers.iter().take(2).map(|a| verdict(a).name().to_owned()).collect();
     let cookies = first.map_or_else(Vec::new, |a| a.cookies_set());
     let cells = vec![
         Cell::Mono(path.to_owned()),
@@ -206,6 +203,7 @@ fn target_row(audit: &Audit, t: &Target) -> Row {
         of(&|a| a.header("cache-control")),
         of(&|a| a.header("vary")),
         if cookies.is_empty() { Cell::None("–") } else { Cell::Weak(cookies.join(", ")) },
+        first.map_or(Cell::None("–"), |a| Cell::number(a.body_bytes as f64, text::bytes_disk(a.body_bytes))),
         first.map_or(Cell::None("–"), |a| Cell::number(a.first_byte_ms, text::millis(a.first_byte_ms))),
     ];
     Row::new(cells, path_mark(audit, path, Layer::Cdn))
@@ -220,6 +218,7 @@ fn target_columns() -> Vec<Column<'static>> {
         Column::left("Cache-Control", Width::Share(1.2)).sortable(),
         Column::left("Vary", Width::Share(0.6)),
         Column::left("Set-Cookie", Width::Share(0.6)),
+        Column::right("Size", Width::Points(64.0)).sortable(),
         Column::right("First byte", Width::Points(68.0)).sortable(),
     ]
 }
@@ -231,22 +230,28 @@ pub fn headers(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Acti
         Err(gap) => return gap_state(ui, audit, &gap, actions),
     };
     let sections = [shop.pages(), shop.assets(), shop.api()];
-    let missing: Vec<String> = sections.iter().filter_map(|s| s.as_ref().err().map(|g| g.detail.clone())).collect();
+    let mut notes: Vec<String> = sections.iter().filter_map(|s| s.as_ref().err().map(|g| format!("Not checked: {}", g.detail))).collect();
+    notes.extend(shop.limits_met.iter().cloned());
     let targets: Vec<&Target> = sections.into_iter().filter_map(Result::ok).flatten().collect();
+    if let Some(target) = model.metrics.target.as_ref().and_then(|url| targets.iter().find(|t| t.url == *url)) {
+        super::cdn_trace::show(ui, model, target, actions);
+    }
     let sheet = Sheet {
         id: "headers",
         title: "Answers of the storefront",
-        caption: &format!("{} asked twice, one second apart", text::plural(targets.len() as u64, "address", "addresses")),
+        caption: &format!("{}, a row shows every request", text::plural(targets.len() as u64, "address", "addresses")),
         columns: target_columns(),
-        rows: Arc::new(targets.iter().map(|t| target_row(audit, t)).collect()),
+        rows: Arc::new(targets.iter().map(|t| target_row(audit, t).keyed(&t.url)).collect()),
         hue: look::hue(Layer::Cdn),
         filter: "Filter addresses",
         since: None,
-        note: &missing.iter().map(|m| format!("Not checked: {m}")).collect::<Vec<_>>().join(" "),
-        selected: None,
+        note: &notes.join(" "),
+        selected: Some(model.metrics.target.clone().unwrap_or_default()),
     };
     let tall = ui.available_height();
-    show(ui, sheet, model, tall, actions);
+    if let Some(url) = show(ui, sheet, model, tall, actions) {
+        actions.push(Action::SelectTarget(Some(url)));
+    }
 }
 
 /// Where media lie, from the database, and what their addresses answered.

@@ -3,6 +3,7 @@
 mod app;
 mod cdn;
 mod cdn_tables;
+mod cdn_trace;
 mod postgres;
 mod redis;
 mod redis_queues;
