@@ -197,6 +197,7 @@ mod tests {
             cache_rules: Err(Gap::not_configured(Section::CdnCacheRules)),
             page_rules: Err(Gap::not_configured(Section::CdnPageRules)),
             tiered_cache: Err(Gap::not_configured(Section::CdnTieredCache)),
+            add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
             analytics: Ok(Analytics {
                 from: datetime!(2026-11-22 09:30 UTC),
                 to: datetime!(2026-11-23 09:30 UTC),
@@ -212,6 +213,9 @@ mod tests {
                 ),
                 origin_p95_ms: None,
                 share_5xx: None,
+                origin_p50_ms: None,
+                by_class: Vec::new(),
+                by_content_type: Vec::new(),
             }),
         });
         snapshot
