@@ -65,6 +65,7 @@ const NAMES: &[&str] = &[
     "Polaris",
     "Tiered",
     "Cache",
+    "Loader",
 ];
 
 /// Every rule over every text of a check.

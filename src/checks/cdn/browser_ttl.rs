@@ -1,6 +1,6 @@
 //! Browsers are told to keep catalogue pages for hours: a changed price does not reach those who have been there.
 
-use crate::checks::edge::paths::{RealPath, real_paths};
+use crate::checks::edge::paths::{RealPath, catalogue_pages, unclear};
 use crate::checks::edge::{BrowserTtl, Decision, Stored, decide, remedy};
 use crate::checks::http::CacheControl;
 use crate::checks::{Check, always};
@@ -51,9 +51,14 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     zone.cache_rules()?;
     zone.page_rules()?;
     zone.settings()?;
-    let pages = real_paths(snapshot, zone).into_iter().filter(RealPath::is_catalogue_page);
-    let long: Vec<Long> = pages.filter_map(|p| long(zone, p)).collect();
-    Ok(long.iter().max_by_key(|l| l.seconds).map(|worst| finding(&long, worst)).into_iter().collect())
+    let pages = catalogue_pages(snapshot, zone)?;
+    let unclear = unclear(zone, &pages);
+    let long: Vec<Long> = pages.into_iter().filter_map(|p| long(zone, p)).collect();
+    match (long.iter().max_by_key(|l| l.seconds), unclear) {
+        (Some(worst), _) => Ok(vec![finding(&long, worst)]),
+        (None, Some(gap)) => Err(gap),
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 fn long<'s>(zone: &Cloudflare, path: RealPath<'s>) -> Option<Long<'s>> {

@@ -95,18 +95,13 @@ fn candidates<'s>(snapshot: &'s Snapshot, zone: &Cloudflare) -> Vec<RealPath<'s>
     all
 }
 
-/// Share of all requests that the cache was told to let through though they are for files or the catalogue.
+/// Share of all requests that were let through though the same address is eligible without a cookie.
 fn measured(zone: &Cloudflare) -> Option<f64> {
     let analytics = zone.analytics().ok()?;
     let of = cdn_hit_ratio_of_all(analytics).of;
-    let bypassed: u64 = analytics
-        .by_path
-        .rows
-        .iter()
-        .filter(|r| matches!(r.status.as_str(), "bypass" | "dynamic"))
-        .filter(|r| matches!(crate::checks::http::path_kind(&r.path), PathKind::Static | PathKind::Catalogue))
-        .map(|r| r.requests)
-        .sum();
+    let let_through = analytics.by_path.rows.iter().filter(|r| matches!(r.status.as_str(), "bypass" | "dynamic"));
+    let eligible = let_through.filter(|r| decide(zone, &Request::get(&r.host, &r.path)).fate.is_eligible());
+    let bypassed: u64 = eligible.map(|r| r.requests).sum();
     (of >= REQUESTS_MIN && bypassed > 0).then(|| bypassed as f64 / of as f64)
 }
 

@@ -6,7 +6,7 @@ use crate::checks::http::{Edge, PathKind, edge, good, host, path, path_kind};
 use crate::checks::{Check, always};
 use crate::evidence::cdn::Cloudflare;
 use crate::evidence::storefront::{PathClass, Target};
-use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
@@ -53,12 +53,18 @@ const SHARE_BY_RULE: f64 = 0.20;
 const PATHS_SHOWN: usize = 20;
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let by_rules = snapshot.cloudflare().and_then(|zone| Ok((zone, zone.cache_rules()?))).map(|(zone, _)| keyed(snapshot, zone));
+    let by_rules = snapshot.cloudflare().and_then(|zone| {
+        zone.cache_rules()?;
+        zone.page_rules()?;
+        Ok(keyed(snapshot, zone))
+    });
     let by_vary = snapshot.shop().and_then(|s| s.pages()).map(|_| varied(snapshot));
     match (by_rules, by_vary) {
-        // Neither half is known.
-        (Err(gap), Err(_)) => Err(gap),
-        (rules, vary) => Ok(rules.ok().flatten().into_iter().chain(vary.ok().flatten()).collect()),
+        (Ok(rules), Ok(vary)) => Ok(rules.into_iter().chain(vary).collect()),
+        // A finding stands whatever the other half would say; half a silence is a verdict only where there is no other half.
+        (Ok(Some(found)), Err(_)) | (Err(_), Ok(Some(found))) => Ok(vec![found]),
+        (Ok(None), Err(gap)) | (Err(gap), Ok(None)) if gap.cause == Cause::NotConfigured => Ok(Vec::new()),
+        (_, Err(gap)) | (Err(gap), _) => Err(gap),
     }
 }
 
@@ -191,7 +197,6 @@ mod tests {
     use super::*;
     use crate::checks::edge::fixtures::{eligible, page_rule, zone_of};
     use crate::checks::http::fixtures::{found, shop, target};
-    use crate::evidence::Cause;
     use crate::evidence::cdn::CacheRule;
     use crate::finding::Outcome;
 

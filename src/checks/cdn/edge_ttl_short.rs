@@ -1,6 +1,6 @@
 //! Catalogue pages are kept too briefly at the edge, or together with a redirect or a cookie.
 
-use crate::checks::edge::paths::{RealPath, real_paths};
+use crate::checks::edge::paths::{RealPath, catalogue_pages, unclear};
 use crate::checks::edge::{Decision, EdgeTtl, Stored, decide, remedy};
 use crate::checks::http::{CacheControl, answer as probe, own_cookies};
 use crate::checks::measures::origin_share;
@@ -58,14 +58,18 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let zone = snapshot.cloudflare()?;
     zone.cache_rules()?;
     zone.page_rules()?;
-    let pages: Vec<RealPath> = real_paths(snapshot, zone).into_iter().filter(RealPath::is_catalogue_page).collect();
+    let pages = catalogue_pages(snapshot, zone)?;
+    let unclear = unclear(zone, &pages);
     let mut findings = Vec::new();
     findings.extend(overridden(snapshot, zone, &pages));
     let short: Vec<Judged> = pages.into_iter().filter_map(|p| short(zone, p)).collect();
     if !short.is_empty() {
         findings.push(too_short(snapshot, &short));
     }
-    Ok(findings)
+    match unclear {
+        Some(gap) if findings.is_empty() => Err(gap),
+        _ => Ok(findings),
+    }
 }
 
 /// The lifetime of a page that the edge keeps, where it is short.

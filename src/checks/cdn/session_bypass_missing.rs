@@ -1,6 +1,6 @@
 //! Pages are kept whatever the origin says, also for shoppers with a session.
 
-use crate::checks::edge::paths::{RealPath, hosts, real_paths};
+use crate::checks::edge::paths::{RealPath, hosts, not_told, real_paths};
 use crate::checks::edge::{Decision, EdgeTtl, Fate, Request, Stored, decide, remedy};
 use crate::checks::http::{CacheControl, PathKind};
 use crate::checks::{Applies, Check};
@@ -68,7 +68,16 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let real = real_paths(snapshot, zone);
     let mut kept: Vec<Kept> = Vec::new();
     let mut unclear: Vec<Decision> = Vec::new();
-    for path in candidates(snapshot, zone, &real) {
+    let candidates = candidates(snapshot, zone, &real);
+    if candidates.is_empty() {
+        let cause = Cause::TooFew { have: 0, need: 1, what: "paths of the store in the zone".into() };
+        return Err(Gap::new(
+            Section::CdnCacheRules,
+            cause,
+            "Neither storefront nor backend lies in this zone, so no path could be tried on its rules.",
+        ));
+    }
+    for path in candidates {
         for cookie in SESSION_COOKIES {
             let request = path.request().with_cookie("_medusa_cache_id", "1").with_cookie(cookie, "1");
             let decision = decide(zone, &request);
@@ -118,16 +127,6 @@ fn is_shared(path: &RealPath) -> bool {
 fn is_kept(decision: &Decision, stored: Option<Stored>) -> bool {
     let is_override = matches!(decision.edge_ttl, Some(EdgeTtl::Override(s)) if s > 0);
     is_override && !matches!(stored, Some(Stored::NotKept { .. }))
-}
-
-fn not_told(decision: &Decision) -> Gap {
-    let what = decision.unknown.join(", ");
-    let cause = Cause::Absent { feature: what.clone(), remedy: String::new() };
-    Gap::new(
-        Section::CdnCacheRules,
-        cause,
-        format!("Whether a shopper's pages are kept hangs on what the rules ask for and nobody can tell from outside: {what}."),
-    )
 }
 
 fn finding(kept: &[Kept]) -> Finding {

@@ -1,10 +1,10 @@
 //! The zone's real paths: probed pages and the paths of its analytics, with what the zone does to each.
 
-use super::{Request, Stored, decide, stored};
+use super::{Decision, Fate, Request, Stored, decide, stored};
 use crate::checks::http::{PathKind, good, host, path, path_kind};
-use crate::evidence::Snapshot;
 use crate::evidence::cdn::Cloudflare;
 use crate::evidence::storefront::{Answer, PathClass};
+use crate::evidence::{Cause, Gap, Section, Snapshot};
 
 /// A path that shoppers ask for.
 #[derive(Debug, Clone)]
@@ -79,10 +79,38 @@ pub fn is_in_zone(zone: &Cloudflare, host: &str) -> bool {
     host == name || host.strip_suffix(&name).is_some_and(|h| h.ends_with('.'))
 }
 
-/// Hosts of the storefront and the backend that lie in the zone: storefront, backend.
+/// Pages of the catalogue among the real paths.
+///
+/// # Errors
+/// A gap when none is known: nothing is judged then.
+pub fn catalogue_pages<'s>(snapshot: &'s Snapshot, zone: &Cloudflare) -> Result<Vec<RealPath<'s>>, Gap> {
+    let pages: Vec<RealPath> = real_paths(snapshot, zone).into_iter().filter(RealPath::is_catalogue_page).collect();
+    if pages.is_empty() {
+        let cause = Cause::TooFew { have: 0, need: 1, what: "catalogue pages in the zone".into() };
+        let detail = "Neither the probe nor the analytics saw a product, collection or category page in this zone.";
+        return Err(Gap::new(Section::CdnAnalytics, cause, detail));
+    }
+    Ok(pages)
+}
+
+/// Why it cannot be told what the zone does to one of these, where that is so.
+pub fn unclear(zone: &Cloudflare, paths: &[RealPath]) -> Option<Gap> {
+    let decision = paths.iter().map(|p| decide(zone, &p.request())).find(|d| d.fate == Fate::Unclear)?;
+    Some(not_told(&decision))
+}
+
+/// The gap of a decision that hangs on what nobody can tell from outside.
+pub fn not_told(decision: &Decision) -> Gap {
+    let what = decision.unknown.join(", ");
+    let detail = format!("What happens to a request hangs on what the zone's rules ask for and cannot be told from outside: {what}.");
+    Gap::new(Section::CdnCacheRules, Cause::Absent { feature: what, remedy: String::new() }, detail)
+}
+
+/// Hosts of the storefront and the backend that lie in the zone: storefront, backend. Without a storefront's address, the zone's own name.
 pub fn hosts(snapshot: &Snapshot, zone: &Cloudflare) -> (Option<String>, Option<String>) {
     let shop = snapshot.shop().ok();
     let of = |url: Option<&String>| url.map(|u| host(u).to_owned()).filter(|h| is_in_zone(zone, h));
-    let storefront = shop.and_then(|s| of(s.storefront_url.as_ref()));
+    let told = shop.and_then(|s| s.storefront_url.as_ref());
+    let storefront = if told.is_some() { of(told) } else { zone.zone().ok().map(|z| z.name.clone()) };
     (storefront, shop.and_then(|s| of(s.backend_url.as_ref())))
 }

@@ -55,8 +55,10 @@ pub fn optimised_images() -> Rule {
 pub fn catalogue_pages() -> Rule {
     Rule {
         description: "Catalogue pages",
-        expression: "(http.request.uri.path wildcard \"/*/products/*\" or http.request.uri.path wildcard \"/*/categories/*\" or \
-                     http.request.uri.path wildcard \"/*/collections/*\" or http.request.uri.path wildcard \"/*/store\")"
+        // A star spans folders: without the last two conditions the API's own lists would match as well.
+        expression: "((http.request.uri.path wildcard \"/*/products/*\" or http.request.uri.path wildcard \"/*/categories/*\" or \
+                     http.request.uri.path wildcard \"/*/collections/*\" or http.request.uri.path wildcard \"/*/store\") and \
+                     not starts_with(http.request.uri.path, \"/store/\") and not starts_with(http.request.uri.path, \"/admin/\"))"
             .to_owned(),
         action: Action::OriginOrNothing { browser_s: BROWSER_TTL_S },
     }
@@ -360,6 +362,14 @@ mod tests {
             let visitor = Request::get("shop.example.com", "/us/products/x").with_cookie("_medusa_cache_id", "u").with_cookie("_ga", "1");
             assert_eq!(fate(&visitor), Fate::Eligible, "visitors are served from the cache");
         }
+    }
+
+    #[test]
+    fn catalogue_pages_are_not_the_apis_lists() {
+        let zone = zone_of(vec![rule_of(&catalogue_pages().api(), 1)]);
+        let fate = |path: &str| decide(&zone, &Request::get("shop.example.com", path)).fate;
+        assert_eq!((fate("/us/products/x"), fate("/us/store")), (Fate::Eligible, Fate::Eligible));
+        assert_eq!((fate("/store/products/x"), fate("/admin/products/x")), (Fate::NotByDefault, Fate::NotByDefault));
     }
 
     #[test]

@@ -195,7 +195,7 @@ pub fn decide(zone: &Cloudflare, request: &Request) -> Decision {
         fate,
         may_be,
         edge_ttl: slots.edge.told_or(Some(EdgeTtl::RespectOrigin)).filter(|_| is_read),
-        status_ttls: slots.status.told_or(Some(Vec::new())).unwrap_or(Vec::new()),
+        status_ttls: slots.status.told_or(Some(Vec::new())).into_iter().flatten().collect(),
         browser_ttl: slots.browser.told_or(browser).filter(|_| is_read),
         key: slots.key.told_or(default_key(zone)).filter(|_| is_read),
         rules: slots.rules,

@@ -20,6 +20,8 @@ const CLASS_ORIGINS: &str = include_str!("graphql/class_origins.graphql");
 const TYPES: &str = include_str!("graphql/types.graphql");
 
 const DATASET: &str = "httpRequestsAdaptiveGroups";
+/// Refused on the Free plan.
+const CONTENT_TYPE: &str = "edgeResponseContentTypeName";
 const SPAN_WANTED: Duration = Duration::hours(24);
 /// Rows of the path query; the plan may allow fewer.
 const PATHS_MAX: u64 = 100;
@@ -47,7 +49,7 @@ pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
     let origin = asker.optional(ORIGIN, 1, "origin times").await;
     let classes = asker.optional(CLASSES, STATUSES_MAX, "classes of paths").await;
     let origins = if classes.is_some() { asker.optional(CLASS_ORIGINS, 1, "origin times by class").await } else { None };
-    let types = if asker.limits.has("edgeResponseContentTypeName") { asker.optional(TYPES, TYPES_MAX, "content types").await } else { None };
+    let types = asker.types().await;
     let first = |alias: &str| origin.as_ref().and_then(|o| o.get(alias)?.first());
     Ok(Analytics {
         from: asker.from,
@@ -188,6 +190,16 @@ impl Asker<'_> {
     async fn groups(&mut self, query: &str, limit: u64) -> Result<Vec<Group>, Gap> {
         let mut aliases = self.aliases(query, limit).await?;
         aliases.remove(DATASET).ok_or_else(|| unreadable(Section::CdnAnalytics, "it holds no groups"))
+    }
+
+    /// By type of the answer; nothing where the plan does not tell the type, since the rest of that query is known already.
+    async fn types(&mut self) -> Option<Aliases> {
+        if !self.limits.has(CONTENT_TYPE) {
+            return None;
+        }
+        let types = self.optional(TYPES, TYPES_MAX, "content types").await;
+        let is_refused = self.notes.iter().any(|n| n.to_ascii_lowercase().ends_with(&CONTENT_TYPE.to_ascii_lowercase()));
+        types.filter(|_| !is_refused)
     }
 
     async fn optional(&mut self, query: &str, limit: u64, what: &str) -> Option<Aliases> {

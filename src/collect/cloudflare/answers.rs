@@ -112,8 +112,8 @@ fn cache_rule(rule: RuleAnswer, position: u32) -> Result<CacheRule, String> {
     let (edge, browser) = (action.edge_ttl.unwrap_or(TtlAnswer::default()), action.browser_ttl.unwrap_or(TtlAnswer::default()));
     Ok(CacheRule {
         position,
-        description: rule.description.unwrap_or(String::new()),
-        expression: rule.expression.unwrap_or(String::new()),
+        description: told(rule.description),
+        expression: told(rule.expression),
         // The API leaves `enabled` out of rules that were never switched off.
         is_enabled: rule.enabled.unwrap_or(true),
         cache: action.cache,
@@ -130,12 +130,17 @@ fn cache_rule(rule: RuleAnswer, position: u32) -> Result<CacheRule, String> {
     })
 }
 
+/// Rules without a description are common; one without an expression matches nothing that could be judged.
+fn told(text: Option<String>) -> String {
+    text.into_iter().collect()
+}
+
 /// From a ruleset of any other phase, in order of evaluation.
 pub fn phase_rules(result: &Value) -> Result<Vec<PhaseRule>, String> {
     let ruleset = RulesetAnswer::deserialize(result).map_err(|e| e.to_string())?;
     let rule = |rule: RuleAnswer| PhaseRule {
-        description: rule.description.unwrap_or(String::new()),
-        expression: rule.expression.unwrap_or(String::new()),
+        description: told(rule.description),
+        expression: told(rule.expression),
         is_enabled: rule.enabled.unwrap_or(true),
         parameters: rule.action_parameters.map_or_else(String::new, |p| p.to_string()),
     };

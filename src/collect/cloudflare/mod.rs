@@ -110,6 +110,7 @@ async fn settings(session: &Session, zone: &str) -> Seen<Vec<ZoneSetting>> {
         // A setting that this one answer lacks too stays unknown.
         if let Ok(envelope) = session.get(&format!("/zones/{zone}/settings/{id}")).await
             && let Ok(setting) = answers::one_setting(&envelope.result)
+            && setting.id == id
         {
             all.push(setting);
         }
