@@ -10,12 +10,12 @@ use medusa_advisor::collect::run::Run;
 use medusa_advisor::connect::cloudflare as connect;
 use medusa_advisor::connect::profile::{CloudflareProfile, Limits};
 use medusa_advisor::connect::steps::{CapabilityState, StepState};
-use medusa_advisor::evidence::cdn::Cloudflare;
+use medusa_advisor::evidence::cdn::{AddOn, Cloudflare, TrafficClass};
 use medusa_advisor::evidence::{Cause, Layer, Meta, Seen, Snapshot, Targets};
 use medusa_advisor::finding::Outcome;
 use medusa_advisor::secret::Secret;
 use serde_json::{Value, json};
-use wiremock::matchers::{body_string_contains, header, method, path};
+use wiremock::matchers::{body_string_contains, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const ZONE: &str = "0da42c8d2132a9ddaf714f9e7c920711";
@@ -50,7 +50,11 @@ async fn graphql(server: &MockServer, query: &str, body: Value) {
 }
 
 fn groups(rows: Value) -> Value {
-    json!({ "data": { "viewer": { "zones": [{ "httpRequestsAdaptiveGroups": rows }] } }, "errors": null })
+    aliased(json!({ "httpRequestsAdaptiveGroups": rows }))
+}
+
+fn aliased(aliases: Value) -> Value {
+    json!({ "data": { "viewer": { "zones": [aliases] } }, "errors": null })
 }
 
 fn limits_answer(max_duration: u64) -> Value {
@@ -76,6 +80,15 @@ async fn healthy(server: &MockServer) {
     get(server, &at("/pagerules"), ok(&json!([]))).await;
     get(server, &at("/argo/tiered_caching"), ok(&json!({ "id": "tiered_caching", "value": "on", "editable": true }))).await;
     get(server, &at("/cache/tiered_cache_smart_topology_enable"), refused(403, 1015, "not authorized")).await;
+    get(server, &at("/cache/cache_reserve"), ok(&json!({ "id": "cache_reserve", "value": "off", "editable": true }))).await;
+    get(server, &at("/argo/smart_routing"), refused(403, 1015, "not authorized")).await;
+    get(server, &at("/cache/regional_tiered_cache"), ok(&json!({ "id": "tc_regional", "value": "off", "editable": false }))).await;
+    get(server, &at("/cache/variants"), refused(404, 1142, "not found")).await;
+    get(server, &at("/ssl/certificate_packs"), refused(403, 9109, "Unauthorized")).await;
+    get(server, &at("/rulesets/phases/http_config_settings/entrypoint"), refused(404, 10003, "could not find entrypoint ruleset")).await;
+    let compress = json!({ "rules": [{ "expression": "true", "action_parameters": { "algorithms": [{ "name": "zstd" }] } }] });
+    get(server, &at("/rulesets/phases/http_response_compression/entrypoint"), ok(&compress)).await;
+    get(server, &at("/settings/ssl"), ok(&json!({ "id": "ssl", "value": "flexible", "editable": true }))).await;
     graphql(server, "query Limits", limits_answer(86_400)).await;
     let row = |status: &str, n: u64| json!({ "count": n, "dimensions": { "cacheStatus": status }, "sum": { "edgeResponseBytes": n * 1000 }, "avg": { "sampleInterval": 1.0 } });
     graphql(server, "query Status", groups(json!([row("hit", 700), row("miss", 300), row("unknown", 50)]))).await;
@@ -84,8 +97,16 @@ async fn healthy(server: &MockServer) {
     graphql(server, "query Hours", groups(json!([hour]))).await;
     let visit = |p: &str, n: u64| json!({ "count": n, "dimensions": { "clientRequestHTTPHost": "example.com", "clientRequestPath": p, "cacheStatus": "miss" }, "sum": { "edgeResponseBytes": n } });
     graphql(server, "query Paths", groups(json!([visit("/us/products/x", 200), visit("/order/order_01HX", 3), visit("/order/order_02HY", 4)]))).await;
-    let origin = json!({ "count": 1000, "quantiles": { "originResponseDurationMsP95": 412.0 }, "ratio": { "status5xx": 0.001 } });
-    graphql(server, "query Origin", groups(json!([origin]))).await;
+    let reached = json!({ "count": 300, "quantiles": { "originResponseDurationMsP50": 88.0, "originResponseDurationMsP95": 412.0 } });
+    let all = json!({ "count": 1000, "ratio": { "status5xx": 0.001 } });
+    graphql(server, "query Origin", aliased(json!({ "reached": [reached], "all": [all] }))).await;
+    let product = [row("hit", 80), row("miss", 20)];
+    graphql(server, "query Classes", aliased(json!({ "product_pages": product, "personal": [] }))).await;
+    let slow = json!({ "count": 20, "quantiles": { "originResponseDurationMsP50": 300.0, "originResponseDurationMsP95": 900.0 }, "ratio": { "status5xx": 0.05 } });
+    graphql(server, "query ClassOrigins", aliased(json!({ "product_pages": [slow] }))).await;
+    let html =
+        json!({ "count": 30, "dimensions": { "edgeResponseContentTypeName": "html", "cacheStatus": "dynamic" }, "sum": { "edgeResponseBytes": 9 } });
+    graphql(server, "query Types", groups(json!([html]))).await;
 }
 
 fn profile(server: &MockServer, zone: &str) -> CloudflareProfile {
@@ -273,6 +294,94 @@ async fn wrong_tokens_zones_and_answers_end_in_a_sentence() {
     let (seen, took) = collect(&server).await;
     assert!(matches!(seen.unwrap_err().cause, Cause::TimedOut { .. }));
     assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[tokio::test]
+async fn add_ons_are_read_one_by_one() {
+    let server = MockServer::start().await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let add_ons = cloudflare.add_ons().unwrap();
+    assert_eq!(add_ons.cache_reserve, Ok(AddOn::Off));
+    // 1015 is how a zone without the paid add-on answers; off and not editable is not on the plan.
+    assert_eq!((&add_ons.argo_smart_routing, &add_ons.regional_tiered_cache), (&Ok(AddOn::NotBought), &Ok(AddOn::NotBought)));
+    assert_eq!((&add_ons.variants, &add_ons.config_rules), (&Ok(None), &Ok(vec![])));
+    assert!(matches!(&add_ons.certificates, Err(gap) if matches!(&gap.cause, Cause::Denied { grant } if grant.contains("Certificates"))));
+    assert!(add_ons.compression_rules.as_ref().unwrap()[0].parameters.contains("zstd"));
+    // A setting that the whole list lacks is asked for by itself.
+    assert!(cloudflare.settings().unwrap().iter().any(|s| s.id == "ssl" && s.value == "\"flexible\""));
+}
+
+#[tokio::test]
+async fn classes_types_and_origin_times_are_read() {
+    let server = MockServer::start().await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let analytics = cloudflare.analytics().unwrap();
+    assert_eq!((analytics.origin_p50_ms, analytics.origin_p95_ms, analytics.share_5xx), (Some(88.0), Some(412.0), Some(0.001)));
+    let classes: Vec<TrafficClass> = analytics.by_class.iter().map(|c| c.class).collect();
+    assert_eq!(classes, [TrafficClass::ProductPages, TrafficClass::Personal]);
+    let products = &analytics.by_class[0];
+    assert_eq!((products.by_status[0].requests, products.origin_p95_ms, products.share_5xx), (80, Some(900.0), Some(0.05)));
+    assert_eq!((analytics.by_content_type[0].content_type.as_str(), analytics.by_content_type[0].requests), ("html", 30));
+    assert_eq!(analytics.source, "httpRequestsAdaptiveGroups");
+}
+
+/// The Free plan refuses fields, and with one the whole query: the field goes, the rest is asked again.
+#[tokio::test]
+async fn a_field_the_plan_refuses_is_dropped() {
+    let server = MockServer::start().await;
+    let refuse = |field: &str| json!({ "data": null, "errors": [{ "message": format!("zone 'x' does not have access to the field '{field}'"), "extensions": { "code": "authz" } }] });
+    graphql(&server, "edgeResponseContentTypeName", refuse("edgeresponsecontenttypename")).await;
+    graphql(&server, "originResponseDurationMsP50", refuse("originresponsedurationmsp50")).await;
+    graphql(&server, "originResponseDurationMsP95", refuse("originresponsedurationmsp95")).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let analytics = cloudflare.analytics().unwrap();
+    assert_eq!(analytics.share_5xx, Some(0.001), "what is allowed is still read");
+    assert!(analytics.by_content_type.is_empty() && !analytics.by_class.is_empty());
+    for field in ["edgeresponsecontenttypename", "originresponsedurationmsp50", "originresponsedurationmsp95"] {
+        assert!(analytics.source.contains(field), "{}", analytics.source);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_on_a_later_page_is_found() {
+    let server = MockServer::start().await;
+    let page = |n: u64, name: &str| {
+        let zone = json!({ "id": ZONE, "name": name, "status": "active", "account": { "id": "acc" } });
+        let body =
+            json!({ "success": true, "errors": [], "result": [zone], "result_info": { "page": n, "per_page": 1, "count": 1, "total_count": 3 } });
+        Mock::given(method("GET"))
+            .and(path("/zones"))
+            .and(query_param("page", n.to_string()))
+            .respond_with(ResponseTemplate::new(200).set_body_json(body))
+    };
+    for (n, name) in [(1, "a.example.com"), (2, "b.example.com"), (3, "example.com")] {
+        page(n, name).mount(&server).await;
+    }
+    // The account's own token: the user's endpoint refuses it, the account's verifies it.
+    get(&server, "/user/tokens/verify", refused(401, 1000, "Invalid API Token")).await;
+    get(&server, "/accounts/acc/tokens/verify", ok(&json!({ "id": "t", "status": "active" }))).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    assert_eq!(cloudflare.zone().unwrap().token_status.as_deref(), Some("active"));
+    assert!(collect_zone(&server, "nowhere.org").await.0.is_err());
+}
+
+#[tokio::test]
+async fn both_kinds_of_rate_limit_headers_are_read() {
+    for (name, value) in [("retry-after", "1"), ("x-ratelimit-reset", "1"), ("ratelimit-reset", "1"), ("ratelimit", "\"default\";r=0;t=1")] {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path(at("/settings")))
+            .respond_with(ResponseTemplate::new(429).insert_header(name, value))
+            .up_to_n_times(1)
+            .mount(&server)
+            .await;
+        healthy(&server).await;
+        assert!(collect(&server).await.0.unwrap().settings().is_ok(), "{name}: a second try succeeds");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The figures the guide sets targets for. Checks, gauges, charts and reports take them from here, so that all say the same.
 
 use super::http::{PathKind, path_kind};
-use crate::evidence::cdn::{Analytics, StatusCount};
+use crate::evidence::cdn::{Analytics, StatusCount, TrafficClass};
 use crate::evidence::redis::{Instance, Role};
 use crate::evidence::storefront::{PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
@@ -179,7 +179,8 @@ pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
 }
 
 /// Requests to add to and to take from what the statuses alone call cacheable: dynamic answers on catalogue and static paths, and
-/// personal paths that the cache looked up in vain.
+/// personal paths that the cache looked up in vain. Counts by class span all requests, the path list its hundred longest rows: the
+/// larger of the two is the nearer one.
 pub fn path_corrections(analytics: &Analytics) -> (u64, u64) {
     let (mut added, mut removed) = (0, 0);
     for row in &analytics.by_path.rows {
@@ -189,7 +190,17 @@ pub fn path_corrections(analytics: &Analytics) -> (u64, u64) {
             _ => {}
         }
     }
-    (added, removed)
+    let (mut added_by_class, mut removed_by_class) = (0, 0);
+    for class in &analytics.by_class {
+        for count in &class.by_status {
+            match (class.class == TrafficClass::Personal, is_cacheable_status(&count.status)) {
+                (false, false) if count.status != "none" => added_by_class += count.requests,
+                (true, true) if !is_edge_hit(&count.status) => removed_by_class += count.requests,
+                _ => {}
+            }
+        }
+    }
+    (added.max(added_by_class), removed.max(removed_by_class))
 }
 
 /// Share (0…1) of all requests that reach the origin for paths that `wanted` picks; `None` without analytics or with too few requests.

@@ -27,6 +27,12 @@ Create an API token with read permissions only (dash.cloudflare.com → My Profi
   Zone · Page Rules · Read
   Account · Account Analytics · Read
 
+To see certificates, configuration rules and compression rules as well, which is optional:
+
+  Zone · SSL and Certificates · Read
+  Zone · Config Rules · Read
+  Zone · Response Compression · Read
+
 Zone resources: Include · Specific zone · your store's zone.
 Hand it over as CLOUDFLARE_API_TOKEN, or paste it on the Connect page. Nothing is written to the zone.
 ";
@@ -36,12 +42,17 @@ pub const GRANT_SETTINGS: &str = "Zone · Zone Settings · Read";
 pub const GRANT_ANALYTICS: &str = "Zone · Analytics · Read (and Account · Account Analytics · Read)";
 pub const GRANT_CACHE_RULES: &str = "Zone · Cache Rules · Read";
 pub const GRANT_PAGE_RULES: &str = "Zone · Page Rules · Read";
+pub const GRANT_CERTIFICATES: &str = "Zone · SSL and Certificates · Read";
+pub const GRANT_CONFIG_RULES: &str = "Zone · Config Rules · Read";
+pub const GRANT_COMPRESSION: &str = "Zone · Response Compression · Read";
 
 /// Bytes of one answer that are read; the largest recorded one is 40 kB.
 const BODY_BYTES_MAX: usize = 8_000_000;
 /// A longer `retry-after` is not waited for: Cloudflare blocks for five minutes.
 const RETRY_AFTER_S_MAX: u64 = 3;
 const RETRIES_MAX: u32 = 2;
+/// Pages of zones that are looked through, 50 zones each.
+const ZONE_PAGES_MAX: u64 = 20;
 
 /// Why a call gave nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -196,8 +207,13 @@ impl Session {
     }
 }
 
+/// Seconds to wait: `retry-after`, else the reset of either kind of rate limit header.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let seconds = |name: &str| text(name).and_then(|v| v.parse().ok());
+    // `Ratelimit: "default";r=0;t=30`
+    let reset = || text("ratelimit")?.split([';', ',']).find_map(|p| p.trim().strip_prefix("t="))?.parse().ok();
+    seconds("retry-after").or_else(|| seconds("x-ratelimit-reset")).or_else(|| seconds("ratelimit-reset")).or_else(reset)
 }
 
 fn api_error(status: StatusCode, errors: Option<&[Message]>) -> ApiError {
@@ -236,6 +252,12 @@ pub async fn test(profile: &CloudflareProfile, token: Option<&Secret<String>>, l
     report.steps.push(step("Reached Cloudflare", Some(start), Ok(String::new())));
     let start = Instant::now();
     let zone = find_zone(&session, &profile.zone).await;
+    // An account's own token is verified at its account, which the zone names.
+    let account = zone.as_ref().ok().and_then(|z| z.account.as_ref()).map(|a| a.id.clone());
+    let verified = match (verified, account) {
+        (Err(_), Some(account)) => session.get(&format!("/accounts/{account}/tokens/verify")).await,
+        (verified, _) => verified,
+    };
     report.steps.push(step("Signed in", Some(start), signed_in(&verified, &zone)));
     let zone = match zone {
         Ok(zone) => zone,
@@ -308,6 +330,13 @@ pub struct ZoneAnswer {
     pub development_mode: i64,
     #[serde(default)]
     pub plan: Option<PlanAnswer>,
+    #[serde(default)]
+    pub account: Option<AccountAnswer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct AccountAnswer {
+    pub id: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -340,10 +369,19 @@ pub async fn find_zone(session: &Session, zone: &str) -> Result<ZoneAnswer, Zone
         return Ok(zone_from(envelope.result)?);
     }
     let name: String = url::form_urlencoded::byte_serialize(zone.as_bytes()).collect();
-    let envelope = session.get(&format!("/zones?name={name}&per_page=50")).await?;
-    let zones = envelope.result.as_array().cloned().ok_or_else(|| ApiError::Unreadable("the zones are not a list".to_owned()))?;
-    let found = zones.into_iter().find(|z| z["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(&zone)));
-    Ok(zone_from(found.ok_or(ZoneError::NoSuchZone(zone))?)?)
+    for page in 1..=ZONE_PAGES_MAX {
+        let envelope = session.get(&format!("/zones?name={name}&page={page}&per_page=50")).await?;
+        let zones = envelope.result.as_array().cloned().ok_or_else(|| ApiError::Unreadable("the zones are not a list".to_owned()))?;
+        let found = zones.into_iter().find(|z| z["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(&zone)));
+        if let Some(found) = found {
+            return Ok(zone_from(found)?);
+        }
+        let is_last = envelope.result_info.is_none_or(|i| i.per_page == 0 || page.saturating_mul(i.per_page) >= i.total_count);
+        if is_last {
+            break;
+        }
+    }
+    Err(ZoneError::NoSuchZone(zone))
 }
 
 fn zone_from(value: Value) -> Result<ZoneAnswer, ApiError> {

@@ -142,6 +142,7 @@ pub enum Section {
     CdnCacheRules,
     CdnPageRules,
     CdnTieredCache,
+    CdnAddOns,
     CdnAnalytics,
     Storefront,
     StorefrontPages,
@@ -152,7 +153,7 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 44] = [
+    pub const ALL: [Section; 45] = [
         Section::Postgres,
         Section::PgServer,
         Section::PgSettings,
@@ -190,6 +191,7 @@ impl Section {
         Section::CdnCacheRules,
         Section::CdnPageRules,
         Section::CdnTieredCache,
+        Section::CdnAddOns,
         Section::CdnAnalytics,
         Section::Storefront,
         Section::StorefrontPages,
@@ -249,6 +251,7 @@ impl Section {
             Section::CdnCacheRules => "cache rules",
             Section::CdnPageRules => "page rules",
             Section::CdnTieredCache => "tiered cache",
+            Section::CdnAddOns => "zone add-ons",
             Section::CdnAnalytics => "analytics",
             Section::Storefront => "storefront",
             Section::StorefrontPages => "storefront pages",

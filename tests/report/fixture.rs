@@ -389,6 +389,7 @@ fn cloudflare() -> Cloudflare {
         cache_rules: Ok(Vec::new()),
         page_rules: Ok(Vec::new()),
         tiered_cache: Err(gap(Section::CdnTieredCache)),
+        add_ons: Err(gap(Section::CdnAddOns)),
         analytics: Ok(Analytics {
             from: start,
             to: datetime!(2026-11-23 09:00 UTC),
@@ -407,6 +408,9 @@ fn cloudflare() -> Cloudflare {
             },
             origin_p95_ms: None,
             share_5xx: Some(0.0008),
+            origin_p50_ms: None,
+            by_class: Vec::new(),
+            by_content_type: Vec::new(),
         }),
     }
 }

@@ -67,6 +67,7 @@ const NAMES: &[&str] = &[
     "Polaris",
     "Tiered",
     "Cache",
+    "Loader",
 ];
 
 /// Every rule over every text of a check.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{PathKind, path_kind};
 use crate::checks::measures::{HitRate, cdn_hit_ratio, cdn_hit_ratio_of_all, is_cacheable_status, is_edge_hit};
 use crate::checks::{Check, always};
 use crate::evidence::cdn::Analytics;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, Resource, Severity, Subject};
 use crate::text;
 
 pub static CHECK: Check = Check {
@@ -20,7 +21,7 @@ pub static CHECK: Check = Check {
     remedy: "Find the paths that reach the origin most and make them cacheable: headers first, then a cache rule, then tiered caching.",
     method: "Cloudflare's analytics of the last 24 hours, eyeball requests only: (hit + stale + updating) ÷ (hit + stale + updating + miss + expired + \
              revalidated, plus dynamic and bypass on catalogue and static paths, without misses on personal paths). Fires below the target (80 %), \
-             given at least 500 such requests.",
+             given at least 500 such requests. Shown by class of path, with the ratio of all requests beside it.",
     effort: Effort::Hours,
     references: &[
         "https://developers.cloudflare.com/cache/performance-review/cache-analytics/",
@@ -29,7 +30,15 @@ pub static CHECK: Check = Check {
     ],
     needs: &[Section::CdnAnalytics],
     uses: &[],
-    symptom_of: &["cdn-session-cookie-everywhere", "cdn-static-not-immutable", "cdn-uncached-catalogue"],
+    symptom_of: &[
+        "cdn-bypass-too-wide",
+        "cdn-cache-key-too-wide",
+        "cdn-development-mode",
+        "cdn-edge-ttl-short",
+        "cdn-session-cookie-everywhere",
+        "cdn-static-not-immutable",
+        "cdn-uncached-catalogue",
+    ],
     applies_to: always,
     evaluate,
 };
@@ -107,13 +116,39 @@ fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence>
         Evidence::figure("Of all requests", all.rate(), "ratio", text::percent(all.rate())),
         Evidence::figure("Of bytes", byte_ratio, "ratio", text::percent(byte_ratio)),
         Evidence::table("By cache status", &["status", "requests", "bytes"], statuses.collect()),
-        by_kind(analytics),
+        if analytics.by_class.is_empty() { by_kind(analytics) } else { by_class(analytics) },
         worst_paths(analytics),
         Evidence::text(
-            "Formula",
+            "Used here: of cacheable requests",
             "(hit + stale + updating) ÷ (those + miss + expired + revalidated + dynamic and bypass on catalogue and static paths)",
         ),
+        Evidence::text("For comparison: of all requests", "(hit + stale + updating) ÷ (all but none, which never came near the cache)"),
     ]
+}
+
+/// Every request of a class, so that what is never cached shows beside what is.
+fn by_class(analytics: &Analytics) -> Evidence {
+    let rows = analytics.by_class.iter().filter_map(|class| {
+        let sum = |wanted: fn(&str) -> bool| class.by_status.iter().filter(|s| wanted(&s.status)).map(|s| s.requests).sum::<u64>();
+        let bytes = |wanted: fn(&str) -> bool| class.by_status.iter().filter(|s| wanted(&s.status)).map(|s| s.bytes).sum::<u64>();
+        let (hits, all, looked_up) = (sum(is_edge_hit), sum(|s| s != "none"), sum(is_cacheable_status));
+        let ratio =
+            |of: u64| if of == 0 { Cell::text("none") } else { Cell::number(hits as f64 / of as f64, text::percent(hits as f64 / of as f64)) };
+        let (bytes_hit, bytes_all) = (bytes(|s| is_edge_hit(s) || s == "revalidated"), bytes(|s| s != "none"));
+        let byte_share = if bytes_all == 0 { 0.0 } else { bytes_hit as f64 / bytes_all as f64 };
+        (all > 0).then(|| {
+            vec![
+                Cell::text(class.class.name()),
+                Cell::number(all as f64, text::count(all)),
+                ratio(all),
+                ratio(looked_up),
+                Cell::number(byte_share, text::percent(byte_share)),
+                class.origin_p95_ms.map_or_else(|| Cell::text("not told"), |ms| Cell::number(ms, text::millis(ms))),
+            ]
+        })
+    });
+    let columns = ["paths", "requests", "edge, of all", "edge, of looked up", "edge, of bytes", "origin P95"];
+    Evidence::table("Answered at the edge, by class of path", &columns, rows.collect())
 }
 
 fn by_kind(analytics: &Analytics) -> Evidence {
@@ -154,30 +189,12 @@ fn touches(analytics: &Analytics) -> Vec<String> {
 }
 
 fn remedies() -> Vec<Remedy> {
-    let static_rule = Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Cache hashed files for as long as the origin says".to_owned(),
-        text: "// Dashboard: Caching → Cache Rules → Create rule. Put it before every rule that bypasses the cache: the last matching rule wins.\n\
-               // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules\n\
-               {\n  \"description\": \"Hashed files\",\n  \"expression\": \"(http.request.uri.path wildcard \\\"/_next/static/*\\\")\",\n  \
-               \"action\": \"set_cache_settings\",\n  \"action_parameters\": {\n    \"cache\": true,\n    \"edge_ttl\": { \"mode\": \"respect_origin\" },\n    \
-               \"browser_ttl\": { \"mode\": \"respect_origin\" }\n  }\n}"
-            .to_owned(),
-        lock: None,
-        risk: "Low: hashed files never change under their name.".to_owned(),
-        undo: Some("Delete the rule.".to_owned()),
-    };
-    let tiered = Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Turn tiered caching on".to_owned(),
-        text: "// Dashboard: Caching → Tiered Cache → Smart Tiered Caching Topology. Free on all plans.\n\
-               // API: PATCH /zones/{zone_id}/argo/tiered_caching\n{ \"value\": \"on\" }"
-            .to_owned(),
-        lock: None,
-        risk: "Low: edge locations ask one upper tier before the origin.".to_owned(),
-        undo: Some("Set the value to \"off\".".to_owned()),
-    };
-    vec![static_rule, tiered]
+    let rules = [remedy::hashed_files(), remedy::optimised_images(), remedy::catalogue_pages(), remedy::bypass_shoppers()];
+    let risk =
+        "Low: hashed files never change under their name, pages are kept only where the storefront sends a lifetime, shoppers with a cart pass.";
+    let mut all = remedy::remedies("Keep files, pictures and catalogue pages, and let shoppers pass", &rules, risk);
+    all.push(remedy::tiered_cache());
+    all
 }
 
 #[cfg(test)]
@@ -197,6 +214,7 @@ mod tests {
             cache_rules: Err(Gap::not_configured(Section::CdnCacheRules)),
             page_rules: Err(Gap::not_configured(Section::CdnPageRules)),
             tiered_cache: Err(Gap::not_configured(Section::CdnTieredCache)),
+            add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
             analytics: Ok(Analytics {
                 from: datetime!(2026-11-22 09:30 UTC),
                 to: datetime!(2026-11-23 09:30 UTC),
@@ -212,6 +230,9 @@ mod tests {
                 ),
                 origin_p95_ms: None,
                 share_5xx: None,
+                origin_p50_ms: None,
+                by_class: Vec::new(),
+                by_content_type: Vec::new(),
             }),
         });
         snapshot
@@ -238,5 +259,29 @@ mod tests {
         assert!(matches!(CHECK.run(&with(&statuses, &[("/us/products/x", "dynamic", 1_000)])), Outcome::Failed(_)));
         assert_eq!(CHECK.run(&with(&statuses, &[("/us/cart", "dynamic", 2_000)])), Outcome::Passed);
         assert_eq!(CHECK.run(&with(&[("hit", 800), ("miss", 300)], &[("/us/cart", "miss", 100)])), Outcome::Passed);
+    }
+
+    #[test]
+    fn classes_count_what_the_path_list_leaves_out() {
+        use crate::evidence::cdn::{ClassCount, TrafficClass};
+        let class = |class, status: &str, requests| ClassCount {
+            class,
+            by_status: vec![StatusCount { status: status.into(), requests, bytes: requests }],
+            origin_p50_ms: None,
+            origin_p95_ms: Some(900.0),
+            share_5xx: None,
+        };
+        let run = |classes: Vec<ClassCount>| {
+            let mut snapshot = with(&[("hit", 900), ("miss", 100), ("dynamic", 2_000)], &[]);
+            snapshot.cdn.as_mut().unwrap().analytics.as_mut().unwrap().by_class = classes;
+            CHECK.run(&snapshot)
+        };
+        let findings = found(run(vec![class(TrafficClass::ProductPages, "dynamic", 1_000)]));
+        let shown = |wanted: &str| {
+            findings[0].evidence.iter().any(|e| matches!(e, Evidence::Table { label, .. } | Evidence::Text { label, .. } if label.contains(wanted)))
+        };
+        assert!(shown("by class of path") && shown("Used here") && shown("For comparison"));
+        assert_eq!(run(vec![class(TrafficClass::Personal, "dynamic", 1_000)]), Outcome::Passed);
+        assert_eq!(run(vec![class(TrafficClass::Personal, "miss", 90)]), Outcome::Passed);
     }
 }

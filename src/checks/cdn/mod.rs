@@ -1,7 +1,12 @@
 //! The CDN checks, one file each. This list is written by `tests/tidy.rs`.
 
 pub mod absent;
+pub mod browser_ttl;
+pub mod bypass_too_wide;
+pub mod cache_key_too_wide;
 pub mod compression_missing;
+pub mod development_mode;
+pub mod edge_ttl_short;
 pub mod heavy_images;
 pub mod http_version;
 pub mod image_optimizer_uncached;
@@ -9,10 +14,16 @@ pub mod legacy_image_format;
 pub mod local_file_storage;
 pub mod low_hit_ratio;
 pub mod media_bypasses_cdn;
+pub mod origin_errors;
+pub mod origin_slow;
 pub mod personal_response_cached;
+pub mod rocket_loader;
 pub mod rsc_mixed;
+pub mod session_bypass_missing;
 pub mod session_cookie_everywhere;
+pub mod ssl_flexible;
 pub mod static_not_immutable;
+pub mod tiering_off;
 pub mod tls_weak;
 pub mod uncached_catalogue;
 pub mod visitor_redirect;

@@ -1,5 +1,6 @@
 //! One shopper's answer is kept for others.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{Edge, Verdict, answer, answers, edge, forbids_caching, host, is_session_cookie, own_cookies, path, verdict};
 use crate::checks::{Check, always};
 use crate::evidence::storefront::{Answer, PathClass, Target, Variant};
@@ -133,22 +134,12 @@ fn finding(leak: &Leak) -> Finding {
 }
 
 fn remedies(leak: &Leak) -> Vec<Remedy> {
-    let bypass = Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Bypass the cache for shoppers and personal pages, last".to_owned(),
-        text: "// Dashboard: Caching → Cache Rules → Create rule → Bypass cache, placed at the end: the last matching rule wins.\n\
-               // Then Caching → Configuration → Purge Everything.\n\
-               // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules (appends to the end)\n\
-               {\n  \"description\": \"Shoppers with a cart or an account, and personal pages\",\n  \"expression\": \"\
-               ((http.cookie contains \\\"_medusa_jwt=\\\" or http.cookie contains \\\"_medusa_cart_id=\\\" or http.cookie contains \\\"connect.sid=\\\") and not \
-               http.request.uri.path wildcard \\\"/_next/*\\\") or http.request.uri.path wildcard \\\"*/cart*\\\" or http.request.uri.path wildcard \\\"*/checkout*\\\" or \
-               http.request.uri.path wildcard \\\"*/account*\\\" or http.request.uri.path wildcard \\\"*/order/*\\\" or starts_with(http.request.uri.path, \\\"/store/carts\\\") or \
-               starts_with(http.request.uri.path, \\\"/store/customers\\\") or starts_with(http.request.uri.path, \\\"/auth\\\") or starts_with(http.request.uri.path, \\\"/admin\\\")\",\n  \
-               \"action\": \"set_cache_settings\",\n  \"action_parameters\": { \"cache\": false }\n}"
-            .to_owned(),
-        lock: None,
-        risk: "Low: these paths reach the origin again; files under /_next/ stay cached.".to_owned(),
-        undo: Some("Delete the rule.".to_owned()),
+    let bypass = || {
+        remedy::remedies(
+            "Bypass the cache for shoppers and personal pages, last",
+            &[remedy::bypass_shoppers()],
+            "Low: these paths reach the origin again; the build's files stay cached. Purge everything afterwards (Caching → Configuration).",
+        )
     };
     let headers = Remedy {
         kind: RemedyKind::Storefront,
@@ -174,7 +165,7 @@ fn remedies(leak: &Leak) -> Vec<Remedy> {
     };
     match edge(leak.answer) {
         Some(Edge::Nginx | Edge::Varnish | Edge::Squid | Edge::Other) | None => vec![own_cache, headers],
-        Some(Edge::Cloudflare) => vec![bypass, headers],
+        Some(Edge::Cloudflare) => [bypass(), vec![headers]].concat(),
         Some(_) => vec![headers],
     }
 }

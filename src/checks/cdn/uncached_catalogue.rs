@@ -1,5 +1,6 @@
 //! Catalogue pages and lists reach the origin on every request.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{Edge, answer, answers, edge, forbids_caching, good, host, pattern, verdict};
 use crate::checks::measures::origin_share;
 use crate::checks::{Applies, Check};
@@ -173,7 +174,7 @@ fn table(bad: &[Uncached]) -> Evidence {
 fn remedies(first: &Uncached, name: &str) -> Vec<Remedy> {
     let headers = if name == "catalogue pages" { next_js() } else { api_headers() };
     match first.edge {
-        Some(Edge::Cloudflare) | None => vec![headers, cloudflare(name)],
+        Some(Edge::Cloudflare) | None => [vec![headers], cloudflare(name)].concat(),
         Some(_) => vec![headers],
     }
 }
@@ -213,37 +214,14 @@ fn api_headers() -> Remedy {
     }
 }
 
-fn cloudflare(name: &str) -> Remedy {
-    let eligible = if name == "catalogue pages" {
-        "(http.request.uri.path wildcard \\\"/*/products/*\\\" or http.request.uri.path wildcard \\\"/*/categories/*\\\" or \
-         http.request.uri.path wildcard \\\"/*/collections/*\\\" or http.request.uri.path wildcard \\\"/*/store\\\")"
+fn cloudflare(name: &str) -> Vec<Remedy> {
+    let (eligible, risk) = if name == "catalogue pages" {
+        (remedy::catalogue_pages(), "Low: pages without a shared lifetime are not kept; shoppers with a cart and personal pages pass.")
     } else {
-        "(starts_with(http.request.uri.path, \\\"/store/products\\\") and not any(http.request.headers.names[*] eq \\\"authorization\\\"))"
+        let risk = "Medium: the whole query and x-publishable-api-key must tell answers apart: use one key for the storefront; signed-in calls pass.";
+        (remedy::api_lists(), risk)
     };
-    let bypass = "((http.cookie contains \\\"_medusa_jwt=\\\" or http.cookie contains \\\"_medusa_cart_id=\\\" or http.cookie contains \\\"connect.sid=\\\") and not \
-                  http.request.uri.path wildcard \\\"/_next/*\\\") or http.request.uri.path wildcard \\\"/*/cart*\\\" or http.request.uri.path wildcard \\\"/*/checkout*\\\" or \
-                  http.request.uri.path wildcard \\\"/*/account*\\\" or http.request.uri.path wildcard \\\"/*/order/*\\\" or any(http.request.headers[\\\"rsc\\\"][*] eq \\\"1\\\")";
-    let rule = |description: &str, expression: &str, action: &str| {
-        format!(
-            "  {{\n    \"description\": \"{description}\",\n    \"expression\": \"{expression}\",\n    \"action\": \"set_cache_settings\",\n    \"action_parameters\": {action}\n  }}"
-        )
-    };
-    let keep = "{ \"cache\": true, \"edge_ttl\": { \"mode\": \"respect_origin\" }, \"browser_ttl\": { \"mode\": \"respect_origin\" } }";
-    Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Add the cache rule, and the bypass after it".to_owned(),
-        text: format!(
-            "// Dashboard: Caching → Cache Rules. Two rules in this order: the last matching rule wins, so the bypass comes last.\n\
-             // Keep \"Use cache-control header if present\": a fixed edge lifetime would store redirects and cookies too.\n\
-             // API: POST /zones/{{zone_id}}/rulesets/{{ruleset_id}}/rules, one call a rule (PUT on the entrypoint replaces all rules).\n[\n{},\n{}\n]",
-            rule("Catalogue, as long as the origin says", eligible, keep),
-            rule("Shoppers with a cart or an account, and personal pages", bypass, "{ \"cache\": false }")
-        ),
-        lock: None,
-        risk: "Medium: without the bypass rule after it, one shopper's page could be kept for others. No effect until the pages send a lifetime."
-            .to_owned(),
-        undo: Some("Delete both rules and purge the cache.".to_owned()),
-    }
+    remedy::remedies("Add the cache rule, and the bypass after it", &[eligible, remedy::bypass_shoppers()], risk)
 }
 
 #[cfg(test)]

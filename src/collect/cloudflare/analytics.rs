@@ -1,25 +1,37 @@
-//! Requests by cache status, hour and path, within what the zone's plan allows.
+//! Requests by cache status, hour, path, class of path and type, within what the zone's plan allows.
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::{answers, gap, unreadable};
+use super::groups::{self, Aliases, Group};
+use super::{gap, unreadable};
 use crate::connect::cloudflare::{GRANT_ANALYTICS, Session};
-use crate::evidence::cdn::{Analytics, HourCount, PathCount, StatusCount};
-use crate::evidence::{Cause, Gap, Listed, Section, Seen};
+use crate::evidence::cdn::{Analytics, ClassCount, TrafficClass};
+use crate::evidence::{Cause, Gap, Section, Seen};
 
 const LIMITS: &str = include_str!("graphql/limits.graphql");
 const STATUS: &str = include_str!("graphql/status.graphql");
 const HOURS: &str = include_str!("graphql/hours.graphql");
 const PATHS: &str = include_str!("graphql/paths.graphql");
 const ORIGIN: &str = include_str!("graphql/origin.graphql");
+const CLASSES: &str = include_str!("graphql/classes.graphql");
+const CLASS_ORIGINS: &str = include_str!("graphql/class_origins.graphql");
+const TYPES: &str = include_str!("graphql/types.graphql");
 
 const DATASET: &str = "httpRequestsAdaptiveGroups";
+/// Refused on the Free plan.
+const CONTENT_TYPE: &str = "edgeResponseContentTypeName";
 const SPAN_WANTED: Duration = Duration::hours(24);
 /// Rows of the path query; the plan may allow fewer.
 const PATHS_MAX: u64 = 100;
+/// Twelve cache statuses at the most in each of 25 hours.
+const HOURS_MAX: u64 = 1_000;
+const STATUSES_MAX: u64 = 50;
+/// Types of answers with each status.
+const TYPES_MAX: u64 = 200;
+/// Fields that one query may lose to the plan before it is given up.
+const FIELDS_DROPPED_MAX: usize = 4;
 /// The last minutes are still being counted.
 const SETTLING: Duration = Duration::minutes(5);
 
@@ -27,70 +39,211 @@ const SETTLING: Duration = Duration::minutes(5);
 pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
     let limits = limits(session, zone).await?;
     let to = OffsetDateTime::now_utc() - SETTLING;
-    let span = limits.span_s.map_or(SPAN_WANTED, |s| SPAN_WANTED.min(Duration::seconds(s)));
-    let from = to - span;
-    let variables = |extra: Value| {
-        let mut all = json!({ "zoneTag": zone, "since": stamp(from), "until": stamp(to) });
-        if let (Some(all), Value::Object(extra)) = (all.as_object_mut(), extra) {
-            all.extend(extra);
-        }
-        all
-    };
-    let status: Vec<Group> = groups(session, STATUS, &variables(json!({}))).await?;
-    let hours: Vec<Group> = groups(session, HOURS, &variables(json!({}))).await?;
-    let page = limits.page_max.map_or(PATHS_MAX, |m| m.clamp(1, PATHS_MAX));
-    let paths: Vec<Group> = groups(session, PATHS, &variables(json!({ "limit": page }))).await?;
-    // Percentiles of the origin are not on every plan; the rest stands without them.
-    let origin: Option<Group> = groups(session, ORIGIN, &variables(json!({}))).await.ok().and_then(|g| g.into_iter().next());
-    let intervals: Vec<f64> = status.iter().filter_map(|g| g.avg.as_ref().map(|a| a.sample_interval)).collect();
+    let span = limits.span();
+    let mut asker = Asker { session, zone, from: to - span, to, limits, notes: Vec::new() };
+    let status = asker.groups(STATUS, STATUSES_MAX).await?;
+    let hours = asker.groups(HOURS, HOURS_MAX).await?;
+    let page = asker.limits.page(PATHS_MAX);
+    let paths = asker.groups(PATHS, PATHS_MAX).await?;
+    // What follows is not on every plan; the rest stands without it.
+    let origin = asker.optional(ORIGIN, 1, "origin times").await;
+    let classes = asker.optional(CLASSES, STATUSES_MAX, "classes of paths").await;
+    let origins = if classes.is_some() { asker.optional(CLASS_ORIGINS, 1, "origin times by class").await } else { None };
+    let types = asker.types().await;
+    let first = |alias: &str| origin.as_ref().and_then(|o| o.get(alias)?.first());
     Ok(Analytics {
-        from,
+        from: asker.from,
         to,
-        source: source(span),
-        sample_interval: intervals.into_iter().reduce(f64::max),
-        by_status: by_status(&status)?,
-        by_hour: by_hour(&hours)?,
-        by_path: by_path(&paths, page)?,
-        origin_p95_ms: origin.as_ref().and_then(|g| g.quantiles.as_ref()?.origin_response_duration_ms_p95),
-        share_5xx: origin.as_ref().and_then(|g| g.ratio.as_ref()?.status5xx),
+        sample_interval: status.iter().filter_map(Group::sample_interval).reduce(f64::max),
+        by_status: groups::by_status(&status)?,
+        by_hour: groups::by_hour(&hours)?,
+        by_path: groups::by_path(&paths, page)?,
+        origin_p50_ms: first("reached").and_then(Group::origin_p50_ms),
+        origin_p95_ms: first("reached").and_then(Group::origin_p95_ms),
+        share_5xx: first("all").and_then(Group::share_5xx),
+        by_class: by_class(classes.as_ref(), origins.as_ref())?,
+        by_content_type: types.as_ref().and_then(|t| t.get(DATASET)).map_or_else(|| Ok(Vec::new()), |rows| groups::by_type(rows))?,
+        source: source(span, &asker.notes),
     })
 }
 
-fn source(span: Duration) -> String {
-    if span < SPAN_WANTED { format!("{DATASET}; the plan allows {} h a query", span.whole_hours()) } else { DATASET.to_owned() }
+fn source(span: Duration, notes: &[String]) -> String {
+    let mut parts = vec![DATASET.to_owned()];
+    if span < SPAN_WANTED {
+        parts.push(format!("the plan allows {} h a query", span.whole_hours()));
+    }
+    parts.extend(notes.iter().cloned());
+    parts.join("; ")
 }
 
 fn stamp(t: OffsetDateTime) -> String {
     t.replace_nanosecond(0).unwrap_or(t).format(&Rfc3339).unwrap_or_else(|_| t.to_string())
 }
 
+fn by_class(counts: Option<&Aliases>, origins: Option<&Aliases>) -> Result<Vec<ClassCount>, Gap> {
+    let Some(counts) = counts else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for class in TrafficClass::ALL {
+        let Some(rows) = counts.get(alias(class)) else { continue };
+        let origin = origins.and_then(|o| o.get(alias(class))?.first());
+        all.push(ClassCount {
+            class,
+            by_status: groups::by_status(rows)?,
+            origin_p50_ms: origin.and_then(Group::origin_p50_ms),
+            origin_p95_ms: origin.and_then(Group::origin_p95_ms),
+            share_5xx: origin.and_then(Group::share_5xx),
+        });
+    }
+    Ok(all)
+}
+
+/// The name of a class in the queries.
+fn alias(class: TrafficClass) -> &'static str {
+    match class {
+        TrafficClass::StaticFiles => "static_files",
+        TrafficClass::OptimizedImages => "optimized_images",
+        TrafficClass::ProductPages => "product_pages",
+        TrafficClass::ListPages => "list_pages",
+        TrafficClass::ApiCatalogue => "api_catalogue",
+        TrafficClass::Media => "media",
+        TrafficClass::Personal => "personal",
+    }
+}
+
+/// What the plan allows of the dataset; what is not told is not limited.
 struct PlanLimits {
     span_s: Option<i64>,
+    oldest_s: Option<i64>,
     page_max: Option<u64>,
+    fields: Vec<String>,
+}
+
+impl PlanLimits {
+    fn span(&self) -> Duration {
+        // The end lies back by the time that counting takes.
+        let oldest = self.oldest_s.map(|s| Duration::seconds(s) - SETTLING);
+        let longest = self.span_s.map(Duration::seconds);
+        [oldest, longest].into_iter().flatten().filter(|d| d.is_positive()).fold(SPAN_WANTED, Duration::min)
+    }
+
+    fn page(&self, wanted: u64) -> u64 {
+        self.page_max.map_or(wanted, |m| m.clamp(1, wanted))
+    }
+
+    /// Whether a field may be asked for; a list that does not name what every plan has is in a form we do not know.
+    fn has(&self, field: &str) -> bool {
+        let is_listed = |wanted: &str| self.fields.iter().any(|f| f.to_ascii_lowercase().ends_with(&wanted.to_ascii_lowercase()));
+        !is_listed("cacheStatus") || is_listed(field)
+    }
 }
 
 async fn limits(session: &Session, zone: &str) -> Result<PlanLimits, Gap> {
-    let zones = zones(session, LIMITS, &json!({ "zoneTag": zone })).await?;
+    let zones = first_zone(session, LIMITS, &json!({ "zoneTag": zone })).await.map_err(Refused::gap)?;
     let dataset = &zones["settings"][DATASET];
     if dataset["enabled"].as_bool() == Some(false) {
         let cause = Cause::Absent { feature: DATASET.to_owned(), remedy: "A Cloudflare plan that includes HTTP analytics.".to_owned() };
         return Err(Gap::new(Section::CdnAnalytics, cause, "This zone's plan does not include request analytics."));
     }
-    Ok(PlanLimits { span_s: dataset["maxDuration"].as_i64().filter(|s| *s > 0), page_max: dataset["maxPageSize"].as_u64().filter(|n| *n > 0) })
+    let positive = |name: &str| dataset[name].as_i64().filter(|s| *s > 0);
+    Ok(PlanLimits {
+        span_s: positive("maxDuration"),
+        oldest_s: positive("notOlderThan"),
+        page_max: dataset["maxPageSize"].as_u64().filter(|n| *n > 0),
+        fields: dataset["availableFields"].as_array().into_iter().flatten().filter_map(|f| f.as_str().map(str::to_owned)).collect(),
+    })
+}
+
+/// Asks within the limits, and remembers what was left out.
+struct Asker<'s> {
+    session: &'s Session,
+    zone: &'s str,
+    from: OffsetDateTime,
+    to: OffsetDateTime,
+    limits: PlanLimits,
+    notes: Vec<String>,
+}
+
+impl Asker<'_> {
+    /// Every alias of the query with its groups. A field that the plan refuses is dropped, and the query asked again.
+    async fn aliases(&mut self, query: &str, limit: u64) -> Result<Aliases, Gap> {
+        let mut query = query.to_owned();
+        let mut variables = json!({ "zoneTag": self.zone, "since": stamp(self.from), "until": stamp(self.to) });
+        if query.contains("$limit") {
+            variables["limit"] = json!(self.limits.page(limit));
+        }
+        for _ in 0..=FIELDS_DROPPED_MAX {
+            let refused = match first_zone(self.session, &query, &variables).await {
+                Ok(zone) => return serde_json::from_value(zone).map_err(|e| unreadable(Section::CdnAnalytics, &e.to_string())),
+                Err(refused) => refused,
+            };
+            let shorter = refused.field.as_deref().and_then(|f| groups::without_field(&query, f));
+            let (Some(shorter), Some(field)) = (shorter, refused.field.clone()) else { return Err(refused.gap()) };
+            let note = format!("the plan refuses {field}");
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+            query = shorter;
+        }
+        Err(unreadable(Section::CdnAnalytics, "the plan refuses field after field"))
+    }
+
+    async fn groups(&mut self, query: &str, limit: u64) -> Result<Vec<Group>, Gap> {
+        let mut aliases = self.aliases(query, limit).await?;
+        aliases.remove(DATASET).ok_or_else(|| unreadable(Section::CdnAnalytics, "it holds no groups"))
+    }
+
+    /// By type of the answer; nothing where the plan does not tell the type, since the rest of that query is known already.
+    async fn types(&mut self) -> Option<Aliases> {
+        if !self.limits.has(CONTENT_TYPE) {
+            return None;
+        }
+        let types = self.optional(TYPES, TYPES_MAX, "content types").await;
+        let is_refused = self.notes.iter().any(|n| n.to_ascii_lowercase().ends_with(&CONTENT_TYPE.to_ascii_lowercase()));
+        types.filter(|_| !is_refused)
+    }
+
+    async fn optional(&mut self, query: &str, limit: u64, what: &str) -> Option<Aliases> {
+        match self.aliases(query, limit).await {
+            Ok(aliases) => Some(aliases),
+            Err(_) => {
+                self.notes.push(format!("{what} were refused"));
+                None
+            }
+        }
+    }
+}
+
+/// Why a query gave nothing, and the field that the plan refuses, where that is why.
+struct Refused {
+    gap: Gap,
+    field: Option<String>,
+}
+
+impl Refused {
+    fn gap(self) -> Gap {
+        self.gap
+    }
+}
+
+impl From<Gap> for Refused {
+    fn from(gap: Gap) -> Self {
+        Self { gap, field: None }
+    }
 }
 
 /// The first zone of the answer. GraphQL errors come under HTTP 200, a zone the token does not see as an empty list.
-async fn zones(session: &Session, query: &str, variables: &Value) -> Result<Value, Gap> {
+async fn first_zone(session: &Session, query: &str, variables: &Value) -> Result<Value, Refused> {
     let section = Section::CdnAnalytics;
     let body = session.graphql(query, variables).await.map_err(|e| gap(section, &e, GRANT_ANALYTICS))?;
     if let Some(error) = body["errors"].as_array().and_then(|e| e.first()) {
-        return Err(refusal(error));
+        return Err(Refused { gap: refusal(error), field: groups::refused_field(error) });
     }
     let zones = body["data"]["viewer"]["zones"].as_array().ok_or_else(|| unreadable(section, "it holds no list of zones"))?;
-    zones.first().cloned().ok_or_else(|| {
+    let found = zones.first().cloned().ok_or_else(|| {
         let cause = Cause::Denied { grant: format!("Give the API token {GRANT_ANALYTICS}.") };
         Gap::new(section, cause, "The API token sees no analytics of this zone.")
-    })
+    });
+    Ok(found?)
 }
 
 fn refusal(error: &Value) -> Gap {
@@ -108,119 +261,29 @@ fn refusal(error: &Value) -> Gap {
     Gap::new(Section::CdnAnalytics, cause, format!("Cloudflare's analytics refused: {words}."))
 }
 
-async fn groups<T: DeserializeOwned>(session: &Session, query: &str, variables: &Value) -> Result<Vec<T>, Gap> {
-    let zone = zones(session, query, variables).await?;
-    serde_json::from_value(zone[DATASET].clone()).map_err(|e| unreadable(Section::CdnAnalytics, &e.to_string()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(serde::Deserialize)]
-struct Group {
-    count: u64,
-    #[serde(default)]
-    dimensions: Option<Dimensions>,
-    #[serde(default)]
-    sum: Option<Sum>,
-    #[serde(default)]
-    avg: Option<Avg>,
-    #[serde(default)]
-    quantiles: Option<Quantiles>,
-    #[serde(default)]
-    ratio: Option<Ratio>,
-}
-
-#[derive(serde::Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Dimensions {
-    cache_status: Option<String>,
-    datetime_hour: Option<String>,
-    #[serde(rename = "clientRequestHTTPHost")]
-    host: Option<String>,
-    client_request_path: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Sum {
-    edge_response_bytes: u64,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Avg {
-    sample_interval: f64,
-}
-
-#[derive(serde::Deserialize)]
-struct Quantiles {
-    #[serde(rename = "originResponseDurationMsP95", default)]
-    origin_response_duration_ms_p95: Option<f64>,
-}
-
-#[derive(serde::Deserialize)]
-struct Ratio {
-    #[serde(default)]
-    status5xx: Option<f64>,
-}
-
-impl Group {
-    fn dimension<'a>(&'a self, what: &str, pick: impl Fn(&'a Dimensions) -> Option<&'a String>) -> Result<&'a str, Gap> {
-        let found = self.dimensions.as_ref().and_then(pick);
-        found.map(String::as_str).ok_or_else(|| unreadable(Section::CdnAnalytics, &format!("a group has no {what}")))
+    fn limits(fields: &[&str]) -> PlanLimits {
+        PlanLimits { span_s: None, oldest_s: None, page_max: None, fields: fields.iter().map(|f| (*f).to_owned()).collect() }
     }
 
-    /// Requests that Cloudflare calls NONE/UNKNOWN never came near the cache.
-    fn status(&self) -> Result<String, Gap> {
-        let status = self.dimension("cacheStatus", |d| d.cache_status.as_ref())?.to_ascii_lowercase();
-        Ok(if matches!(status.as_str(), "" | "unknown" | "none/unknown") { "none".to_owned() } else { status })
+    #[test]
+    fn the_plans_limits_are_kept() {
+        let of = |span_s, oldest_s| PlanLimits { span_s, oldest_s, ..limits(&[]) }.span();
+        assert_eq!(of(None, None), SPAN_WANTED);
+        assert_eq!(of(Some(3_600), Some(691_200)), Duration::hours(1));
+        assert_eq!(of(Some(86_400), Some(7_200)), Duration::hours(2) - SETTLING);
+        let short = PlanLimits { page_max: Some(10), ..limits(&[]) };
+        assert_eq!((short.page(100), short.page(1), limits(&[]).page(100)), (10, 1, 100));
     }
 
-    fn bytes(&self) -> Result<u64, Gap> {
-        self.sum.as_ref().map(|s| s.edge_response_bytes).ok_or_else(|| unreadable(Section::CdnAnalytics, "a group has no bytes"))
+    #[test]
+    fn a_field_that_is_not_listed_is_not_asked() {
+        let free = limits(&["count", "dimensions_cacheStatus", "dimensions_datetime"]);
+        assert!(!free.has("edgeResponseContentTypeName") && limits(&[]).has("edgeResponseContentTypeName"));
+        assert!(limits(&["dimensions_cacheStatus", "dimensions_edgeResponseContentTypeName"]).has("edgeResponseContentTypeName"));
+        assert!(limits(&["hit"]).has("edgeResponseContentTypeName"));
     }
-}
-
-fn by_status(groups: &[Group]) -> Result<Vec<StatusCount>, Gap> {
-    let mut all: Vec<StatusCount> = Vec::new();
-    for group in groups {
-        let (status, bytes) = (group.status()?, group.bytes()?);
-        match all.iter_mut().find(|s| s.status == status) {
-            Some(known) => {
-                known.requests += group.count;
-                known.bytes += bytes;
-            }
-            None => all.push(StatusCount { status, requests: group.count, bytes }),
-        }
-    }
-    all.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.status.cmp(&b.status)));
-    Ok(all)
-}
-
-fn by_hour(groups: &[Group]) -> Result<Vec<HourCount>, Gap> {
-    let mut all = Vec::new();
-    for group in groups {
-        let text = group.dimension("datetimeHour", |d| d.datetime_hour.as_ref())?;
-        let hour = OffsetDateTime::parse(text, &Rfc3339).map_err(|e| unreadable(Section::CdnAnalytics, &e.to_string()))?;
-        all.push(HourCount { hour, status: group.status()?, requests: group.count, bytes: group.bytes()? });
-    }
-    all.sort_by(|a, b| (a.hour, &a.status).cmp(&(b.hour, &b.status)));
-    Ok(all)
-}
-
-fn by_path(groups: &[Group], page: u64) -> Result<Listed<PathCount>, Gap> {
-    let mut rows: Vec<PathCount> = Vec::new();
-    for group in groups {
-        let host = group.dimension("clientRequestHTTPHost", |d| d.host.as_ref())?.to_owned();
-        let path = answers::reduced_path(group.dimension("clientRequestPath", |d| d.client_request_path.as_ref())?);
-        let (status, bytes) = (group.status()?, group.bytes()?);
-        match rows.iter_mut().find(|r| r.host == host && r.path == path && r.status == status) {
-            Some(known) => {
-                known.requests += group.count;
-                known.bytes += bytes;
-            }
-            None => rows.push(PathCount { host, path, status, requests: group.count, bytes }),
-        }
-    }
-    rows.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| (&a.host, &a.path, &a.status).cmp(&(&b.host, &b.path, &b.status))));
-    let is_cut = groups.len() as u64 >= page;
-    Ok(Listed { rows, cut: if is_cut { None } else { Some(0) } })
 }

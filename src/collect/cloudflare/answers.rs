@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::evidence::cdn::{CacheRule, PageRule, ZoneSetting};
+use crate::evidence::cdn::{CacheRule, PageRule, PhaseRule, StatusTtl, ZoneSetting};
 
 #[derive(Deserialize)]
 struct SettingAnswer {
@@ -13,6 +13,12 @@ struct SettingAnswer {
     /// Absent on settings of the certificate kind: those are editable by their own endpoint.
     #[serde(default)]
     editable: Option<bool>,
+}
+
+/// From `/zones/{id}/settings/{setting}`.
+pub fn one_setting(result: &Value) -> Result<ZoneSetting, String> {
+    let answer = SettingAnswer::deserialize(result).map_err(|e| e.to_string())?;
+    Ok(ZoneSetting { id: answer.id, value: answer.value.to_string(), is_editable: answer.editable.unwrap_or(true) })
 }
 
 /// From `/zones/{id}/settings`, sorted by id.
@@ -39,7 +45,7 @@ struct RuleAnswer {
     #[serde(default)]
     enabled: Option<bool>,
     #[serde(default)]
-    action_parameters: Option<ActionAnswer>,
+    action_parameters: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -48,37 +54,97 @@ struct ActionAnswer {
     edge_ttl: Option<TtlAnswer>,
     browser_ttl: Option<TtlAnswer>,
     cache_key: Option<Value>,
+    serve_stale: Option<StaleAnswer>,
+    respect_strong_etags: Option<bool>,
+    origin_cache_control: Option<bool>,
+    vary: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
 struct TtlAnswer {
     mode: Option<String>,
     default: Option<i64>,
+    #[serde(default)]
+    status_code_ttl: Option<Vec<StatusAnswer>>,
+}
+
+#[derive(Deserialize)]
+struct StaleAnswer {
+    disable_stale_while_updating: Option<bool>,
+}
+
+/// One status, or a range of which either end may be open.
+#[derive(Deserialize)]
+struct StatusAnswer {
+    status_code: Option<u16>,
+    status_code_range: Option<RangeAnswer>,
+    value: i64,
+}
+
+#[derive(Deserialize)]
+struct RangeAnswer {
+    from: Option<u16>,
+    to: Option<u16>,
+}
+
+impl StatusAnswer {
+    fn ttl(self) -> StatusTtl {
+        let (from, to) = match (self.status_code, self.status_code_range) {
+            (Some(status), _) => (status, status),
+            (None, Some(range)) => (range.from.unwrap_or(100), range.to.unwrap_or(999)),
+            (None, None) => (100, 999),
+        };
+        StatusTtl { from, to, ttl_s: self.value }
+    }
 }
 
 /// From a ruleset of the phase `http_request_cache_settings`, in order of evaluation.
 pub fn cache_rules(result: &Value) -> Result<Vec<CacheRule>, String> {
     let ruleset = RulesetAnswer::deserialize(result).map_err(|e| e.to_string())?;
-    let rules = ruleset.rules.unwrap_or(Vec::new()).into_iter().zip(1..);
-    Ok(rules
-        .map(|(rule, position)| {
-            let action = rule.action_parameters.unwrap_or(ActionAnswer::default());
-            let (edge, browser) = (action.edge_ttl.unwrap_or(TtlAnswer::default()), action.browser_ttl.unwrap_or(TtlAnswer::default()));
-            CacheRule {
-                position,
-                description: rule.description.unwrap_or(String::new()),
-                expression: rule.expression.unwrap_or(String::new()),
-                // The API leaves `enabled` out of rules that were never switched off.
-                is_enabled: rule.enabled.unwrap_or(true),
-                cache: action.cache,
-                edge_ttl_mode: edge.mode,
-                edge_ttl_s: edge.default,
-                browser_ttl_mode: browser.mode,
-                browser_ttl_s: browser.default,
-                cache_key: action.cache_key.map(|k| k.to_string()),
-            }
-        })
-        .collect())
+    ruleset.rules.unwrap_or(Vec::new()).into_iter().zip(1..).map(|(rule, position)| cache_rule(rule, position)).collect()
+}
+
+fn cache_rule(rule: RuleAnswer, position: u32) -> Result<CacheRule, String> {
+    let action = match rule.action_parameters {
+        Some(parameters) => serde_json::from_value(parameters).map_err(|e| e.to_string())?,
+        None => ActionAnswer::default(),
+    };
+    let (edge, browser) = (action.edge_ttl.unwrap_or(TtlAnswer::default()), action.browser_ttl.unwrap_or(TtlAnswer::default()));
+    Ok(CacheRule {
+        position,
+        description: told(rule.description),
+        expression: told(rule.expression),
+        // The API leaves `enabled` out of rules that were never switched off.
+        is_enabled: rule.enabled.unwrap_or(true),
+        cache: action.cache,
+        edge_ttl_mode: edge.mode,
+        edge_ttl_s: edge.default,
+        browser_ttl_mode: browser.mode,
+        browser_ttl_s: browser.default,
+        cache_key: action.cache_key.map(|k| k.to_string()),
+        status_ttls: edge.status_code_ttl.into_iter().flatten().map(StatusAnswer::ttl).collect(),
+        serves_stale: action.serve_stale.and_then(|s| s.disable_stale_while_updating).map(|is_off| !is_off),
+        respects_strong_etags: action.respect_strong_etags,
+        origin_cache_control: action.origin_cache_control,
+        vary: action.vary.map(|v| v.to_string()),
+    })
+}
+
+/// Rules without a description are common; one without an expression matches nothing that could be judged.
+fn told(text: Option<String>) -> String {
+    text.into_iter().collect()
+}
+
+/// From a ruleset of any other phase, in order of evaluation.
+pub fn phase_rules(result: &Value) -> Result<Vec<PhaseRule>, String> {
+    let ruleset = RulesetAnswer::deserialize(result).map_err(|e| e.to_string())?;
+    let rule = |rule: RuleAnswer| PhaseRule {
+        description: told(rule.description),
+        expression: told(rule.expression),
+        is_enabled: rule.enabled.unwrap_or(true),
+        parameters: rule.action_parameters.map_or_else(String::new, |p| p.to_string()),
+    };
+    Ok(ruleset.rules.unwrap_or(Vec::new()).into_iter().map(rule).collect())
 }
 
 #[derive(Deserialize)]
@@ -126,7 +192,7 @@ pub fn page_rules(result: &Value) -> Result<Vec<PageRule>, String> {
     Ok(all)
 }
 
-fn list<T: serde::de::DeserializeOwned>(result: &Value) -> Result<Vec<T>, String> {
+pub(super) fn list<T: serde::de::DeserializeOwned>(result: &Value) -> Result<Vec<T>, String> {
     if !result.is_array() {
         return Err("the answer is not a list".to_owned());
     }

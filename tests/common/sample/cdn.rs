@@ -1,7 +1,7 @@
 //! A Cloudflare zone that answers 46 % at the edge.
 
-use medusa_advisor::evidence::Listed;
 use medusa_advisor::evidence::cdn::{Analytics, CacheRule, Cloudflare, HourCount, PageRule, PathCount, StatusCount, TieredCache, Zone, ZoneSetting};
+use medusa_advisor::evidence::{Gap, Listed, Section};
 use time::Duration;
 
 use super::TAKEN_AT;
@@ -38,6 +38,7 @@ pub fn cloudflare() -> Cloudflare {
             actions: vec![("cache_level".to_owned(), "\"bypass\"".to_owned())],
         }]),
         tiered_cache: Ok(TieredCache { is_on: false, is_smart: None, is_editable: true }),
+        add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
         analytics: Ok(analytics()),
     }
 }
@@ -66,6 +67,7 @@ fn rules() -> Vec<CacheRule> {
         browser_ttl_mode: None,
         browser_ttl_s: None,
         cache_key: None,
+        ..CacheRule::default()
     };
     vec![
         rule(1, "Static assets", "starts_with(http.request.uri.path, \"/_next/static\")", true, Some(2_592_000)),
@@ -86,6 +88,9 @@ fn analytics() -> Analytics {
         by_path: Listed { rows: paths(), cut: None },
         origin_p95_ms: Some(1_180.0),
         share_5xx: Some(0.0012),
+        origin_p50_ms: None,
+        by_class: Vec::new(),
+        by_content_type: Vec::new(),
     }
 }
 
