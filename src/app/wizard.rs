@@ -344,6 +344,7 @@ impl Wizard {
             postgres,
             redis,
             cloudflare: filled(&self.zone).map(|zone| CloudflareProfile { zone, base_url: None }),
+            cloudfront: None,
             shop,
             keep_secrets: self.keep,
             limits: self.limits.clone(),

@@ -9,6 +9,7 @@ pub mod cdn;
 pub mod checkpoints;
 pub mod commerce;
 pub mod counts;
+pub mod edge_cloudfront;
 #[cfg(test)]
 pub mod fixtures;
 pub mod http;
