@@ -45,7 +45,7 @@ const SHARE_UNKEPT_BY_RULE: f64 = 0.15;
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let buckets = snapshot.cloudfront()?.buckets()?;
     let (mut findings, mut unread, mut judged) = (Vec::new(), None, 0);
-    for bucket in &buckets.rows {
+    for bucket in buckets.rows.iter().filter(|b| !holds_no_media(b)) {
         match judge(snapshot, bucket) {
             Ok(found) => {
                 judged += 1;
@@ -58,7 +58,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         Some(gap) if findings.is_empty() => Err(gap),
         None if judged == 0 => {
             let cause = Cause::TooFew { have: 0, need: 1, what: "buckets".into() };
-            Err(Gap::new(Section::S3Buckets, cause, "No bucket lies behind the distributions or the media addresses that were read."))
+            Err(Gap::new(Section::S3Buckets, cause, "No bucket of media lies behind the distributions or the media addresses that were read."))
         }
         None if !buckets.is_whole() && findings.is_empty() => {
             let have = buckets.rows.len() as u64;
@@ -67,6 +67,12 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         }
         _ => Ok(findings),
     }
+}
+
+/// A bucket of pages or feeds: told of by its sample, and no bucket of media.
+fn holds_no_media(bucket: &Bucket) -> bool {
+    let heads = bucket.objects.as_ref().map_or(&[][..], |o| &o.heads);
+    !heads.is_empty() && !heads.iter().any(|h| is_file_pattern(&h.pattern))
 }
 
 fn judge(snapshot: &Snapshot, bucket: &Bucket) -> Result<Option<Finding>, Gap> {

@@ -14,8 +14,8 @@ pub static CHECK: Check = Check {
     why: "A bucket that anybody can read lets crawlers and other sites fetch its files past the CDN, at the store's cost and without its rules. A server \
           that CloudFront asks over HTTP gets passwords, session cookies and addresses of shoppers in the clear.",
     remedy: "Give the bucket an origin access control and close it for everybody else; switch the origin's protocol to HTTPS only.",
-    method: "For each bucket origin: an unsigned HEAD of one sampled object was answered, or the bucket's policy is public and its block does not \
-             restrict it. For each server origin: the protocol policy is http-only. Website endpoints of S3, which speak no HTTPS, and origins inside a \
+    method: "For each bucket origin: an unsigned HEAD of one sampled object was answered, or the bucket's policy is public, and its block \
+             does not close it. For each server origin: the protocol policy is http-only. Website endpoints of S3, which speak no HTTPS, and origins inside a \
              VPC are left out. HTTP is Medium where the origin gets POST requests or cookies, else Low.",
     effort: Effort::Hours,
     references: &[
@@ -64,13 +64,17 @@ fn open_bucket<'a>(snapshot: &'a Snapshot, origin: &Origin) -> Result<Option<&'a
         let detail = format!("The bucket behind {} was not looked at.", origin.domain);
         return Err(Gap::new(Section::S3Buckets, Cause::Unreadable, detail));
     };
-    let is_restricted = bucket.public_access.as_ref().is_ok_and(|b| b.restricts_public_buckets);
-    match (&bucket.is_read_unsigned, &bucket.has_public_policy, is_restricted) {
-        (Ok(true), ..) | (_, Ok(true), false) => Ok(Some(bucket)),
-        (Ok(false), ..) => Ok(None),
-        // The policy tells half of it: objects may be public by their own lists.
-        (Err(_), Ok(_), true) if bucket.public_access.as_ref().is_ok_and(|b| b.ignores_public_acls) => Ok(None),
-        (Err(gap), ..) => Err(gap.clone()),
+    let block = bucket.public_access.as_ref().ok();
+    // A block that ignores lists and restricts policies leaves no way in, whatever they say.
+    if block.is_some_and(|b| b.ignores_public_acls && b.restricts_public_buckets) {
+        return Ok(None);
+    }
+    let is_restricted = block.is_some_and(|b| b.restricts_public_buckets);
+    match (&bucket.is_read_unsigned, &bucket.has_public_policy) {
+        (Ok(true), _) => Ok(Some(bucket)),
+        (_, Ok(true)) if !is_restricted => Ok(Some(bucket)),
+        (Ok(false), _) => Ok(None),
+        (Err(gap), _) => Err(gap.clone()),
     }
 }
 
@@ -231,7 +235,7 @@ mod tests {
     #[test]
     fn a_bucket_that_a_stranger_read_is_open() {
         assert_eq!(CHECK.run(&with(|_| {})), Outcome::Passed);
-        let findings = found(CHECK.run(&with(|b| b.is_read_unsigned = Ok(true))));
+        let findings = found(CHECK.run(&with(|b| (b.is_read_unsigned, b.public_access) = (Ok(true), Ok(OPEN)))));
         assert_eq!((findings[0].severity, findings[0].confidence), (Severity::Low, Confidence::High));
     }
 
@@ -267,11 +271,11 @@ mod tests {
 
     #[test]
     fn a_website_endpoint_and_an_unused_origin_are_left_alone() {
-        let mut snapshot = with(|b| b.is_read_unsigned = Ok(true));
+        let mut snapshot = with(|b| (b.is_read_unsigned, b.public_access) = (Ok(true), Ok(OPEN)));
         let distribution = &mut snapshot.cloudfront.as_mut().unwrap().distributions.as_mut().unwrap().rows[0];
         distribution.origins[0] = origin("media", OriginKind::S3Website);
         assert_eq!(CHECK.run(&snapshot), Outcome::Passed);
-        let mut unused = with(|b| b.is_read_unsigned = Ok(true));
+        let mut unused = with(|b| (b.is_read_unsigned, b.public_access) = (Ok(true), Ok(OPEN)));
         unused.cloudfront.as_mut().unwrap().distributions.as_mut().unwrap().rows[0].behaviours.remove(0);
         assert_eq!(CHECK.run(&unused), Outcome::Passed);
     }

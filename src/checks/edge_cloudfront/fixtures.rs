@@ -160,6 +160,8 @@ pub fn faulty() -> Snapshot {
     cloudfront.metrics.as_mut().unwrap()[0].hours = hours(24, 1_000.0, Some(40.0));
     let mut open = bucket((0..8).map(|_| head("products/*.jpg", None)).collect());
     open.is_read_unsigned = Ok(true);
+    open.public_access =
+        Ok(PublicAccessBlock { ignores_public_acls: false, restricts_public_buckets: false, blocks_public_acls: false, blocks_public_policy: false });
     cloudfront.buckets = Ok(Listed::whole(vec![open]));
     snapshot
 }
