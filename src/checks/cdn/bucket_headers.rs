@@ -167,25 +167,21 @@ fn at_the_edge((distribution, behaviour): &(&Distribution, &Behaviour)) -> Remed
     } else {
         format!(" | .CachePolicyId = \"{CACHING_OPTIMIZED}\" | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL)")
     };
-    let edit = format!("(.ResponseHeadersPolicyId = $policy{cache})");
-    let place = if behaviour.is_default {
-        format!(".DefaultCacheBehavior |= {edit}")
-    } else {
-        format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern)) |= {edit}")
-    };
+    let edit = format!(
+        "(.DefaultCacheBehavior, .CacheBehaviors.Items[]? | select(.TargetOriginId == $origin)) |= (.ResponseHeadersPolicyId = $policy{cache})"
+    );
     Remedy {
         kind: RemedyKind::Shell,
         label: "Add the header at the edge".to_owned(),
         text: format!(
-            "# For {} of {}; repeat for other behaviours of the bucket.\nID={}\ncat > policy.json <<'JSON'\n{policy}\nJSON\n\
+            "# For every behaviour of {} that the bucket answers.\nID={}\ncat > policy.json <<'JSON'\n{policy}\nJSON\n\
              POLICY=$(aws cloudfront create-response-headers-policy --response-headers-policy-config file://policy.json \\\n  \
              --query ResponseHeadersPolicy.Id --output text)\n\
-             aws cloudfront get-distribution-config --id \"$ID\" > before.json\njq --arg pattern {} --arg policy \"$POLICY\" \\\n  \
-             '.DistributionConfig | {place}' before.json > after.json\n{}",
-            behaviour.path_pattern,
+             aws cloudfront get-distribution-config --id \"$ID\" > before.json\njq --arg origin {} --arg policy \"$POLICY\" \\\n  \
+             '.DistributionConfig | {edit}' before.json > after.json\n{}",
             title(distribution),
             distribution.id,
-            quoted(&behaviour.path_pattern),
+            quoted(&behaviour.origin_id),
             saved()
         ),
         lock: None,

@@ -105,10 +105,11 @@ fn same_by_policy(distribution: &Distribution, legacy: &[&Behaviour]) -> Remedy 
             ("\"$POLICY\"".to_owned(), String::new())
         };
         let edit = format!("(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL){request})");
+        // Only what is still as it was: another remedy may have given it a policy meanwhile.
         let place = if behaviour.is_default {
-            format!(".DefaultCacheBehavior |= {edit}")
+            format!("(.DefaultCacheBehavior | select(.CachePolicyId == null)) |= {edit}")
         } else {
-            format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern)) |= {edit}")
+            format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern and .CachePolicyId == null)) |= {edit}")
         };
         let pattern = quoted(&behaviour.path_pattern);
         text.push_str(&format!(
