@@ -50,7 +50,7 @@ impl Emulator {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut emulator = Self { child, endpoint: format!("http://127.0.0.1:{port}"), bin, home, ids: BTreeMap::new() };
+        let emulator = Self { child, endpoint: format!("http://127.0.0.1:{port}"), bin, home, ids: BTreeMap::new() };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < START_MAX, "the emulator did not start");

@@ -96,8 +96,7 @@ impl Session {
 
     /// The same without credentials: what any visitor may read.
     pub fn s3_unsigned(&self, region: Option<&str>) -> aws_sdk_s3::Client {
-        let anonymous = self.config.to_builder();
-        let mut anonymous = anonymous;
+        let mut anonymous = self.config.to_builder();
         anonymous.set_credentials_provider(None);
         let config = aws_sdk_s3::config::Builder::from(&anonymous.build());
         aws_sdk_s3::Client::from_conf(self.in_region(config, region).allow_no_auth().build())

@@ -145,7 +145,7 @@ fn finding(bucket: &Bucket, files: &[&ObjectHead], lacking: &[&ObjectHead], behi
         cost: Cost { resource: Resource::OriginRequests, share: if is_unkept { SHARE_UNKEPT_BY_RULE } else { SHARE_BY_RULE } },
         gain: None,
         averts: None,
-        remedies: behind.first().map(|first| at_the_edge(first)).into_iter().chain([at_upload()]).collect(),
+        remedies: behind.first().map(at_the_edge).into_iter().chain([at_upload()]).collect(),
         verify: "curl -I of a picture through the CDN shows Cache-Control; the second request is answered by x-cache: Hit from cloudfront."
             .to_owned(),
         touches: vec![format!("bucket:{}", bucket.name)],

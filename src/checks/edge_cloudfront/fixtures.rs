@@ -151,13 +151,13 @@ pub fn faulty() -> Snapshot {
         with_policy(behaviour("/media/*", "media"), policy("mine", [0, 60, 600], Names::All)),
         with_legacy(behaviour("/uploads/*", "storefront"), policy("legacy settings", [0, 60, 600], Names::None)),
     ]);
-    let cloudfront = snapshot.cloudfront.as_mut().unwrap();
-    for o in &mut cloudfront.distributions.as_mut().unwrap().rows[0].origins {
+    let cloudfront = snapshot.cloudfront.as_mut().expect("set above");
+    for o in &mut cloudfront.distributions.as_mut().expect("set above").rows[0].origins {
         o.access = OriginAccess::None;
         o.protocol = o.protocol.as_ref().map(|_| "http-only".into());
     }
-    cloudfront.metrics.as_mut().unwrap()[0].has_additional = Ok(false);
-    cloudfront.metrics.as_mut().unwrap()[0].hours = hours(24, 1_000.0, Some(40.0));
+    cloudfront.metrics.as_mut().expect("set above")[0].has_additional = Ok(false);
+    cloudfront.metrics.as_mut().expect("set above")[0].hours = hours(24, 1_000.0, Some(40.0));
     let mut open = bucket((0..8).map(|_| head("products/*.jpg", None)).collect());
     open.is_read_unsigned = Ok(true);
     open.public_access =
