@@ -28,6 +28,7 @@ pub fn profile(id: &str) -> Profile {
         postgres: None,
         redis: Vec::new(),
         cloudflare: None,
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
         limits: Limits::default(),

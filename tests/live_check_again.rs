@@ -35,6 +35,7 @@ fn profile(url: &str) -> (Profile, Secrets) {
         postgres: Some(postgres),
         redis: Vec::new(),
         cloudflare: None,
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
         limits: Limits { window_s: 5, ..Limits::default() },

@@ -110,6 +110,7 @@ fn profile() -> Profile {
         postgres: Some(parse_postgres("postgres://advisor@127.0.0.1:1/medusa").unwrap().0),
         redis: vec![parse_redis("redis://127.0.0.1:2/0").unwrap().0],
         cloudflare: Some(CloudflareProfile { zone: "example.com".into(), base_url: None }),
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::Keychain,
         limits: Limits { window_s: 5, ..Limits::default() },

@@ -41,6 +41,7 @@ fn request(url: &str) -> Request {
             postgres: Some(postgres),
             redis: Vec::new(),
             cloudflare: None,
+            cloudfront: None,
             shop: None,
             keep_secrets: KeepSecrets::AskEachTime,
             limits: Limits { window_s: 5, probe_timeout_s: 3, ..Limits::default() },

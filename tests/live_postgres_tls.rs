@@ -109,6 +109,7 @@ async fn an_audit_over_verified_tls_and_one_that_is_refused() {
             postgres: Some(server.with(host, TlsMode::VerifyFull, Some(&server.ca))),
             redis: Vec::new(),
             cloudflare: None,
+            cloudfront: None,
             shop: None,
             keep_secrets: KeepSecrets::AskEachTime,
             limits: Limits::default(),

@@ -52,6 +52,7 @@ fn profile(postgres: &str, redis: Option<&str>) -> (Profile, Secrets) {
         postgres: Some(pg),
         redis: redis.into_iter().collect(),
         cloudflare: None,
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
         limits: Limits { window_s: 5, ..Limits::default() },

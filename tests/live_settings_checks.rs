@@ -100,6 +100,7 @@ async fn audit_with(url: &str, memory: Option<&str>) -> Snapshot {
         postgres: Some(postgres),
         redis: Vec::new(),
         cloudflare: None,
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
         limits,

@@ -26,7 +26,8 @@ fn whole(section: Section) -> Section {
     match section {
         s if s <= Section::PgProofs => Section::Postgres,
         s if s <= Section::RedisQueues => Section::Redis,
-        s if s <= Section::CdnAnalytics => Section::Cdn,
+        s if s < Section::CloudFront => Section::Cdn,
+        s if s <= Section::S3Buckets => Section::CloudFront,
         _ => Section::Storefront,
     }
 }

@@ -281,7 +281,12 @@ impl Model {
             return Vec::new();
         }
         let mut profile = store.profile.clone();
-        if profile.postgres.is_none() && profile.redis.is_empty() && profile.cloudflare.is_none() && profile.shop.is_none() {
+        if profile.postgres.is_none()
+            && profile.redis.is_empty()
+            && profile.cloudflare.is_none()
+            && profile.cloudfront.is_none()
+            && profile.shop.is_none()
+        {
             self.toast(
                 "No service is set up for this store, so there is nothing to audit.",
                 true,
@@ -304,7 +309,7 @@ impl Model {
         self.selected_store = Some(profile.id.clone());
         self.page = Page::Audit;
         let is_configured = |l: Layer| match l {
-            Layer::Cdn => profile.cloudflare.is_some(),
+            Layer::Cdn => profile.cloudflare.is_some() || profile.cloudfront.is_some(),
             Layer::Redis => !profile.redis.is_empty(),
             Layer::Postgres => profile.postgres.is_some(),
             Layer::App => profile.shop.is_some(),

@@ -119,6 +119,7 @@ fn narrowed(profile: &Profile, check: &Check) -> Profile {
     }
     if check.layer != Layer::Cdn && !reads(&|s| (Section::Cdn..Section::Storefront).contains(&s)) {
         narrowed.cloudflare = None;
+        narrowed.cloudfront = None;
     }
     if !matches!(check.layer, Layer::Cdn | Layer::App) && !reads(&|s| s >= Section::Storefront) {
         narrowed.shop = None;

@@ -4,8 +4,8 @@ mod edit;
 mod redis;
 
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets, ShopProfile, TlsMode, memory_text,
-    parse_memory, parse_postgres, parse_shop,
+    ALL_DISTRIBUTIONS, CloudFrontProfile, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets,
+    ShopProfile, TlsMode, memory_text, parse_memory, parse_postgres, parse_shop,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -75,6 +75,10 @@ pub enum Field {
     RedisRoles(usize),
     Zone,
     Token,
+    /// Ids or aliases of CloudFront distributions, or "all".
+    Distributions,
+    AwsProfile,
+    AwsRegion,
     StorefrontUrl,
     BackendUrl,
     PublishableKey,
@@ -132,6 +136,10 @@ pub struct Wizard {
     pub redis: Vec<RedisForm>,
     pub zone: String,
     pub token: Secret<String>,
+    /// As typed, between commas or spaces; empty: no CloudFront.
+    pub distributions: String,
+    pub aws_profile: String,
+    pub aws_region: String,
     pub storefront_url: String,
     pub backend_url: String,
     pub publishable_key: String,
@@ -170,6 +178,9 @@ impl Wizard {
             redis: vec![RedisForm::empty()],
             zone: String::new(),
             token: Secret::default(),
+            distributions: String::new(),
+            aws_profile: String::new(),
+            aws_region: String::new(),
             storefront_url: String::new(),
             backend_url: String::new(),
             publishable_key: String::new(),
@@ -200,6 +211,11 @@ impl Wizard {
         if let Some(c) = &profile.cloudflare {
             w.zone = c.zone.clone();
         }
+        if let Some(c) = &profile.cloudfront {
+            w.distributions = if c.distributions.is_empty() { ALL_DISTRIBUTIONS.to_owned() } else { c.distributions.join(", ") };
+            w.aws_profile = c.aws_profile.clone().unwrap_or_default();
+            w.aws_region = c.region.clone().unwrap_or_default();
+        }
         if let Some(s) = &profile.shop {
             w.storefront_url = s.storefront_url.clone().unwrap_or_default();
             w.backend_url = s.backend_url.clone().unwrap_or_default();
@@ -214,7 +230,7 @@ impl Wizard {
             WizardStep::Store => !self.name.trim().is_empty(),
             WizardStep::Postgres => !self.postgres.host.trim().is_empty(),
             WizardStep::Redis => self.redis.iter().any(RedisForm::is_set_up),
-            WizardStep::Cdn => !self.zone.trim().is_empty(),
+            WizardStep::Cdn => !self.zone.trim().is_empty() || self.cloudfront_profile().is_some(),
             WizardStep::Shop => !self.storefront_url.trim().is_empty() || !self.backend_url.trim().is_empty(),
         }
     }
@@ -258,7 +274,7 @@ impl Wizard {
             Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) | Field::RedisServerName(i) => {
                 self.set_redis_part(i, field, text);
             }
-            Field::Zone | Field::Token => self.set_cdn(field, text),
+            Field::Zone | Field::Token | Field::Distributions | Field::AwsProfile | Field::AwsRegion => self.set_cdn(field, text),
             Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
             limit => self.set_limit(limit, &text),
         }
@@ -344,10 +360,19 @@ impl Wizard {
             postgres,
             redis,
             cloudflare: filled(&self.zone).map(|zone| CloudflareProfile { zone, base_url: None }),
+            cloudfront: self.cloudfront_profile(),
             shop,
             keep_secrets: self.keep,
             limits: self.limits.clone(),
         })
+    }
+
+    /// CloudFront as typed; `None` where no distribution is named.
+    pub fn cloudfront_profile(&self) -> Option<CloudFrontProfile> {
+        let named = self.distributions.split([',', ' ', ';']).map(str::trim).filter(|d| !d.is_empty());
+        let distributions: Vec<String> = named.map(str::to_owned).collect();
+        let (aws_profile, region) = (filled(&self.aws_profile), filled(&self.aws_region));
+        (!distributions.is_empty()).then_some(CloudFrontProfile { distributions, aws_profile, region, endpoint: None })
     }
 
     fn redis_profiles(&self) -> Result<Vec<RedisProfile>, String> {
@@ -421,6 +446,19 @@ mod tests {
         assert_eq!(w.found.len(), 4);
         assert!(!format!("{w:?}").contains("zzz"));
         assert!(!w.paste("nothing here"));
+    }
+
+    #[test]
+    fn cloudfront_needs_a_distribution_and_survives_editing() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        w.set(Field::AwsProfile, "shop".into());
+        assert_eq!(w.profile("x").unwrap().cloudfront, None);
+        w.set(Field::Distributions, "E2QWRUHAPOMQZL, media.example.com".into());
+        let profile = w.profile("x").unwrap();
+        let cloudfront = profile.cloudfront.as_ref().unwrap();
+        assert_eq!((cloudfront.distributions.len(), cloudfront.aws_profile.as_deref()), (2, Some("shop")));
+        assert_eq!(Wizard::edit(&profile, true).profile("x").unwrap(), profile);
     }
 
     #[test]

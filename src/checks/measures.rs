@@ -160,8 +160,11 @@ fn shared_gap(instance: &Instance) -> Gap {
 ///
 /// The denominator is what the cache looked at (hit, miss, expired, stale, revalidated, updating) and what it was not allowed to look at
 /// though the path is the same for every shopper (dynamic or bypass on catalogue and static paths, as far as the path list tells),
-/// without misses on personal paths.
+/// without misses on personal paths. Where CloudFront is the store's CDN instead: its own hit rate of every GET and HEAD.
 pub fn cdn_hit_ratio(snapshot: &Snapshot) -> Result<HitRate, Gap> {
+    if super::edge_cloudfront::replaces_cloudflare(snapshot) {
+        return super::edge_cloudfront::hit_rate(snapshot);
+    }
     let analytics = snapshot.cloudflare()?.analytics()?;
     let mut rate = cdn_rate(analytics, cacheable);
     let (added, removed) = path_corrections(analytics);

@@ -10,6 +10,7 @@ pub mod checkpoints;
 pub mod commerce;
 pub mod counts;
 pub mod edge;
+pub mod edge_cloudfront;
 #[cfg(test)]
 pub mod fixtures;
 pub mod http;

@@ -10,8 +10,8 @@ use super::{AuditArgs, Ended, Format, output, terminal};
 use crate::audit;
 use crate::collect::run::Run;
 use crate::connect::profile::{
-    self, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, parse_postgres, parse_redis,
-    parse_shop,
+    self, CloudFrontProfile, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, parse_postgres,
+    parse_redis, parse_shop,
 };
 use crate::connect::stores::{self, Places, write_whole};
 use crate::connect::vault;
@@ -140,9 +140,12 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
         publishable_key: args.publishable_key.clone(),
     });
     let cloudflare = args.cloudflare_zone.clone().map(|zone| CloudflareProfile { zone, base_url: std::env::var("CLOUDFLARE_BASE_URL").ok() });
-    let nothing = postgres.is_none() && redis.is_empty() && shop.is_none() && cloudflare.is_none();
+    let cloudfront = given_cloudfront(&args.cloudfront);
+    let nothing = postgres.is_none() && redis.is_empty() && shop.is_none() && cloudflare.is_none() && cloudfront.is_none();
     if nothing {
-        bail!("nothing to audit: give --store NAME, or at least one of --postgres, --redis, --backend, --storefront, --cloudflare-zone");
+        bail!(
+            "nothing to audit: give --store NAME, or at least one of --postgres, --redis, --backend, --storefront, --cloudflare-zone, --cloudfront"
+        );
     }
     let name =
         postgres.as_ref().map(|p| p.database.clone()).or_else(|| cloudflare.as_ref().map(|c| c.zone.clone())).unwrap_or_else(|| "store".to_owned());
@@ -153,6 +156,7 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
         postgres,
         redis,
         cloudflare,
+        cloudfront,
         shop,
         keep_secrets: KeepSecrets::Environment,
         limits: Limits::default(),
@@ -165,6 +169,11 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
         cloudflare_token: env.cloudflare_token,
     };
     Ok((profile, secrets))
+}
+
+fn given_cloudfront(ids: &[String]) -> Option<CloudFrontProfile> {
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|v| !v.is_empty());
+    (!ids.is_empty()).then(|| CloudFrontProfile { distributions: ids.to_vec(), endpoint, ..CloudFrontProfile::default() })
 }
 
 /// The first address is the store's, the others its nodes. A node's address without a password takes the first one's, or `PGPASSWORD`.
@@ -191,6 +200,7 @@ fn leave_out_layers(profile: &mut Profile, args: &AuditArgs) {
     }
     if skipped("cdn") {
         profile.cloudflare = None;
+        profile.cloudfront = None;
     }
     if skipped("postgres") && skipped("app") {
         profile.postgres = None;
@@ -198,7 +208,7 @@ fn leave_out_layers(profile: &mut Profile, args: &AuditArgs) {
 }
 
 fn say_what_is_not_read(args: &AuditArgs) {
-    let unread = [("--cloudfront", !args.cloudfront.is_empty()), ("--source", args.source.is_some()), ("--http-log", !args.http_log.is_empty())];
+    let unread = [("--source", args.source.is_some()), ("--http-log", !args.http_log.is_empty())];
     for (flag, _) in unread.iter().filter(|(_, given)| *given) {
         eprintln!("{flag} is not read by this version: nothing of it is in the report.");
     }

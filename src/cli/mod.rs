@@ -90,7 +90,8 @@ pub struct AuditArgs {
     /// Zone name or id; the token from `CLOUDFLARE_API_TOKEN`.
     #[arg(long, value_name = "NAME|ID")]
     pub cloudflare_zone: Option<String>,
-    #[arg(long, value_name = "ID")]
+    /// Id or alias of a CloudFront distribution; repeat for several, or `all`. Credentials by AWS' own chain: `AWS_PROFILE`, SSO, keys, role.
+    #[arg(long, value_name = "ID|all")]
     pub cloudfront: Vec<String>,
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Reads the services and writes evidence. It judges nothing and never fails as a whole: what could not be read is a gap.
 
 pub mod cloudflare;
+pub mod cloudfront;
 pub mod postgres;
 pub mod redis;
 pub mod run;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::connect::profile::{Profile, Secrets};
+use crate::evidence::cdn::Cloudflare;
+use crate::evidence::cloudfront::CloudFront;
 use crate::evidence::postgres::Postgres;
 use crate::evidence::{Gap, Layer, LayerCost, Meta, Section, Seen, Snapshot, Targets, Timeline};
 use run::{Note, Run};
@@ -83,7 +86,8 @@ pub async fn collect(request: &Request, run: &Arc<Run>) -> Snapshot {
     let mut snapshot = Snapshot::empty(meta);
     snapshot.postgres = keep(&mut snapshot, postgres);
     snapshot.redis = keep(&mut snapshot, redis);
-    snapshot.cdn = keep(&mut snapshot, cdn);
+    snapshot.cdn = keep(&mut snapshot, cdn.0);
+    snapshot.cloudfront = keep(&mut snapshot, cdn.1);
     snapshot.storefront = keep(&mut snapshot, shop);
     snapshot.meta.taken_at = OffsetDateTime::now_utc();
     snapshot.meta.window_s = run.window_seconds();
@@ -109,8 +113,16 @@ impl Prove {
 
 fn keep<T>(snapshot: &mut Snapshot, collected: Collected<T>) -> Seen<T> {
     snapshot.timelines.extend(collected.timelines);
-    if collected.cost.calls > 0 {
-        snapshot.costs.push(collected.cost);
+    let cost = collected.cost;
+    match snapshot.costs.iter_mut().find(|c| c.layer == cost.layer) {
+        _ if cost.calls == 0 => {}
+        // Two services of one layer were read at the same time.
+        Some(layer) => {
+            layer.calls += cost.calls;
+            layer.bytes += cost.bytes;
+            layer.wall_ms = layer.wall_ms.max(cost.wall_ms);
+        }
+        None => snapshot.costs.push(cost),
     }
     collected.seen
 }
@@ -131,12 +143,25 @@ async fn redis_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evid
     redis::collect(&request.profile.redis, &request.secrets.redis_passwords, &request.profile.limits, &lane).await
 }
 
-async fn cdn_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evidence::cdn::Cloudflare> {
-    let lane = run.lane(Layer::Cdn);
-    match &request.profile.cloudflare {
-        None => Collected::nothing(Layer::Cdn, Gap::not_configured(Section::Cdn)),
-        Some(c) => cloudflare::collect(c, request.secrets.cloudflare_token.as_ref(), &request.profile.limits, &lane).await,
-    }
+/// A store may have both: one layer, told of as one.
+async fn cdn_layer(request: &Request, run: &Arc<Run>) -> (Collected<Cloudflare>, Collected<CloudFront>) {
+    let profile = &request.profile;
+    let count = usize::from(profile.cloudflare.is_some()) + usize::from(profile.cloudfront.is_some());
+    // Without any, one lane still has to let the window open.
+    let mut lanes = run.lanes(Layer::Cdn, count.max(1)).into_iter();
+    let cloudflare = profile.cloudflare.as_ref().zip(if profile.cloudflare.is_some() { lanes.next() } else { None });
+    let cloudfront = profile.cloudfront.as_ref().zip(lanes.next());
+    tokio::join!(
+        async {
+            let Some((p, lane)) = cloudflare else { return Collected::nothing(Layer::Cdn, Gap::not_configured(Section::Cdn)) };
+            cloudflare::collect(p, request.secrets.cloudflare_token.as_ref(), &profile.limits, &lane).await
+        },
+        async {
+            let Some((p, lane)) = cloudfront else { return Collected::nothing(Layer::Cdn, Gap::not_configured(Section::CloudFront)) };
+            let urls = profile.shop.iter().flat_map(|s| [s.storefront_url.as_deref(), s.backend_url.as_deref()]).flatten();
+            cloudfront::collect(p, &urls.collect::<Vec<_>>(), run.media(), &profile.limits, &lane).await
+        },
+    )
 }
 
 async fn shop_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evidence::storefront::Storefront> {

@@ -1,7 +1,7 @@
 //! One audit in progress: the window all layers share, cancelling, and what is told to whoever watches.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Barrier, watch};
@@ -110,7 +110,14 @@ impl Run {
 
     /// One layer's view of the run.
     pub fn lane(self: &Arc<Self>, layer: Layer) -> Lane {
-        Lane { run: Arc::clone(self), layer, passed_opening: AtomicBool::new(false) }
+        self.lanes(layer, 1).remove(0)
+    }
+
+    /// The same for `count` services that are one layer: they pass the opening once and are told of as one.
+    pub fn lanes(self: &Arc<Self>, layer: Layer, count: usize) -> Vec<Lane> {
+        let parts = Mutex::new(vec![Part::default(); count]);
+        let joint = Arc::new(Joint { passed_opening: AtomicBool::new(false), lanes_left: AtomicUsize::new(count), parts });
+        (0..count).map(|part| Lane { run: Arc::clone(self), layer, joint: Arc::clone(&joint), part }).collect()
     }
 
     /// Media hosts, once the database has told them.
@@ -123,7 +130,35 @@ impl Run {
 pub struct Lane {
     run: Arc<Run>,
     layer: Layer,
+    joint: Arc<Joint>,
+    part: usize,
+}
+
+/// What the lanes of one layer share.
+struct Joint {
     passed_opening: AtomicBool,
+    lanes_left: AtomicUsize,
+    parts: Mutex<Vec<Part>>,
+}
+
+/// What one service of a layer has told.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    done: u32,
+    of: u32,
+    calls: u64,
+    busy_ms: Option<f64>,
+    /// With the reason if it failed.
+    ended: Option<Option<String>>,
+}
+
+impl Joint {
+    /// Changes one part and looks at all of them.
+    fn told<T>(&self, part: usize, change: impl FnOnce(&mut Part), look: impl FnOnce(&[Part]) -> T) -> T {
+        let mut parts = self.parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut parts[part]);
+        look(&parts)
+    }
 }
 
 impl Lane {
@@ -132,10 +167,14 @@ impl Lane {
     }
 
     pub fn reading(&self, what: impl Into<String>, done: u32, of: u32) {
+        let sum = |parts: &[Part]| (parts.iter().map(|p| p.done).sum(), parts.iter().map(|p| p.of).sum());
+        let (done, of) = self.joint.told(self.part, |p| (p.done, p.of) = (done, of), sum);
         self.run.note(Note::Reading { layer: self.layer, what: what.into(), done, of });
     }
 
     pub fn cost(&self, calls: u64, busy_ms: Option<f64>) {
+        let sum = |parts: &[Part]| (parts.iter().map(|p| p.calls).sum(), parts.iter().filter_map(|p| p.busy_ms).reduce(|a, b| a + b));
+        let (calls, busy_ms) = self.joint.told(self.part, |p| (p.calls, p.busy_ms) = (calls, busy_ms), sum);
         self.run.note(Note::Cost { layer: self.layer, calls, busy_ms });
     }
 
@@ -151,8 +190,14 @@ impl Lane {
         self.run.note(Note::Live { id, at_s, value });
     }
 
+    /// The layer has ended with its last service, and failed when none of them could be read.
     pub fn done(&self, failed: Option<String>) {
-        self.run.note(Note::LayerDone { layer: self.layer, failed });
+        let all = |parts: &[Part]| parts.iter().map(|p| p.ended.clone()).collect::<Option<Vec<_>>>();
+        let ended = self.joint.told(self.part, |p| p.ended = Some(failed), all);
+        if let Some(ended) = ended {
+            let reasons = ended.into_iter().collect::<Option<Vec<String>>>();
+            self.run.note(Note::LayerDone { layer: self.layer, failed: reasons.map(|r| r.join(" ")) });
+        }
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -171,18 +216,19 @@ impl Lane {
 
     /// Ends the first reading: waits until every layer has ended its own, then the window is open. `None` when the run was cancelled.
     pub async fn window_opens(&self) -> Option<Window<'_>> {
-        self.passed_opening.store(true, Ordering::Relaxed);
-        tokio::select! {
-            last = self.run.opening.wait() => {
-                if last.is_leader() {
-                    self.run.opened.send_replace(Some(Instant::now()));
-                    self.run.note(Note::WindowOpened);
-                }
+        let is_first = !self.joint.passed_opening.swap(true, Ordering::SeqCst);
+        let pass = async {
+            if is_first && self.run.opening.wait().await.is_leader() {
+                self.run.opened.send_replace(Some(Instant::now()));
+                self.run.note(Note::WindowOpened);
             }
+            let mut rx = self.run.opened.subscribe();
+            rx.wait_for(Option::is_some).await.ok().and_then(|opened| *opened)
+        };
+        let start = tokio::select! {
+            start = pass => start?,
             () = self.cancelled() => return None,
-        }
-        let mut rx = self.run.opened.subscribe();
-        let start = (*rx.wait_for(Option::is_some).await.ok()?)?;
+        };
         Some(Window { lane: self, start, ticks: 0 })
     }
 }
@@ -193,7 +239,8 @@ impl Drop for Lane {
             // The storefront probe must not wait for a database that will not answer.
             self.publish_media(Vec::new());
         }
-        if !self.passed_opening.load(Ordering::Relaxed) {
+        let is_last = self.joint.lanes_left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if is_last && !self.joint.passed_opening.load(Ordering::SeqCst) {
             // A layer that failed early must not hold the window shut for the others.
             let run = Arc::clone(&self.run);
             if let Ok(handle) = tokio::runtime::Handle::try_current() {
@@ -258,12 +305,44 @@ impl Window<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     fn heard() -> (Arc<Mutex<Vec<Note>>>, impl Fn(Note) + Send + Sync + 'static) {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notes);
         (notes, move |n| sink.lock().unwrap().push(n))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_services_of_a_layer_are_told_of_as_one() {
+        let (notes, sink) = heard();
+        let run = Run::new(Duration::from_secs(5), sink);
+        for layer in [Layer::Postgres, Layer::Redis, Layer::App] {
+            drop(run.lane(layer));
+        }
+        let lanes = run.lanes(Layer::Cdn, 2);
+        let (first, second) = tokio::join!(lanes[0].window_opens(), lanes[1].window_opens());
+        assert!(first.is_some() && second.is_some());
+        lanes[0].reading("zone", 2, 6);
+        lanes[1].reading("distributions", 1, 4);
+        lanes[0].cost(5, None);
+        lanes[1].cost(7, Some(2.0));
+        lanes[0].done(Some("no".into()));
+        lanes[1].done(None);
+        let told: Vec<Note> = notes.lock().unwrap().iter().filter(|n| !matches!(n, Note::WindowOpened)).cloned().collect();
+        assert_eq!(told[1], Note::Reading { layer: Layer::Cdn, what: "distributions".into(), done: 3, of: 10 });
+        assert_eq!(told[3], Note::Cost { layer: Layer::Cdn, calls: 12, busy_ms: Some(2.0) });
+        assert_eq!(told[4..], [Note::LayerDone { layer: Layer::Cdn, failed: None }]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_fails_early_does_not_release_its_layer() {
+        let run = Run::new(Duration::from_secs(5), |_| {});
+        for layer in [Layer::Postgres, Layer::Redis, Layer::App] {
+            drop(run.lane(layer));
+        }
+        let mut lanes = run.lanes(Layer::Cdn, 2);
+        drop(lanes.remove(0));
+        assert!(lanes[0].window_opens().await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

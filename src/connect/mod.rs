@@ -1,5 +1,6 @@
 //! Saved stores, where their secrets lie, and read-only sessions to their services.
 
+pub mod aws;
 pub mod cloudflare;
 pub mod http;
 pub mod postgres;

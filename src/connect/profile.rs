@@ -23,6 +23,9 @@ pub struct Profile {
     #[serde(default)]
     pub redis: Vec<RedisProfile>,
     pub cloudflare: Option<CloudflareProfile>,
+    /// A store may have CloudFront beside Cloudflare: for its media, as a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloudfront: Option<CloudFrontProfile>,
     pub shop: Option<ShopProfile>,
     pub keep_secrets: KeepSecrets,
     #[serde(default)]
@@ -107,6 +110,25 @@ pub struct CloudflareProfile {
     pub zone: String,
     /// Another endpoint for emulators and proxies.
     pub base_url: Option<String>,
+}
+
+/// Every distribution the account has, up to the limit.
+pub const ALL_DISTRIBUTIONS: &str = "all";
+
+/// CloudFront distributions and the buckets behind them. Credentials come from AWS' own chain (profile, SSO, keys of the environment,
+/// assumed role, instance role) and are never kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CloudFrontProfile {
+    /// Ids (`E2QWRUHAPOMQZL`), `d111.cloudfront.net` names, aliases or [`ALL_DISTRIBUTIONS`]; empty: those that carry the storefront's or the
+    /// media's hosts, and all of them where no host is known.
+    pub distributions: Vec<String>,
+    /// Name of the profile in `~/.aws/config`; absent: `AWS_PROFILE` or the default one.
+    pub aws_profile: Option<String>,
+    /// Region of the buckets' requests; CloudFront and its metrics live in us-east-1.
+    pub region: Option<String>,
+    /// Another endpoint for emulators and proxies.
+    pub endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

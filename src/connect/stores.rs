@@ -170,6 +170,7 @@ mod tests {
             postgres: None,
             redis: Vec::new(),
             cloudflare: None,
+            cloudfront: None,
             shop: None,
             keep_secrets: KeepSecrets::AskEachTime,
             limits: Limits::default(),

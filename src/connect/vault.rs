@@ -184,6 +184,7 @@ mod tests {
             postgres: postgres.map(|url| parse_postgres(url).unwrap().0),
             redis: redis.iter().map(|url| parse_redis(url).unwrap().0).collect(),
             cloudflare: None,
+            cloudfront: None,
             shop: None,
             keep_secrets: KeepSecrets::Keychain,
             limits: Limits::default(),

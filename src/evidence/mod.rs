@@ -2,6 +2,7 @@
 //! without a network.
 
 pub mod cdn;
+pub mod cloudfront;
 pub mod edge;
 pub mod file;
 pub mod medusa;
@@ -22,11 +23,18 @@ pub struct Snapshot {
     pub postgres: Seen<postgres::Postgres>,
     pub redis: Seen<redis::Redis>,
     pub cdn: Seen<cdn::Cloudflare>,
+    /// Absent from files written before it could be read.
+    #[serde(default = "no_cloudfront")]
+    pub cloudfront: Seen<cloudfront::CloudFront>,
     pub storefront: Seen<storefront::Storefront>,
     /// Sampled during the window, for charts; never judged.
     pub timelines: Vec<Timeline>,
     /// What the audit itself cost the store.
     pub costs: Vec<LayerCost>,
+}
+
+fn no_cloudfront() -> Seen<cloudfront::CloudFront> {
+    Err(Gap::not_configured(Section::CloudFront))
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,6 +152,10 @@ pub enum Section {
     CdnTieredCache,
     CdnAddOns,
     CdnAnalytics,
+    CloudFront,
+    CloudFrontDistributions,
+    CloudFrontMetrics,
+    S3Buckets,
     Storefront,
     StorefrontPages,
     StorefrontAssets,
@@ -153,7 +165,7 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 45] = [
+    pub const ALL: [Section; 49] = [
         Section::Postgres,
         Section::PgServer,
         Section::PgSettings,
@@ -193,6 +205,10 @@ impl Section {
         Section::CdnTieredCache,
         Section::CdnAddOns,
         Section::CdnAnalytics,
+        Section::CloudFront,
+        Section::CloudFrontDistributions,
+        Section::CloudFrontMetrics,
+        Section::S3Buckets,
         Section::Storefront,
         Section::StorefrontPages,
         Section::StorefrontAssets,
@@ -253,6 +269,10 @@ impl Section {
             Section::CdnTieredCache => "tiered cache",
             Section::CdnAddOns => "zone add-ons",
             Section::CdnAnalytics => "analytics",
+            Section::CloudFront => "CloudFront",
+            Section::CloudFrontDistributions => "CloudFront distributions",
+            Section::CloudFrontMetrics => "CloudWatch metrics",
+            Section::S3Buckets => "media buckets",
             Section::Storefront => "storefront",
             Section::StorefrontPages => "storefront pages",
             Section::StorefrontAssets => "static assets",
@@ -413,6 +433,7 @@ impl Snapshot {
             postgres: Err(Gap::not_configured(Section::Postgres)),
             redis: Err(Gap::not_configured(Section::Redis)),
             cdn: Err(Gap::not_configured(Section::Cdn)),
+            cloudfront: no_cloudfront(),
             storefront: Err(Gap::not_configured(Section::Storefront)),
             timelines: Vec::new(),
             costs: Vec::new(),
@@ -431,6 +452,10 @@ impl Snapshot {
         self.cdn.as_ref().map_err(Gap::clone)
     }
 
+    pub fn cloudfront(&self) -> Result<&cloudfront::CloudFront, Gap> {
+        self.cloudfront.as_ref().map_err(Gap::clone)
+    }
+
     pub fn shop(&self) -> Result<&storefront::Storefront, Gap> {
         self.storefront.as_ref().map_err(Gap::clone)
     }
@@ -446,6 +471,7 @@ impl Snapshot {
             Section::Postgres => self.postgres = Err(gap),
             Section::Redis => self.redis = Err(gap),
             Section::Cdn => self.cdn = Err(gap),
+            Section::CloudFront => self.cloudfront = Err(gap),
             Section::Storefront => self.storefront = Err(gap),
             s => self.withhold_part(s, gap),
         }
@@ -460,6 +486,9 @@ impl Snapshot {
         }
         if let Ok(cdn) = &mut self.cdn {
             cdn.withhold(section, &gap);
+        }
+        if let Ok(cloudfront) = &mut self.cloudfront {
+            cloudfront.withhold(section, &gap);
         }
         if let Ok(shop) = &mut self.storefront {
             shop.withhold(section, &gap);
@@ -479,6 +508,12 @@ impl Snapshot {
         }
         match &self.cdn {
             Ok(cdn) => gaps.extend(cdn.gaps()),
+            Err(gap) => gaps.push(gap.clone()),
+        }
+        match &self.cloudfront {
+            Ok(cloudfront) => gaps.extend(cloudfront.gaps()),
+            // A store has one CDN as a rule: Cloudflare's gap says already that none is set up.
+            Err(gap) if gap.cause == Cause::NotConfigured => {}
             Err(gap) => gaps.push(gap.clone()),
         }
         match &self.storefront {

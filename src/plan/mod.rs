@@ -161,7 +161,7 @@ impl Plan {
 }
 
 fn is_whole_layer(section: Section) -> bool {
-    matches!(section, Section::Postgres | Section::Redis | Section::Cdn | Section::Storefront)
+    matches!(section, Section::Postgres | Section::Redis | Section::Cdn | Section::CloudFront | Section::Storefront)
 }
 
 fn keep_heavier(found: &mut BTreeMap<String, Ranked>, new: Ranked) {

@@ -90,9 +90,13 @@ fn status(layer: Layer, snapshot: &Snapshot) -> (LayerStatus, Option<String>) {
     let gap = match layer {
         Layer::Postgres => snapshot.postgres.as_ref().err(),
         Layer::Redis => snapshot.redis.as_ref().err(),
-        // Either side is enough to judge the edge: the account's analytics or what the storefront answers.
-        Layer::Cdn if snapshot.storefront.is_ok() => None,
-        Layer::Cdn => snapshot.cdn.as_ref().err(),
+        // Any side is enough to judge the edge: an account's settings and figures or what the storefront answers.
+        Layer::Cdn if snapshot.storefront.is_ok() || snapshot.cloudfront.is_ok() => None,
+        // Of two that could not be read the one that was asked for tells why.
+        Layer::Cdn => match (snapshot.cdn.as_ref().err(), snapshot.cloudfront.as_ref().err()) {
+            (Some(gap), Some(other)) if gap.cause == Cause::NotConfigured => Some(other).filter(|o| o.cause != Cause::NotConfigured).or(Some(gap)),
+            (gap, _) => gap,
+        },
         Layer::App if snapshot.postgres.is_ok() => None,
         Layer::App => snapshot.storefront.as_ref().err(),
     };

@@ -82,7 +82,7 @@ fn cover(snapshot: &Snapshot, plan: &Plan) -> Vec<Block> {
     let n = |n: usize| text::count(n as u64);
     let worst: Vec<String> =
         plan.counts().iter().filter(|(_, n)| *n > 0).take(2).map(|(s, n)| format!("{} {}", text::count(*n as u64), s.id())).collect();
-    let is_cdn_read = snapshot.cloudflare().is_ok_and(|c| c.analytics().is_ok());
+    let is_cdn_read = snapshot.cloudflare().is_ok_and(|c| c.analytics().is_ok()) || snapshot.cloudfront().is_ok_and(|c| c.metrics().is_ok());
     let window = snapshot.meta.window_s;
     vec![
         Block {

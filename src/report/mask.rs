@@ -50,6 +50,12 @@ pub fn hosts(snapshot: &Snapshot) -> Vec<String> {
     if let Ok(analytics) = snapshot.cloudflare().and_then(|c| c.analytics()) {
         found.extend(analytics.by_path.rows.iter().filter_map(|p| host_of(&p.host)));
     }
+    if let Ok(listed) = snapshot.cloudfront().and_then(|c| c.distributions()) {
+        for d in &listed.rows {
+            let names = d.aliases.iter().chain([&d.domain]).chain(d.origins.iter().map(|o| &o.domain));
+            found.extend(names.filter_map(|n| host_of(n.trim_start_matches("*."))));
+        }
+    }
     if let Ok(tls) = snapshot.shop().and_then(|s| s.tls()) {
         found.extend(tls.iter().filter_map(|t| host_of(&t.host)));
     }

@@ -68,6 +68,10 @@ fn versions(snapshot: &Snapshot) -> String {
     if let Ok(zone) = snapshot.cloudflare().and_then(|c| c.zone()) {
         parts.push(format!("Cloudflare zone {} ({} plan)", zone.name, zone.plan));
     }
+    if let Ok(listed) = snapshot.cloudfront().and_then(|c| c.distributions()) {
+        let ids: Vec<&str> = listed.rows.iter().map(|d| d.id.as_str()).collect();
+        parts.push(format!("CloudFront {}", ids.join(", ")));
+    }
     format!("{}.", parts.join("; "))
 }
 
@@ -104,6 +108,13 @@ fn samples(snapshot: &Snapshot) -> String {
         let sampled = interval.map_or_else(|| "not sampled".to_owned(), |i| format!("one request in {} sampled", text::number(i)));
         parts.push(format!("Cloudflare: {} from {}, {sampled}", analytics.source, text::date_time(analytics.from)));
     }
+    if let Ok(buckets) = snapshot.cloudfront().and_then(|c| c.buckets()) {
+        let sampled = buckets.rows.iter().filter_map(|b| b.objects.as_ref().ok().map(|o| (b, o)));
+        parts.extend(sampled.map(|(b, o)| {
+            let whole = if o.is_whole { "" } else { ", the first page of its listing" };
+            format!("bucket {}: headers of {} of {}{whole}", b.name, text::count(o.heads.len() as u64), text::plural(o.listed, "object", "objects"))
+        }));
+    }
     if parts.is_empty() { String::new() } else { format!("{}.", parts.join("; ")) }
 }
 
@@ -114,6 +125,12 @@ fn limits(snapshot: &Snapshot, plan: &Plan) -> String {
     }
     if let Ok(analytics) = snapshot.cloudflare().and_then(|c| c.analytics()) {
         cut.extend(limit("CDN paths", &analytics.by_path));
+    }
+    if let Ok(listed) = snapshot.cloudfront().and_then(|c| c.distributions()) {
+        cut.extend(limit("CloudFront distributions", listed));
+    }
+    if let Ok(buckets) = snapshot.cloudfront().and_then(|c| c.buckets()) {
+        cut.extend(limit("media buckets", buckets));
     }
     cut.extend(findings_limits(plan));
     if cut.is_empty() { "None of the limits on rows was reached.".into() } else { format!("{}.", cut.join("; ")) }

@@ -6,7 +6,7 @@ use super::{Shared, saved};
 use crate::app::{Event, Service};
 use crate::connect::profile::{KeepSecrets, Limits, Profile, RedisProfile, Secrets};
 use crate::connect::steps::{StepState, TestReport, TestStep};
-use crate::connect::{cloudflare, postgres, redis, shop};
+use crate::connect::{aws, cloudflare, postgres, redis, shop};
 use crate::secret::Secret;
 
 pub async fn test(shared: Arc<Shared>, service: Service, run: u64, profile: Profile, typed: Secrets) {
@@ -20,18 +20,18 @@ pub async fn test(shared: Arc<Shared>, service: Service, run: u64, profile: Prof
 /// The typed secrets; those that were not typed come from where the store keeps them. A new store keeps none yet.
 async fn secrets(shared: &Shared, service: Service, profile: &Profile, typed: Secrets) -> Result<Secrets, String> {
     let is_new = profile.id.is_empty() && profile.keep_secrets != KeepSecrets::Environment;
-    if is_new || has_all(service, &typed) {
+    if is_new || has_all(service, profile, &typed) {
         return Ok(typed);
     }
     saved::secrets(shared, profile, Some(typed)).await
 }
 
 /// Whether nothing that this service's test needs is left to be fetched.
-fn has_all(service: Service, typed: &Secrets) -> bool {
+fn has_all(service: Service, profile: &Profile, typed: &Secrets) -> bool {
     match service {
         Service::Postgres => typed.postgres_password.is_some(),
         Service::Redis => typed.redis_passwords.iter().all(Option::is_some),
-        Service::Cloudflare => typed.cloudflare_token.is_some(),
+        Service::Cloudflare => typed.cloudflare_token.is_some() || profile.cloudflare.is_none(),
         Service::Shop => true,
     }
 }
@@ -44,14 +44,34 @@ async fn tested(shared: &Shared, run: u64, service: Service, profile: &Profile, 
             None => nothing("Postgres"),
         },
         Service::Redis => all_redis(&profile.redis, secrets, &profile.limits, on_step).await,
-        Service::Cloudflare => match &profile.cloudflare {
-            Some(cdn) => cloudflare::test(cdn, secrets.cloudflare_token.as_ref(), &profile.limits).await,
-            None => nothing("Cloudflare"),
-        },
+        Service::Cloudflare => cdn(profile, secrets).await,
         Service::Shop => match &profile.shop {
             Some(shop) => shop::test(shop, &profile.limits).await,
             None => nothing("Storefront and API"),
         },
+    }
+}
+
+/// Cloudflare, CloudFront, or one after the other.
+async fn cdn(profile: &Profile, secrets: &Secrets) -> TestReport {
+    let cloudflare = match &profile.cloudflare {
+        Some(zone) => Some(cloudflare::test(zone, secrets.cloudflare_token.as_ref(), &profile.limits).await),
+        None => None,
+    };
+    let cloudfront = match &profile.cloudfront {
+        Some(distributions) => Some(aws::test(distributions, &profile.limits).await),
+        None => None,
+    };
+    match (cloudflare, cloudfront) {
+        (Some(mut both), Some(mut other)) => {
+            other.steps.iter_mut().for_each(|s| s.name = format!("AWS: {}", s.name));
+            other.capabilities.iter_mut().for_each(|c| c.name = format!("AWS: {}", c.name));
+            both.steps.append(&mut other.steps);
+            both.capabilities.append(&mut other.capabilities);
+            both
+        }
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => nothing("A CDN"),
     }
 }
 
@@ -99,12 +119,16 @@ fn failed(name: &str, sentence: String) -> TestReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::profile::CloudflareProfile;
 
     #[test]
     fn a_service_whose_secret_is_typed_needs_no_keychain() {
         let secret = || Some(Secret::new("typed".to_owned()));
         let typed = Secrets { postgres_password: secret(), redis_passwords: vec![secret(), None], ..Secrets::default() };
-        let needs = |service| !has_all(service, &typed);
+        let mut profile = crate::demo::profile("x");
+        let zone = CloudflareProfile { zone: "example.com".into(), base_url: None };
+        profile.cloudflare = Some(zone);
+        let needs = |service| !has_all(service, &profile, &typed);
         assert!(!needs(Service::Postgres) && needs(Service::Redis) && needs(Service::Cloudflare) && !needs(Service::Shop));
     }
 }

@@ -119,6 +119,7 @@ pub async fn collect_from(url: &str, window_s: u32) -> Snapshot {
         postgres: Some(postgres),
         redis: Vec::new(),
         cloudflare: None,
+        cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
         limits: Limits { window_s, ..Limits::default() },

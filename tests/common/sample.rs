@@ -223,6 +223,7 @@ pub fn profile(id: &str, name: &str, environment: Environment) -> Profile {
         }),
         redis: vec![redis("cache.northwind.internal", true), redis("queue.northwind.internal", true)],
         cloudflare: Some(CloudflareProfile { zone: "northwind-outfitters.com".to_owned(), base_url: None }),
+        cloudfront: None,
         shop: Some(ShopProfile {
             storefront_url: Some("https://www.northwind-outfitters.com".to_owned()),
             backend_url: Some("https://api.northwind-outfitters.com".to_owned()),

@@ -32,6 +32,9 @@ impl Wizard {
     pub(super) fn set_cdn(&mut self, field: Field, text: String) {
         match field {
             Field::Token => self.token = Secret::new(text),
+            Field::Distributions => self.distributions = text,
+            Field::AwsProfile => self.aws_profile = text,
+            Field::AwsRegion => self.aws_region = text,
             _ => self.zone = text,
         }
         self.forget_test(WizardStep::Cdn);

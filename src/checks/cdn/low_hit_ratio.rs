@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::checks::edge::remedy;
 use crate::checks::http::{PathKind, path_kind};
 use crate::checks::measures::{HitRate, cdn_hit_ratio, cdn_hit_ratio_of_all, is_cacheable_status, is_edge_hit};
-use crate::checks::{Check, always};
+use crate::checks::{Check, always, edge_cloudfront};
 use crate::evidence::cdn::Analytics;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, Resource, Severity, Subject};
@@ -21,7 +21,8 @@ pub static CHECK: Check = Check {
     remedy: "Find the paths that reach the origin most and make them cacheable: headers first, then a cache rule, then tiered caching.",
     method: "Cloudflare's analytics of the last 24 hours, eyeball requests only: (hit + stale + updating) ÷ (hit + stale + updating + miss + expired + \
              revalidated, plus dynamic and bypass on catalogue and static paths, without misses on personal paths). Fires below the target (80 %), \
-             given at least 500 such requests. Shown by class of path, with the ratio of all requests beside it.",
+             given at least 500 such requests. Shown by class of path, with the ratio of all requests beside it. Where CloudFront is the CDN: its \
+             hit rate of each hour, weighted by requests; at most Medium, since it counts carts and account pages too.",
     effort: Effort::Hours,
     references: &[
         "https://developers.cloudflare.com/cache/performance-review/cache-analytics/",
@@ -29,7 +30,7 @@ pub static CHECK: Check = Check {
         "https://developers.cloudflare.com/cache/how-to/tiered-cache/",
     ],
     needs: &[Section::CdnAnalytics],
-    uses: &[],
+    uses: &[Section::CloudFrontMetrics],
     symptom_of: &[
         "cdn-bypass-too-wide",
         "cdn-cache-key-too-wide",
@@ -49,6 +50,9 @@ const SAMPLE_INTERVAL_MAX: f64 = 100.0;
 const PATHS_SHOWN: usize = 20;
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    if edge_cloudfront::replaces_cloudflare(snapshot) {
+        return edge_cloudfront::low_ratio(snapshot);
+    }
     let rate = cdn_hit_ratio(snapshot)?;
     let target = snapshot.meta.targets.cdn_hit_ratio_min;
     if rate.rate() >= target {

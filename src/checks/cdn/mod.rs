@@ -2,19 +2,25 @@
 
 pub mod absent;
 pub mod browser_ttl;
+pub mod bucket_headers;
 pub mod bypass_too_wide;
 pub mod cache_key_too_wide;
+pub mod caching_disabled_behavior;
 pub mod compression_missing;
 pub mod development_mode;
 pub mod edge_ttl_short;
+pub mod forwards_everything;
 pub mod heavy_images;
+pub mod hit_metrics_off;
 pub mod http_version;
 pub mod image_optimizer_uncached;
+pub mod legacy_cache_settings;
 pub mod legacy_image_format;
 pub mod local_file_storage;
 pub mod low_hit_ratio;
 pub mod media_bypasses_cdn;
 pub mod origin_errors;
+pub mod origin_open;
 pub mod origin_slow;
 pub mod personal_response_cached;
 pub mod rocket_loader;

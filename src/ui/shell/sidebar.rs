@@ -267,7 +267,12 @@ fn wizard_latencies(wizard: &crate::app::wizard::Wizard) -> [Latency; 4] {
 fn profile_latencies(store: Option<&StoreEntry>) -> [Latency; 4] {
     let word = |is_set: bool| Err(if is_set { "not measured" } else { "not set up" });
     let Some(profile) = store.map(|s| &s.profile) else { return [Err("not set up"); 4] };
-    [word(profile.cloudflare.is_some()), word(!profile.redis.is_empty()), word(profile.postgres.is_some()), word(profile.shop.is_some())]
+    [
+        word(profile.cloudflare.is_some() || profile.cloudfront.is_some()),
+        word(!profile.redis.is_empty()),
+        word(profile.postgres.is_some()),
+        word(profile.shop.is_some()),
+    ]
 }
 
 fn reason(gap: &Gap) -> &'static str {
@@ -279,6 +284,9 @@ fn reason(gap: &Gap) -> &'static str {
 }
 
 fn cdn(snapshot: &Snapshot) -> Latency {
+    if snapshot.cdn.is_err() && snapshot.cloudfront.is_ok() {
+        return Err("not measured");
+    }
     let zone = snapshot.cdn.as_ref().map_err(reason)?.zone.as_ref().map_err(reason)?;
     Ok(zone.round_trip_ms)
 }

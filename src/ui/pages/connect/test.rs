@@ -100,6 +100,9 @@ fn expected(wizard: &Wizard, step: WizardStep) -> Vec<&'static str> {
         WizardStep::Store => Vec::new(),
         WizardStep::Postgres => vec!["Name resolved", "TCP connected", "TLS", "Signed in", "Postgres", "Medusa"],
         WizardStep::Redis => vec!["Name resolved", "Connected", "TLS", "Signed in", "Redis answers"],
+        WizardStep::Cdn if wizard.zone.trim().is_empty() && wizard.cloudfront_profile().is_some() => {
+            vec!["Signed in", "Distributions listed", "Distribution found"]
+        }
         WizardStep::Cdn => vec!["Reached Cloudflare", "Signed in", "Zone found"],
         WizardStep::Shop => {
             let mut names = Vec::new();

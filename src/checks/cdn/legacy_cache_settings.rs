@@ -1,0 +1,177 @@
+//! CloudFront behaviours that still have their cache settings on themselves.
+
+use crate::checks::Check;
+use crate::checks::edge_cloudfront::{
+    APPLIES_USES, CACHING_DISABLED, applies, enabled, new_policy, policy_json, quoted, saved, settled, title, undo,
+};
+use crate::evidence::cloudfront::{Behaviour, CachePolicy, Distribution, Names, OriginKind};
+use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::text;
+
+pub static CHECK: Check = Check {
+    id: "cdn-legacy-cache-settings",
+    layer: Layer::Cdn,
+    title: "CloudFront behaviours use legacy cache settings",
+    passed: "Every CloudFront behaviour has a cache policy.",
+    why: "Legacy settings join two things that policies keep apart: what the origin is sent and what tells copies apart. They cannot compress with \
+          Brotli, so text is some 15 % larger than it could be, and newer features of CloudFront do not reach them.",
+    remedy: "Give each such behaviour a cache policy with the same settings; what it keeps, and for whom, stays the same.",
+    method: "Lists behaviours of enabled distributions without a cache policy. Low where one of them answers for a server that sends text, Info where \
+             only buckets of media do.",
+    effort: Effort::Minutes,
+    references: &[
+        "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/controlling-the-cache-key.html",
+        "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/ServingCompressedFiles.html",
+    ],
+    needs: &[Section::CloudFrontDistributions],
+    uses: &APPLIES_USES,
+    symptom_of: &[],
+    applies_to: applies,
+    evaluate,
+};
+
+/// Text without Brotli is a little of the bytes served.
+const SHARE_BY_RULE: f64 = 0.02;
+
+fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    let listed = snapshot.cloudfront()?.distributions()?;
+    settled(enabled(listed).filter_map(finding).collect(), None, listed)
+}
+
+fn finding(distribution: &Distribution) -> Option<Finding> {
+    let legacy: Vec<&Behaviour> = distribution.behaviours.iter().filter(|b| b.caching.is_legacy()).collect();
+    if legacy.is_empty() {
+        return None;
+    }
+    let is_bucket = |b: &Behaviour| distribution.origin(b).is_some_and(|o| matches!(o.kind, OriginKind::S3 | OriginKind::S3Website));
+    let sends_text = legacy.iter().any(|b| !is_bucket(b));
+    let rows = legacy.iter().map(|b| row(b)).collect();
+    let count = text::plural(legacy.len() as u64, "behaviour", "behaviours");
+    Some(Finding {
+        subject: Subject::new("distribution", distribution.id.clone()),
+        observed: format!("{count} of {} have no cache policy: {} in all.", title(distribution), distribution.behaviours.len()),
+        step: format!("Give the behaviours of {} cache policies", distribution.id),
+        evidence: vec![Evidence::table("Without a policy", &["path", "default TTL", "cookies in the key", "headers in the key"], rows)],
+        severity: if sends_text { Severity::Low } else { Severity::Info },
+        confidence: Confidence::High,
+        confidence_because: "read from the distribution's configuration".to_owned(),
+        effort: Effort::Minutes,
+        cost: Cost { resource: Resource::Bytes, share: if sends_text { SHARE_BY_RULE } else { 0.0 } },
+        gain: None,
+        averts: None,
+        remedies: vec![same_by_policy(distribution, &legacy)],
+        verify: "CloudFront → Distributions → Behaviors shows a cache policy for each; text answers content-encoding: br.".to_owned(),
+        touches: vec![format!("distribution:{}", distribution.id)],
+    })
+}
+
+fn words(names: &Names) -> String {
+    match names {
+        Names::None => "none".to_owned(),
+        Names::All => "all".to_owned(),
+        Names::Only(names) => names.join(", "),
+        Names::Except(names) => format!("all but {}", names.join(", ")),
+    }
+}
+
+fn row(behaviour: &Behaviour) -> Vec<Cell> {
+    let Ok(settings) = behaviour.caching.settings() else { return vec![Cell::text(behaviour.path_pattern.clone())] };
+    vec![
+        Cell::text(behaviour.path_pattern.clone()),
+        Cell::number(settings.default_ttl_s as f64, text::seconds(settings.default_ttl_s as f64)),
+        Cell::text(words(&settings.cookies)),
+        Cell::text(words(&settings.headers)),
+    ]
+}
+
+/// Policies have no way to say "all headers", and none to have a key where nothing is kept: both are the managed CachingDisabled.
+fn keeps_nothing(settings: &CachePolicy) -> bool {
+    settings.max_ttl_s == 0 || settings.headers == Names::All
+}
+
+fn same_by_policy(distribution: &Distribution, legacy: &[&Behaviour]) -> Remedy {
+    let mut text = format!(
+        "ID={}\naws cloudfront get-distribution-config --id \"$ID\" > before.json\njq .DistributionConfig before.json > after.json\n",
+        distribution.id
+    );
+    for (number, behaviour) in legacy.iter().enumerate() {
+        let Ok(settings) = behaviour.caching.settings() else { continue };
+        let (policy, request) = if keeps_nothing(settings) {
+            (CACHING_DISABLED.to_owned(), origin_request(distribution, behaviour, settings))
+        } else {
+            let name = format!("medusa-{}-{}", distribution.id, number + 1);
+            text.push_str(&new_policy("POLICY", &policy_json(&name, settings)));
+            ("\"$POLICY\"".to_owned(), String::new())
+        };
+        let edit = format!("(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL){request})");
+        // Only what is still as it was: another remedy may have given it a policy meanwhile.
+        let place = if behaviour.is_default {
+            format!("(.DefaultCacheBehavior | select(.CachePolicyId == null)) |= {edit}")
+        } else {
+            format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern and .CachePolicyId == null)) |= {edit}")
+        };
+        let pattern = quoted(&behaviour.path_pattern);
+        text.push_str(&format!(
+            "jq --arg pattern {pattern} --arg policy {policy} \\\n  '{place}' after.json > next.json && mv next.json after.json\n"
+        ));
+    }
+    text.push_str(saved());
+    Remedy {
+        kind: RemedyKind::Shell,
+        label: "The same settings as policies".to_owned(),
+        text,
+        lock: None,
+        risk: "Low: the same key and times, and Brotli beside gzip. Where nothing is kept today the origin may be sent more of the request than before. \
+               Needs the AWS CLI, jq and permission to create policies."
+            .to_owned(),
+        undo: Some(undo(&distribution.id)),
+    }
+}
+
+/// Managed-AllViewer.
+const ALL_VIEWER: &str = "216adef6-5c7f-47e4-b989-5492eafa07d3";
+/// Managed-AllViewerExceptHostHeader.
+const ALL_VIEWER_EXCEPT_HOST: &str = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
+
+/// What nothing is kept of may be sent whole; a bucket must not be sent the shop's host.
+fn origin_request(distribution: &Distribution, behaviour: &Behaviour, settings: &CachePolicy) -> String {
+    let is_custom = distribution.origin(behaviour).is_some_and(|o| matches!(o.kind, OriginKind::Custom | OriginKind::Vpc));
+    if !is_custom {
+        return String::new();
+    }
+    let policy = if settings.headers.has("Host") { ALL_VIEWER } else { ALL_VIEWER_EXCEPT_HOST };
+    format!(" | .OriginRequestPolicyId = \"{policy}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::edge_cloudfront::fixtures::{behaviour, policy, store, with_legacy};
+    use crate::checks::http::fixtures::found;
+    use crate::finding::Outcome;
+
+    fn legacy(pattern: &str, origin: &str, settings: CachePolicy) -> Behaviour {
+        with_legacy(behaviour(pattern, origin), settings)
+    }
+
+    #[test]
+    fn policies_pass_and_legacy_does_not() {
+        assert_eq!(CHECK.run(&store(vec![behaviour("/a/*", "storefront")])), Outcome::Passed);
+        let settings = policy("legacy settings", [0, 60, 600], Names::Only(vec!["_medusa_cart_id".into()]));
+        let findings = found(CHECK.run(&store(vec![legacy("/a/*", "storefront", settings.clone())])));
+        assert_eq!(findings[0].severity, Severity::Low);
+        let text = &findings[0].remedies[0].text;
+        assert!(text.contains("_medusa_cart_id") && text.contains("\"DefaultTTL\": 60"), "the same key and time: {text}");
+        assert_eq!(found(CHECK.run(&store(vec![legacy("/m/*", "media", settings)])))[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn what_no_policy_can_say_keeps_nothing_as_before() {
+        let mut all = policy("legacy settings", [0, 60, 600], Names::All);
+        all.headers = Names::All;
+        let findings = found(CHECK.run(&store(vec![legacy("/a/*", "storefront", all)])));
+        let text = &findings[0].remedies[0].text;
+        assert!(text.contains(CACHING_DISABLED) && text.contains(ALL_VIEWER) && !text.contains("create-cache-policy"), "{text}");
+    }
+}
