@@ -67,6 +67,8 @@ nginx-light|find_program nginx
 varnish|find_program varnishd
 squid|find_program squid
 openssl|find_program openssl
+jq|find_program jq
+python3-venv|python3 -m ensurepip --version
 xvfb|find_program Xvfb
 xauth|find_program xauth
 xdotool|find_program xdotool

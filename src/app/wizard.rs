@@ -1,11 +1,12 @@
 //! The Connect page: what the user has typed so far, and what testing it showed.
 
+mod cloudfront;
 mod edit;
 mod redis;
 
 use crate::connect::profile::{
-    ALL_DISTRIBUTIONS, CloudFrontProfile, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, RedisProfile, Secrets,
-    ShopProfile, TlsMode, memory_text, parse_memory, parse_postgres, parse_shop,
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, TlsMode, memory_text, parse_memory,
+    parse_postgres, parse_shop,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -140,6 +141,8 @@ pub struct Wizard {
     pub distributions: String,
     pub aws_profile: String,
     pub aws_region: String,
+    /// Another endpoint for emulators and proxies, which no field shows.
+    pub aws_endpoint: Option<String>,
     pub storefront_url: String,
     pub backend_url: String,
     pub publishable_key: String,
@@ -181,6 +184,7 @@ impl Wizard {
             distributions: String::new(),
             aws_profile: String::new(),
             aws_region: String::new(),
+            aws_endpoint: None,
             storefront_url: String::new(),
             backend_url: String::new(),
             publishable_key: String::new(),
@@ -211,11 +215,7 @@ impl Wizard {
         if let Some(c) = &profile.cloudflare {
             w.zone = c.zone.clone();
         }
-        if let Some(c) = &profile.cloudfront {
-            w.distributions = if c.distributions.is_empty() { ALL_DISTRIBUTIONS.to_owned() } else { c.distributions.join(", ") };
-            w.aws_profile = c.aws_profile.clone().unwrap_or_default();
-            w.aws_region = c.region.clone().unwrap_or_default();
-        }
+        profile.cloudfront.iter().for_each(|c| w.take_cloudfront(c));
         if let Some(s) = &profile.shop {
             w.storefront_url = s.storefront_url.clone().unwrap_or_default();
             w.backend_url = s.backend_url.clone().unwrap_or_default();
@@ -367,18 +367,6 @@ impl Wizard {
         })
     }
 
-    /// CloudFront as typed; `None` where no distribution is named.
-    pub fn cloudfront_profile(&self) -> Option<CloudFrontProfile> {
-        let named = self.distributions.split([',', ' ', ';']).map(str::trim).filter(|d| !d.is_empty());
-        let distributions: Vec<String> = named.map(str::to_owned).collect();
-        let (aws_profile, region) = (filled(&self.aws_profile), filled(&self.aws_region));
-        (!distributions.is_empty()).then_some(CloudFrontProfile { distributions, aws_profile, region, endpoint: None })
-    }
-
-    fn redis_profiles(&self) -> Result<Vec<RedisProfile>, String> {
-        self.redis.iter().filter(|r| r.is_set_up()).map(RedisForm::profile).collect()
-    }
-
     fn shop_profile(&self) -> Result<Option<ShopProfile>, String> {
         let checked = |text: &str| match filled(text) {
             None => Ok(None),
@@ -446,19 +434,6 @@ mod tests {
         assert_eq!(w.found.len(), 4);
         assert!(!format!("{w:?}").contains("zzz"));
         assert!(!w.paste("nothing here"));
-    }
-
-    #[test]
-    fn cloudfront_needs_a_distribution_and_survives_editing() {
-        let mut w = Wizard::new(Limits::default(), true);
-        w.set(Field::Name, "Example".into());
-        w.set(Field::AwsProfile, "shop".into());
-        assert_eq!(w.profile("x").unwrap().cloudfront, None);
-        w.set(Field::Distributions, "E2QWRUHAPOMQZL, media.example.com".into());
-        let profile = w.profile("x").unwrap();
-        let cloudfront = profile.cloudfront.as_ref().unwrap();
-        assert_eq!((cloudfront.distributions.len(), cloudfront.aws_profile.as_deref()), (2, Some("shop")));
-        assert_eq!(Wizard::edit(&profile, true).profile("x").unwrap(), profile);
     }
 
     #[test]

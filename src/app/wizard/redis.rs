@@ -26,6 +26,12 @@ pub struct RedisForm {
     pub others: Vec<String>,
 }
 
+impl Wizard {
+    pub(super) fn redis_profiles(&self) -> Result<Vec<RedisProfile>, String> {
+        self.redis.iter().filter(|r| r.is_set_up()).map(RedisForm::profile).collect()
+    }
+}
+
 impl RedisForm {
     pub fn empty() -> Self {
         Self {

@@ -24,7 +24,7 @@ pub static CHECK: Check = Check {
         "https://developers.cloudflare.com/images/polish/",
     ],
     needs: &[Section::StorefrontAssets],
-    uses: &[Section::StorefrontMedia],
+    uses: &[Section::StorefrontPages, Section::StorefrontMedia],
     symptom_of: &[],
     applies_to: always,
     evaluate,
