@@ -178,9 +178,11 @@ matrix_tier() {
 run_cargo() {
     local tier=$1 threads=()
     shift
-    # Live tests measure one server, so they take turns. What a busy machine spoils is tried again, and the runner calls it flaky.
+    # Live tests measure servers, so those of one kind take turns (.config/nextest.toml says which). What a busy machine spoils is tried
+    # again, and the runner calls it flaky.
     [[ $tier != live && $tier != planted ]] || threads=(--test-threads 1)
     if [[ $RUNNER == nextest ]]; then
+        [[ $tier != live ]] || threads=(--test-threads 3)
         [[ $tier != live && $tier != planted ]] || threads+=(--retries 2)
         cargo nextest run "$@" "${threads[@]+"${threads[@]}"}" --no-fail-fast --no-tests pass --color never \
             --status-level fail --final-status-level none --success-output final --failure-output final
