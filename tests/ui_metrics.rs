@@ -72,7 +72,7 @@ fn with(layer: Layer, edit: impl FnOnce(&mut Snapshot)) -> Model {
 
 #[test]
 fn every_segment_of_every_layer_draws() {
-    for (layer, tabs) in [(Layer::Postgres, 5), (Layer::Redis, 4), (Layer::Cdn, 4), (Layer::App, 2)] {
+    for (layer, tabs) in [(Layer::Postgres, 5), (Layer::Redis, 4), (Layer::Cdn, 5), (Layer::App, 2)] {
         for tab in 0..tabs {
             let mut model = at(layer);
             model.act(Action::MetricsTab(layer, tab), sample::TAKEN_AT);
@@ -174,6 +174,37 @@ fn a_selected_statement_shows_its_text_its_plan_and_its_finding() {
     harness.run_steps(3);
     assert_eq!(harness.state().model.metrics.statement, None);
     harness.get_by_label("Show as table: Database time");
+}
+
+#[test]
+fn a_probed_address_shows_what_was_sent_and_received() {
+    let mut model = at(Layer::Cdn);
+    model.metrics.tabs[Layer::Cdn as usize] = 3;
+    let mut harness = harness(model);
+    pick(&mut harness, "/categories/shirts");
+    assert!(harness.state().model.metrics.target.as_deref().is_some_and(|url| url.ends_with("/categories/shirts")));
+    harness.get_by(|n| n.role() == Role::Heading && n.label().is_some_and(|l| l == "Sent and received"));
+    assert!(
+        harness.query_all(egui_kittest::kittest::by().predicate(|n| n.value().is_some_and(|v| v.contains("< cf-cache-status: EXPIRED")))).count() > 0
+    );
+    harness.get_by_label("Close the address").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.metrics.target, None);
+}
+
+#[test]
+fn a_path_is_followed_through_the_zone() {
+    let mut model = at(Layer::Cdn);
+    model.metrics.tabs[Layer::Cdn as usize] = 2;
+    model.metrics.zone.path = "/store/products".into();
+    let mut harness = harness(model);
+    harness.get_by_label_contains("Eligible by a rule, by Store API");
+    harness.state_mut().model.metrics.zone.path = "/cart".into();
+    harness.run_steps(2);
+    harness.get_by_label_contains("Bypassed, by Never cache the cart");
+    harness.get_by_label("With a cart").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().model.metrics.zone.shopper, 1);
 }
 
 #[test]

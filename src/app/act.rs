@@ -114,6 +114,14 @@ impl Model {
                 self.metrics.filter = text;
                 Vec::new()
             }
+            Action::ZonePath(path) => {
+                self.metrics.zone.path = path;
+                Vec::new()
+            }
+            Action::ZoneShopper(shopper) => {
+                self.metrics.zone.shopper = shopper;
+                Vec::new()
+            }
             Action::SelectTarget(url) => {
                 self.metrics.target = url;
                 Vec::new()

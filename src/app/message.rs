@@ -184,6 +184,10 @@ pub enum Action {
     SelectStatement(Option<String>),
     /// Shows one probed address in full on the CDN page, by its URL.
     SelectTarget(Option<String>),
+    /// The path whose way through the zone's rules is worked out.
+    ZonePath(String),
+    /// Which shopper asks: an index into the words of the page.
+    ZoneShopper(usize),
     /// The same, from another page.
     OpenStatement(String),
     // Compare

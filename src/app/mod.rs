@@ -232,6 +232,15 @@ pub struct MetricsView {
     pub statement: Option<String>,
     /// URL of the probed address that is shown in full.
     pub target: Option<String>,
+    pub zone: ZoneView,
+}
+
+/// A request whose way through a zone's rules is worked out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ZoneView {
+    /// As typed; empty: a page of the store.
+    pub path: String,
+    pub shopper: usize,
 }
 
 /// An audit that is running.

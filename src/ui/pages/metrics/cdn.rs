@@ -38,8 +38,9 @@ pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut
             Ok(a) => traffic(ui, model, audit, a, actions),
             Err(gap) => gap_state(ui, audit, gap, actions),
         },
-        1 => rules(ui, model, audit, actions),
-        2 => headers(ui, model, audit, actions),
+        1 => super::cdn_classes::show(ui, model, audit, &analytics, actions),
+        2 => rules(ui, model, audit, actions),
+        3 => headers(ui, model, audit, actions),
         _ => media(ui, model, audit, actions),
     }
 }

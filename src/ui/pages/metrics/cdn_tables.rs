@@ -24,7 +24,10 @@ pub fn rules(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
     };
     let tall = ui.available_height();
     let half = ((tall - GAP) / 2.0).floor();
-    cache_rules(ui, model, audit, cdn, half, actions);
+    columns(ui, &[Width::Share(1.3), Width::Share(1.0)], half, GAP, |ui, index| match index {
+        0 => cache_rules(ui, model, audit, cdn, half, actions),
+        _ => super::cdn_zone::show(ui, model, audit, cdn, half, actions),
+    });
     ui.add_space(GAP);
     let rest = ui.available_height();
     columns(ui, &[Width::Share(1.0), Width::Share(1.0)], rest, GAP, |ui, index| match index {
@@ -72,12 +75,12 @@ fn cache_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall
         title: "Cache rules",
         caption: "in order of evaluation, the last match wins",
         columns: vec![
-            Column::right("Order", Width::Points(40.0)).sortable(),
-            Column::left("Rule", Width::Share(0.8)).sortable(),
-            Column::left("Matches", Width::Share(1.6)),
+            Column::right("Order", Width::Points(48.0)).sortable(),
+            Column::left("Rule", Width::Share(1.0)).sortable(),
+            Column::left("Matches", Width::Share(1.2)),
             Column::left("Does", Width::Points(56.0)).sortable(),
-            Column::left("Edge TTL", Width::Points(124.0)),
-            Column::left("Browser TTL", Width::Points(124.0)),
+            Column::left("Edge TTL", Width::Points(84.0)),
+            Column::left("Browser TTL", Width::Points(84.0)),
         ],
         rows: Arc::new(rules.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),
@@ -214,7 +217,7 @@ fn target_columns() -> Vec<Column<'static>> {
         Column::left("Path", Width::Share(1.2)).sortable(),
         Column::left("Class", Width::Points(104.0)).sortable(),
         Column::right("Status", Width::Points(60.0)).sortable(),
-        Column::left("Cache, 1st → 2nd", Width::Points(120.0)).sortable(),
+        Column::left("Cache, 1st → 2nd", Width::Points(132.0)).sortable(),
         Column::left("Cache-Control", Width::Share(1.2)).sortable(),
         Column::left("Vary", Width::Share(0.6)),
         Column::left("Set-Cookie", Width::Share(0.6)),

@@ -2,8 +2,10 @@
 
 mod app;
 mod cdn;
+mod cdn_classes;
 mod cdn_tables;
 mod cdn_trace;
+mod cdn_zone;
 mod postgres;
 mod redis;
 mod redis_queues;
@@ -58,7 +60,7 @@ fn words(layer: Layer) -> &'static [&'static str] {
     match layer {
         Layer::Postgres => &["Statements", "Tables", "Indexes", "Sessions", "Settings"],
         Layer::Redis => &["Memory", "Commands", "Queues", "Clients"],
-        Layer::Cdn => &["Traffic", "Rules", "Headers", "Media"],
+        Layer::Cdn => &["Traffic", "Classes", "Rules", "Headers", "Media"],
         Layer::App => &["Endpoints", "Configuration"],
     }
 }
