@@ -316,3 +316,72 @@ fn a_comparison_is_exported() {
     harness.run_steps(3);
     assert!(harness.state().pushed.contains(&Action::SaveComparison(ComparisonFormat::Markdown)));
 }
+
+#[test]
+fn cloudfront_alone_shows_its_behaviours() {
+    use medusa_advisor::evidence::cloudfront::{Behaviour, CachePolicy, Caching, CloudFront, Distribution, Names, Origin, OriginAccess, OriginKind};
+    use medusa_advisor::evidence::{Gap, Listed};
+    let behaviour = Behaviour {
+        path_pattern: "/_next/static/*".into(),
+        is_default: false,
+        origin_id: "shop".into(),
+        caching: Caching::Policy {
+            id: "658327ea-f89d-4fab-a63d-7e88639e58f6".into(),
+            policy: Ok(CachePolicy {
+                name: "Managed-CachingOptimized".into(),
+                is_managed: true,
+                min_ttl_s: 1,
+                default_ttl_s: 86_400,
+                max_ttl_s: 31_536_000,
+                headers: Names::None,
+                cookies: Names::Only(vec!["_medusa_jwt".into()]),
+                query: Names::All,
+                has_gzip: true,
+                has_brotli: true,
+            }),
+        },
+        origin_request: None,
+        response_headers: None,
+        is_compressed: true,
+        viewer_protocol: "redirect-to-https".into(),
+        allowed_methods: vec!["GET".into()],
+        cached_methods: vec!["GET".into()],
+        has_functions: false,
+    };
+    let distribution = Distribution {
+        id: "E2QWRUHAPOMQZL".into(),
+        domain: "d111.cloudfront.net".into(),
+        aliases: vec!["shop.example.com".into()],
+        is_enabled: true,
+        price_class: None,
+        http_version: Some("http2".into()),
+        has_ipv6: Some(true),
+        minimum_tls: None,
+        has_web_acl: None,
+        origins: vec![Origin {
+            id: "shop".into(),
+            domain: "origin.example.com".into(),
+            kind: OriginKind::Custom,
+            bucket: None,
+            protocol: Some("https-only".into()),
+            access: OriginAccess::None,
+            has_shield: false,
+            header_names: Vec::new(),
+        }],
+        behaviours: vec![behaviour],
+    };
+    let mut model = with(Layer::Cdn, |s| {
+        s.cdn = Err(Gap::not_configured(Section::Cdn));
+        s.cloudfront = Ok(CloudFront {
+            distributions: Ok(Listed::whole(vec![distribution])),
+            metrics: Err(Gap::not_configured(Section::CloudFrontMetrics)),
+            buckets: Ok(Listed::whole(Vec::new())),
+        });
+    });
+    model.page = Page::Metrics(Layer::Cdn);
+    model.metrics.tabs[Layer::Cdn as usize] = 2;
+    let harness = harness(model);
+    for shown in ["Managed-CachingOptimized", "_medusa_jwt", "origin.example.com"] {
+        assert!(harness.get_all_by_label_contains(shown).count() > 0, "{shown}");
+    }
+}

@@ -124,8 +124,11 @@ fn by_status(hours: &Hours<'_>) -> Result<(Vec<Series>, f64, u64), String> {
     ];
     enough(&series[0].points)?;
     let total: u64 = hours.values().map(|s| requests(s, |_| true)).sum();
+    if total == 0 {
+        return Err("nothing was counted in this period".to_owned());
+    }
     let hits: u64 = hours.values().map(|s| requests(s, is_edge_hit)).sum();
-    Ok((series, if total == 0 { 0.0 } else { hits as f64 / total as f64 }, total))
+    Ok((series, hits as f64 / total as f64, total))
 }
 
 /// One path of the table "Paths by origin requests".

@@ -1,5 +1,6 @@
 //! Browsers get HTTP/1.1 only.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{edge, host, is_private_host};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Storefront, Tls};
@@ -112,14 +113,14 @@ fn http3(name: &str) -> Finding {
         cost: Cost { resource: Resource::Latency, share: 0.0 },
         gain: None,
         averts: None,
-        remedies: vec![Remedy {
-            kind: RemedyKind::Cloudflare,
-            label: "Switch it on".to_owned(),
-            text: "// Dashboard: Speed → Optimization → Protocol Optimization → HTTP/3.\n// API: PATCH /zones/{zone_id}/settings/http3\n{ \"value\": \"on\" }".to_owned(),
-            lock: None,
-            risk: "Low: browsers without it go on with HTTP/2.".to_owned(),
-            undo: Some("Set the value to \"off\".".to_owned()),
-        }],
+        remedies: vec![remedy::setting(
+            "Switch it on",
+            "Speed → Optimization → Protocol Optimization → HTTP/3",
+            "http3",
+            "\"on\"",
+            "Low: browsers without it go on with HTTP/2.",
+            "Set the value to \"off\".",
+        )],
         verify: "Answers carry alt-svc: h3.".to_owned(),
         touches: vec!["traffic:cdn".to_owned()],
     }

@@ -1,5 +1,6 @@
 //! Pictures that the storefront scales are scaled again for each request, or one width is kept for all.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{Edge, Verdict, answer, answers, edge, host, verdict};
 use crate::checks::measures::origin_share;
 use crate::checks::{Applies, Check};
@@ -118,7 +119,12 @@ fn uncached(snapshot: &Snapshot, target: &Target) -> Finding {
         )),
         averts: None,
         remedies: match in_front {
-            Some(Edge::Cloudflare) => vec![cloudflare(), next_config()],
+            Some(Edge::Cloudflare) => {
+                let risk = "Low: a picture replaced under the same address shows up to a day later; purge its address then.";
+                let mut all = remedy::remedies("Make the pictures eligible", &[remedy::optimised_images()], risk);
+                all.push(next_config());
+                all
+            }
             Some(Edge::CloudFront) => vec![cloudfront(), next_config()],
             _ => vec![next_config(), nginx()],
         },
@@ -156,7 +162,7 @@ fn dropped_query(target: &Target, small: &Answer) -> Finding {
 fn cloudflare() -> Remedy {
     Remedy {
         kind: RemedyKind::Cloudflare,
-        label: "Make them eligible, whole query in the key".to_owned(),
+        label: "Put url, w and q into the key again".to_owned(),
         text: "// Dashboard: Caching → Cache Rules → Create rule → Eligible for cache, before the rules that bypass.\n\
                // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules\n\
                {\n  \"description\": \"Optimised pictures\",\n  \"expression\": \"(http.request.uri.path eq \\\"/_next/image\\\")\",\n  \

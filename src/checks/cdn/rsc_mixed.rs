@@ -1,5 +1,6 @@
 //! Pages and the data of Next.js navigations share a cache key.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{Edge, Verdict, answer, edge, host, path, pattern, verdict};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Answer, Target, Variant};
@@ -87,7 +88,10 @@ fn finding(target: &Target, mixed: &Answer) -> Finding {
         gain: None,
         averts: Some("raw data shown instead of pages".to_owned()),
         remedies: match edge(mixed) {
-            Some(Edge::Cloudflare) => vec![cloudflare()],
+            Some(Edge::Cloudflare) => {
+                let risk = "Low: clicks inside the shop reach the origin; pages stay cached. Purge the cache afterwards.";
+                remedy::remedies("Bypass the cache for navigation data", &[remedy::flight_data()], risk)
+            }
             Some(Edge::CloudFront) => vec![cloudfront()],
             Some(Edge::Nginx) => vec![nginx()],
             Some(Edge::Varnish) => vec![varnish()],
@@ -95,21 +99,6 @@ fn finding(target: &Target, mixed: &Answer) -> Finding {
         },
         verify: "Purge the cache, then audit again: the request with RSC: 1 is text/x-component or no hit.".to_owned(),
         touches: vec![format!("path:{}", pattern(target))],
-    }
-}
-
-fn cloudflare() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Bypass the cache for navigation data".to_owned(),
-        text: "// Dashboard: Caching → Cache Rules → Create rule → Bypass cache, placed after the rule that caches pages.\n\
-               // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules, then purge the cache\n\
-               {\n  \"description\": \"Next.js navigation data\",\n  \"expression\": \"any(http.request.headers[\\\"rsc\\\"][*] eq \\\"1\\\")\",\n  \
-               \"action\": \"set_cache_settings\",\n  \"action_parameters\": { \"cache\": false }\n}"
-            .to_owned(),
-        lock: None,
-        risk: "Low: clicks inside the shop reach the origin; pages stay cached.".to_owned(),
-        undo: Some("Delete the rule.".to_owned()),
     }
 }
 

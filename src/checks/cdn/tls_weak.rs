@@ -1,5 +1,6 @@
 //! Old versions of TLS are still agreed to, or the shop is reached without TLS.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{host, is_private_host};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Storefront, Tls};
@@ -132,14 +133,14 @@ fn unencrypted(name: &str) -> Finding {
 }
 
 fn cloudflare() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Raise the zone's lowest version".to_owned(),
-        text: "// Dashboard: SSL/TLS → Edge Certificates → Minimum TLS Version → 1.2.\n// API: PATCH /zones/{zone_id}/settings/min_tls_version\n{ \"value\": \"1.2\" }".to_owned(),
-        lock: None,
-        risk: "Low: browsers before 2014 can no longer connect.".to_owned(),
-        undo: Some("Set the former value.".to_owned()),
-    }
+    remedy::setting(
+        "Raise the zone's lowest version",
+        "SSL/TLS → Edge Certificates → Minimum TLS Version → 1.2",
+        "min_tls_version",
+        "\"1.2\"",
+        "Low: browsers before 2014 can no longer connect.",
+        "Set the former value.",
+    )
 }
 
 fn nginx() -> Remedy {

@@ -96,6 +96,11 @@ pub fn bypass_shoppers() -> Rule {
     }
 }
 
+/// The data of Next.js's clicks alone: for a zone whose other rules are as they should be.
+pub fn flight_data() -> Rule {
+    Rule { description: "Next.js navigation data", expression: "(any(http.request.headers[\"rsc\"][*] eq \"1\"))".to_owned(), action: Action::Bypass }
+}
+
 impl Rule {
     fn parameters(&self) -> Value {
         match self.action {
@@ -249,7 +254,7 @@ mod tests {
     use crate::evidence::cdn::{CacheRule, Cloudflare, StatusTtl};
 
     fn all() -> Vec<Rule> {
-        vec![hashed_files(), optimised_images(), catalogue_pages(), api_lists(), bypass_shoppers()]
+        vec![hashed_files(), optimised_images(), catalogue_pages(), api_lists(), flight_data(), bypass_shoppers()]
     }
 
     /// The rules as the API would give them back, read from the printed JSON alone.
@@ -378,7 +383,7 @@ mod tests {
         for rule in all() {
             assert!(printed[1].text.contains(&quoted(&rule.expression)), "{}", printed[1].text);
         }
-        assert_eq!(printed[1].text.matches("set_cache_settings").count(), 5);
+        assert_eq!(printed[1].text.matches("set_cache_settings").count(), all().len());
         assert!(printed[1].text.contains("edge_ttl = { mode = \"bypass_by_default\" }"));
         assert!(printed[1].text.contains("{ from = 300, to = 599 }"));
         assert_eq!(quoted("a\"b${c}"), "\"a\\\"b$${c}\"");

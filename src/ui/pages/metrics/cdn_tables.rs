@@ -8,10 +8,10 @@ use super::cdn::path_mark;
 use super::sheet::{Cell, Row, Sheet, mark, show};
 use super::{GAP, gap_state};
 use crate::app::{Action, Audit, Model};
-use crate::evidence::Layer;
 use crate::evidence::cdn::{CacheRule, Cloudflare};
 use crate::evidence::edge::verdict;
 use crate::evidence::storefront::{Answer, PathClass, Target};
+use crate::evidence::{Cause, Layer};
 use crate::text;
 use crate::ui::look;
 use crate::ui::widgets::{Column, Width, columns};
@@ -20,6 +20,7 @@ use crate::ui::widgets::{Column, Width, columns};
 pub fn rules(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
     let cdn = match audit.snapshot.cloudflare() {
         Ok(cdn) => cdn,
+        Err(gap) if gap.cause == Cause::NotConfigured && audit.snapshot.cloudfront.is_ok() => return cloudfront(ui, model, audit, actions),
         Err(gap) => return gap_state(ui, audit, &gap, actions),
     };
     let tall = ui.available_height();
@@ -36,10 +37,17 @@ pub fn rules(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
     });
 }
 
+fn cloudfront(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
+    match &audit.snapshot.cloudfront {
+        Ok(seen) => super::cdn_cloudfront::show(ui, model, audit, seen, actions),
+        Err(gap) => gap_state(ui, audit, gap, actions),
+    }
+}
+
 fn ttl(mode: Option<&str>, seconds: Option<i64>) -> Cell {
     match (mode, seconds) {
         (_, Some(s)) => Cell::number(s as f64, text::seconds(s as f64)),
-        (Some("respect_origin"), None) => Cell::Weak("as the origin says".into()),
+        (Some("respect_origin"), None) => Cell::Weak("the origin's".into()),
         (Some("bypass_by_default"), None) => Cell::Weak("origin's, else none".into()),
         (Some(mode), None) => Cell::Weak(mode.replace('_', " ")),
         (None, None) => Cell::None("–"),
@@ -79,8 +87,8 @@ fn cache_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall
             Column::left("Rule", Width::Share(1.0)).sortable(),
             Column::left("Matches", Width::Share(1.2)),
             Column::left("Does", Width::Points(56.0)).sortable(),
-            Column::left("Edge TTL", Width::Points(84.0)),
-            Column::left("Browser TTL", Width::Points(84.0)),
+            Column::left("Edge TTL", Width::Points(88.0)),
+            Column::left("Browser TTL", Width::Points(88.0)),
         ],
         rows: Arc::new(rules.iter().map(row).collect()),
         hue: look::hue(Layer::Cdn),

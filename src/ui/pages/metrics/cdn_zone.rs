@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, zone: &Cloudflare, height
     titled_card(
         ui,
         "What the zone does to a request",
-        "worked out from its rules; nothing is asked",
+        "worked out from its rules",
         Some(height),
         |_| {},
         |ui| {

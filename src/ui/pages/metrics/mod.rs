@@ -3,6 +3,7 @@
 mod app;
 mod cdn;
 mod cdn_classes;
+mod cdn_cloudfront;
 mod cdn_tables;
 mod cdn_trace;
 mod cdn_zone;
@@ -99,7 +100,7 @@ fn whole_gap(audit: &Audit, layer: Layer) -> Option<Gap> {
         Layer::Postgres => s.pg().err(),
         Layer::Redis => s.redis().err(),
         // What the storefront and the database tell of the edge is worth a page without Cloudflare.
-        Layer::Cdn => s.cloudflare().err().filter(|_| s.shop().is_err()),
+        Layer::Cdn => s.cloudflare().err().filter(|_| s.shop().is_err() && s.cloudfront.is_err()),
         Layer::App => s.shop().err().filter(|_| s.pg().is_err()),
     }
 }
