@@ -16,8 +16,8 @@ impl Wizard {
     pub(super) fn take_cloudfront(&mut self, profile: &CloudFrontProfile) {
         let all = || ALL_DISTRIBUTIONS.to_owned();
         self.distributions = if profile.distributions.is_empty() { all() } else { profile.distributions.join(", ") };
-        self.aws_profile = profile.aws_profile.clone().unwrap_or_else(String::new);
-        self.aws_region = profile.region.clone().unwrap_or_else(String::new);
+        self.aws_profile = profile.aws_profile.clone().unwrap_or_default();
+        self.aws_region = profile.region.clone().unwrap_or_default();
         self.aws_endpoint.clone_from(&profile.endpoint);
     }
 }

@@ -145,8 +145,7 @@ mod tests {
         only.origin_id = "media".into();
         let mut snapshot = store(vec![only]);
         assert!(matches!(CHECK.run(&snapshot), Outcome::Failed(_)));
-        let buckets = |heads| Ok(Listed::whole(vec![bucket(heads)]));
-        snapshot.cloudfront.as_mut().unwrap().buckets = buckets(vec![head("*.html", None)]);
+        snapshot.cloudfront.as_mut().unwrap().buckets = Ok(Listed::whole(vec![bucket(vec![head("*.html", None)])]));
         assert!(matches!(CHECK.run(&snapshot), Outcome::Unknown(_)), "an application's pages are no files");
     }
 
