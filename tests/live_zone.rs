@@ -285,6 +285,22 @@ async fn a_bypass_for_everybody_is_named_until_it_is_narrowed() {
 }
 
 #[tokio::test]
+async fn a_minute_at_the_edge_is_named_until_the_printed_rules() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let id = "cdn-edge-ttl-short";
+    let mut zone = Zone::healthy();
+    let lifetime = json!({ "mode": "override_origin", "default": 60 });
+    zone.rules.push(rule("Catalogue", "(http.request.uri.path wildcard \"/*/products/*\")", json!({ "cache": true, "edge_ttl": lifetime })));
+    let served = Served::new(zone).await;
+    let found = findings(id, &served.audit().await);
+    assert!(!found.is_empty() && found[0].observed.contains("60"), "{found:?}");
+    served.apply(&found[0]).await;
+    // The printed rules leave the lifetime to the origin, whom nobody asked here.
+    let after = checks::find(id).unwrap().run(&served.audit().await);
+    assert!(matches!(after, Outcome::Passed | Outcome::Unknown(_)), "{after:?}");
+}
+
+#[tokio::test]
 async fn origin_trouble_is_named_until_it_is_over() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let zone = Zone { origin_p95_ms: 2_400.0, share_5xx: 0.03, ..Zone::healthy() };

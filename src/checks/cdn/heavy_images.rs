@@ -36,6 +36,9 @@ const ONE_BYTES_MAX: u64 = 300_000;
 const ALL_BYTES_MAX: u64 = 1_600_000;
 /// Five seconds of a slow mobile connection (1.6 Mbit/s).
 const HUGE_BYTES: u64 = 1_000_000;
+/// Shares that the severities stand for: of two pages, not of the shop's traffic, so that what is counted stands before it.
+const HUGE_SHARE_MAX: f64 = 0.20;
+const HEAVY_SHARE_MAX: f64 = 0.04;
 /// What a photograph of that size weighs as WebP.
 const USUAL_BYTES: u64 = 120_000;
 
@@ -56,6 +59,7 @@ fn finding(pictures: &[(&Target, &Answer)], total: u64) -> Finding {
     let heavy = pictures.iter().filter(|(_, a)| weight(a) >= ONE_BYTES_MAX).count();
     let spare: u64 = pictures.iter().map(|(_, a)| weight(a).saturating_sub(USUAL_BYTES)).sum();
     let share = spare as f64 / total.max(1) as f64;
+    let is_huge = heaviest >= HUGE_BYTES || total >= 2 * ALL_BYTES_MAX;
     let rows = pictures.iter().map(|(t, a)| {
         let kind = a.header("content-type").unwrap_or_else(|| "not told".to_owned());
         vec![Cell::text(format!("{}{}", host(&t.url), path(&t.url))), Cell::text(kind), Cell::number(weight(a) as f64, text::bytes_disk(weight(a)))]
@@ -85,11 +89,11 @@ fn finding(pictures: &[(&Target, &Answer)], total: u64) -> Finding {
                 basis: Basis::RuleOfThumb,
             },
         ],
-        severity: if heaviest >= HUGE_BYTES || total >= 2 * ALL_BYTES_MAX { Severity::Medium } else { Severity::Low },
+        severity: if is_huge { Severity::Medium } else { Severity::Low },
         confidence: Confidence::Medium,
         confidence_because: "weighed as received; what they would weigh at the right size is a rule of thumb".to_owned(),
         effort: Effort::Hours,
-        cost: Cost { resource: Resource::Bytes, share },
+        cost: Cost { resource: Resource::Bytes, share: share.min(if is_huge { HUGE_SHARE_MAX } else { HEAVY_SHARE_MAX }) },
         gain: Some(Gain::new(Basis::RuleOfThumb, format!("{} bytes of these pictures", text::minus_percent(share)))),
         averts: None,
         remedies: vec![sizes(), upload()],
