@@ -152,6 +152,7 @@ async fn settled(parts: Parts, policies: &mut Policies<'_>) -> Behaviour {
         caching,
         origin_request,
         response_headers,
+        // Left out of a configuration, it is off: the interface's own default.
         is_compressed: parts.compress.unwrap_or(false),
         viewer_protocol: parts.viewer_protocol,
         // CloudFront's own defaults where it names none.

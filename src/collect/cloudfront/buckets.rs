@@ -76,6 +76,7 @@ async fn public_access(session: &Session, client: &Client, name: &str) -> Result
         PublicAccessBlock { ignores_public_acls: false, restricts_public_buckets: false, blocks_public_acls: false, blocks_public_policy: false };
     match answer.map_err(|e| trouble("s3:GetBucketPublicAccessBlock", session.timeout_ms, &e)) {
         Ok(answer) => {
+            // A part that is left out of the block does not block.
             let is = |value: Option<bool>| value.unwrap_or(false);
             Ok(answer.public_access_block_configuration.map_or(none, |c| PublicAccessBlock {
                 ignores_public_acls: is(c.ignore_public_acls),

@@ -113,6 +113,7 @@ fn cache_policy(config: aws::CachePolicyConfig) -> CachePolicy {
         cookies: names(cookies.map(|c| c.cookie_behavior.as_str()), cookies.and_then(|c| c.cookies.as_ref()).map(aws::CookieNames::items)),
         query: names(query.map(|q| q.query_string_behavior.as_str()), query.and_then(|q| q.query_strings.as_ref()).map(aws::QueryStringNames::items)),
         has_gzip: key.as_ref().is_some_and(|k| k.enable_accept_encoding_gzip),
+        // Optional in the interface, and off where it is left out; gzip's is required.
         has_brotli: key.as_ref().and_then(|k| k.enable_accept_encoding_brotli).unwrap_or(false),
         name: config.name,
     }
@@ -144,6 +145,7 @@ pub fn legacy(forwarded: Option<&aws::ForwardedValues>, ttl_s: [Option<i64>; 3])
     let cookies = forwarded.and_then(|f| f.cookies.as_ref());
     let headers = forwarded.and_then(|f| f.headers.as_ref()).map_or(&[][..], |h| h.items());
     let keys = forwarded.and_then(|f| f.query_string_cache_keys.as_ref()).map_or(&[][..], |k| k.items());
+    // The interface's own default of a configuration without one.
     let min_ttl_s = ttl_s[0].unwrap_or(0);
     CachePolicy {
         name: "legacy settings".to_owned(),
