@@ -100,9 +100,9 @@ fn classes(ui: &mut Ui, model: &Model, audit: &Audit, analytics: &Analytics, tal
         caption: "all requests of the last day; the line is the target",
         columns: vec![
             Column::left("Class", Width::Share(1.5)).sortable(),
-            Column::right("Requests", Width::Points(80.0)).sortable(),
+            Column::right("Requests", Width::Points(72.0)).sortable(),
             Column::left("From the edge", Width::Points(136.0)).sortable(),
-            Column::right("Bytes", Width::Points(80.0)).sortable(),
+            Column::right("Bytes", Width::Points(62.0)).sortable(),
             Column::left("Bytes from the edge", Width::Points(136.0)).sortable(),
             Column::right("To origin", Width::Points(64.0)).sortable(),
             Column::right("Origin P50", Width::Points(70.0)).sortable(),
