@@ -73,17 +73,19 @@ pub fn forced(snapshot: &Snapshot) -> Result<Forced, Gap> {
     let pg = snapshot.pg()?;
     let (server, checkpoints, settings) = (pg.server()?, pg.checkpoints()?, Settings::of(snapshot)?);
     let (max_wal, target) = (settings.bytes("max_wal_size")?, settings.number("checkpoint_completion_target")?);
-    let judge = |c: &CheckpointCounters, words: String, span_s: f64, is_window: bool| Forced {
-        words,
-        span_s,
-        is_window,
-        timed: c.timed,
-        requested: c.requested,
-        forced: by_wal(c, max_wal, target),
-        wal_bytes: c.wal_bytes,
+    let judge = |c: &CheckpointCounters, words: String, span_s: f64, is_window: bool| {
+        Ok(Forced {
+            words,
+            span_s,
+            is_window,
+            timed: c.timed,
+            requested: c.requested,
+            forced: by_wal(c, max_wal, target).ok_or_else(|| not_told(&server.version))?,
+            wal_bytes: c.wal_bytes,
+        })
     };
     if let Some(window) = &checkpoints.counters.window {
-        let seen = judge(window, format!("in {}", text::seconds(snapshot.meta.window_s)), snapshot.meta.window_s, true);
+        let seen = judge(window, format!("in {}", text::seconds(snapshot.meta.window_s)), snapshot.meta.window_s, true)?;
         if seen.forced >= FORCED_IN_WINDOW_MIN {
             return Ok(seen);
         }
@@ -108,17 +110,21 @@ pub fn forced(snapshot: &Snapshot) -> Result<Forced, Gap> {
             format!("{} were counted: too few to judge.", text::plural(have, "checkpoint", "checkpoints")),
         ));
     }
-    Ok(judge(total, format!("since {}", text::date(since)), span_s, false))
+    judge(total, format!("since {}", text::date(since)), span_s, false)
 }
 
 /// WAL forces a checkpoint once `max_wal_size / (1 + checkpoint_completion_target)` was written since the last
-/// (`CalculateCheckpointSegments` in xlog.c), so the WAL written bounds how many it can have forced.
-fn by_wal(counters: &CheckpointCounters, max_wal: u64, target: f64) -> u64 {
+/// (`CalculateCheckpointSegments` in xlog.c), so the WAL written bounds how many it can have forced. Where it is not counted, no more
+/// can have been written since a reset than since the cluster was made.
+fn by_wal(counters: &CheckpointCounters, max_wal: u64, target: f64) -> Option<u64> {
     let each = max_wal as f64 / (1.0 + target.clamp(0.0, 1.0));
-    match counters.wal_bytes {
-        Some(written) if each > 0.0 => counters.requested.min((written as f64 / each) as u64),
-        _ => counters.requested,
-    }
+    let written = counters.wal_bytes.or(counters.wal_position)?;
+    Some(if each > 0.0 { counters.requested.min((written as f64 / each) as u64) } else { counters.requested })
+}
+
+fn not_told(version: &str) -> Gap {
+    let cause = Cause::TooOld { have: version.to_owned(), need: "14".to_owned() };
+    Gap::new(Section::PgCheckpoints, cause, "How much WAL was written is not told, so the checkpoints of a backup look like forced ones.")
 }
 
 #[cfg(test)]
@@ -141,7 +147,9 @@ pub mod tests {
                 setting("checkpoint_completion_target", "0.9", ""),
                 setting("checkpoint_timeout", "300", "s"),
             ]);
-            let counters = CheckpointCounters { timed, requested, buffers_written: 0, wal_bytes };
+            // Without a count (13): an old cluster, whose WAL bounds nothing.
+            let wal_position = wal_bytes.is_none().then_some(1_000_000 * GB);
+            let counters = CheckpointCounters { timed, requested, buffers_written: 0, wal_bytes, wal_position };
             pg.checkpoints =
                 Ok(Checkpoints { counters: Sampled::only(counters), stats_reset_at: Some(now - Duration::seconds_f64(days * AGE_S_MIN)) });
             edit(pg);
@@ -150,7 +158,8 @@ pub mod tests {
 
     pub fn in_window(pg: &mut Postgres, timed: u64, requested: u64, wal_bytes: u64) {
         if let Ok(checkpoints) = &mut pg.checkpoints {
-            checkpoints.counters.window = Some(CheckpointCounters { timed, requested, buffers_written: 0, wal_bytes: Some(wal_bytes) });
+            let wal_bytes = Some(wal_bytes);
+            checkpoints.counters.window = Some(CheckpointCounters { timed, requested, buffers_written: 0, wal_bytes, wal_position: None });
         }
     }
 
@@ -160,6 +169,16 @@ pub mod tests {
         assert_eq!(forced(&counted(100, 100, Some(10 * GB), 2.0, |_| {})).unwrap().forced, 19);
         assert_eq!(forced(&counted(100, 100, Some(100 * GB), 2.0, |_| {})).unwrap().forced, 100);
         assert_eq!(forced(&counted(100, 100, None, 2.0, |_| {})).unwrap().forced, 100);
+    }
+
+    #[test]
+    fn where_wal_is_not_counted_the_age_of_the_cluster_bounds_it() {
+        let at = |position: Option<u64>| {
+            forced(&counted(100, 100, None, 2.0, |pg| pg.checkpoints.as_mut().unwrap().counters.total.wal_position = position))
+        };
+        assert_eq!(at(Some(10 * GB)).unwrap().forced, 19);
+        assert_eq!(at(Some(100 * GB)).unwrap().forced, 100);
+        assert!(matches!(at(None), Err(Gap { cause: Cause::TooOld { .. }, .. })));
     }
 
     #[test]

@@ -601,6 +601,9 @@ pub struct CheckpointCounters {
     pub buffers_written: u64,
     /// 14 and later.
     pub wal_bytes: Option<u64>,
+    /// 13, and no standby: how far the WAL has come since the cluster was made, bytes; of a window, how far it came in it.
+    #[serde(default)]
+    pub wal_position: Option<u64>,
 }
 
 /// One more node of the store's Postgres.

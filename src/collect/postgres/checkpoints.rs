@@ -13,6 +13,7 @@ struct CheckpointRow {
     requested: i64,
     buffers_written: i64,
     wal_bytes: Option<i64>,
+    wal_position: Option<i64>,
     stats_reset_at: Option<OffsetDateTime>,
 }
 
@@ -37,6 +38,7 @@ fn counters(row: &CheckpointRow) -> CheckpointCounters {
         requested: count(row.requested),
         buffers_written: count(row.buffers_written),
         wal_bytes: row.wal_bytes.map(count),
+        wal_position: row.wal_position.map(count),
     }
 }
 
@@ -45,9 +47,16 @@ fn difference(a: &CheckpointCounters, b: &CheckpointCounters) -> Option<Checkpoi
         timed: rise(a.timed, b.timed)?,
         requested: rise(a.requested, b.requested)?,
         buffers_written: rise(a.buffers_written, b.buffers_written)?,
-        wal_bytes: match (a.wal_bytes, b.wal_bytes) {
-            (Some(a), Some(b)) => Some(rise(a, b)?),
-            _ => None,
-        },
+        wal_bytes: rise_where_known(a.wal_bytes, b.wal_bytes)?,
+        wal_position: rise_where_known(a.wal_position, b.wal_position)?,
     })
+}
+
+/// `None`: counters that went back. `Some(None)`: not counted by this server.
+#[allow(clippy::option_option)]
+fn rise_where_known(a: Option<u64>, b: Option<u64>) -> Option<Option<u64>> {
+    match (a, b) {
+        (Some(a), Some(b)) => rise(a, b).map(Some),
+        _ => Some(None),
+    }
 }
