@@ -6,7 +6,7 @@ create table courier (id int primary key, label text);
 create function public.planted_id(prefix text, i bigint) returns text language sql immutable as $$ select prefix || '_' || 'SC' || lpad(i::text, 24, '0') $$;
 
 -- ---- indexes that are missing ----
-insert into image (id, url, product_id, rank) select 'img_x' || i, 'https://cdn.example.com/x' || i || '.jpg', planted_id('prod', 1 + i % 4000), i from generate_series(1, 500000) i;
+insert into image (id, url, product_id, rank) select 'img_x' || i, 'https://cdn.example.com/x' || i || '.jpg', planted_id('prod', 1 + i % 4000), i % 20000 from generate_series(1, 500000) i;
 drop index "IDX_image_product_id";
 drop index "IDX_cart_line_item_cart_id";
 
