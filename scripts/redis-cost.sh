@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures what an audit costs a Redis, with the release binary, on private servers that it starts and stops:
 #
-#   scripts/redis-cost.sh impact [PAIRS]     the share of the server's thread that an audit takes, and throughput of redis-benchmark with
-#                                            and without an audit beside it, in paired runs; 8 pairs
+#   scripts/redis-cost.sh impact [AUDITS]    the share of the server's thread that an audit takes, and throughput of redis-benchmark with
+#                                            and without an audit beside it, in pairs of half seconds; 8 audits
 #   scripts/redis-cost.sh keys [MILLIONS…]   an audit of so many keys beside redis-cli --bigkeys and --memkeys; 1 and 10
 #
 # Needs redis-server, redis-cli, redis-benchmark, jq and GNU time. Ten million keys take 2 GB of memory.
@@ -59,26 +59,9 @@ fill() {
 commands() { redis-cli -p "$port" info stats | sed -nE 's/^total_commands_processed:([0-9]+).*/\1/p'; }
 bytes_out() { redis-cli -p "$port" info stats | sed -nE 's/^total_net_output_bytes:([0-9]+).*/\1/p'; }
 
-# Requests a second over SECONDS of GET and SET by fifty clients, as the server counts them; ours are left out as far as they can be.
-throughput() {
-    local seconds=$1 before after
-    # Pipelines keep the server busy, not the machine's other core: what is measured is the server's time.
-    taskset -c 1 timeout "$seconds" redis-benchmark -p "$port" -t set,get -P 16 -n 2000000000 -r 100000 -d 100 -q >/dev/null 2>&1 &
-    local load=$!
-    sleep 0.5
-    before=$(calls_of_benchmark)
-    local start end
-    start=$(date +%s%N)
-    sleep $((seconds - 2))
-    after=$(calls_of_benchmark)
-    end=$(date +%s%N)
-    wait "$load" || true
-    awk -v a="$before" -v b="$after" -v ns=$((end - start)) 'BEGIN {printf "%.0f\n", (b - a) / (ns / 1e9)}'
-}
-
-# An audit sends neither.
-calls_of_benchmark() {
-    redis-cli -p "$port" info commandstats | sed -nE 's/^cmdstat_(set|get):calls=([0-9]+).*/\2/p' | awk '{n += $1} END {print n + 0}'
+# calls_of NAMES: an audit sends no SET, the load no SCAN.
+calls_of() {
+    redis-cli -p "$port" info commandstats | sed -nE "s/^cmdstat_($1):calls=([0-9]+).*/\\2/p" | awk '{n += $1} END {print n + 0}'
 }
 
 # Processor seconds of the server so far.
@@ -96,33 +79,65 @@ share() {
     wait "$running" || true
 }
 
+# One load runs throughout. The audit beside it is stopped and continued every half second (SIGSTOP, SIGCONT), and each half second with it is
+# paired with the one without it next to it: what makes a virtual machine twice as fast from one minute to the next is the same for both.
 impact() {
-    local pairs=$1 pair with without
+    local audits=$1 load audit
     start_server
     fill 1
     echo "busy with nothing: $(share 18 true) %; with the sample of an audit: $(share 18 "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/b.json") % of the server's thread"
-    echo "pair  alone, per s  audited, per s  change"
-    for pair in $(seq "$pairs"); do
-        # Which of the two comes first alternates, so that a machine that warms or tires favours neither.
-        if ((pair % 2)); then
-            without=$(throughput 14)
-            with=$(audited)
-        else
-            with=$(audited)
-            without=$(throughput 14)
-        fi
-        awk -v p="$pair" -v a="$without" -v b="$with" 'BEGIN {printf "%4d  %12d  %14d  %+.1f %%\n", p, a, b, (b / a - 1) * 100; print (b / a - 1) * 100 >> "'"$work/changes"'"}'
+    # Pipelines keep the server busy, not the machine's other core: what is measured is the server's time.
+    taskset -c 1 redis-benchmark -p "$port" -t set -P 16 -n 2000000000 -r 100000 -d 100 -q >/dev/null 2>&1 &
+    load=$!
+    sleep 2
+    for _ in $(seq "$audits"); do
+        taskset -c 1 "$binary" audit --redis "redis://127.0.0.1:$port" --window 5s --quiet --out "$work/a.json" >/dev/null 2>&1 &
+        audit=$!
+        pairs_of "$audit"
+        kill -CONT "$audit" 2>/dev/null || true
+        wait "$audit" || true
     done
-    sort -n "$work/changes" | awk '{v[NR] = $1} END {printf "median %+.1f %%\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'
+    kill "$load"
+    wait "$load" 2>/dev/null || true
     stop_server
+    # Change of each pair in percent: median, mean and its 95 % interval.
+    sort -n "$work/changes" | awk '{v[NR] = $1; sum += $1; squares += $1 * $1}
+        END {
+            mean = sum / NR; error = sqrt((squares / NR - mean * mean) / (NR - 1))
+            median = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+            printf "%d pairs of half a second: median %+.1f %%, mean %+.1f %% (95 %% interval %+.1f to %+.1f %%)\n", NR, median, mean, mean - 1.96 * error, mean + 1.96 * error
+        }'
 }
 
-audited() {
-    taskset -c 1 "$binary" audit --redis "redis://127.0.0.1:$port" --window 20s --quiet --out "$work/a.json" >/dev/null 2>&1 &
-    local audit=$!
-    sleep 1
-    throughput 14
-    wait "$audit" || true
+# pairs_of PID: with and without, without and with, in turn, while that audit samples.
+pairs_of() {
+    local audit=$1 with without scans
+    while kill -0 "$audit" 2>/dev/null; do
+        scans=$(calls_of scan)
+        kill -CONT "$audit" 2>/dev/null || return 0
+        with=$(rate)
+        # It waits for its window or has ended: nothing to compare.
+        (($(calls_of scan) > scans)) || { sleep 0.5; continue; }
+        kill -STOP "$audit" 2>/dev/null || return 0
+        without=$(rate)
+        pair "$with" "$without"
+        without=$(rate)
+        scans=$(calls_of scan)
+        kill -CONT "$audit" 2>/dev/null || return 0
+        with=$(rate)
+        (($(calls_of scan) > scans)) && pair "$with" "$without"
+    done
+}
+
+pair() { awk -v a="$2" -v b="$1" 'BEGIN {print (b / a - 1) * 100}' >>"$work/changes"; }
+
+# SET a second over half a second, as the server counts them.
+rate() {
+    local before start after end
+    before=$(calls_of set) start=$EPOCHREALTIME
+    sleep 0.5
+    after=$(calls_of set) end=$EPOCHREALTIME
+    awk -v a="$before" -v b="$after" -v s="$start" -v e="$end" 'BEGIN {printf "%.0f\n", (b - a) / (e - s)}'
 }
 
 keys() {

@@ -121,6 +121,9 @@ const STREAMS: &[Stream] = &[
     Stream { text: "select body from trap_child where id = $1", binds: &[|n| Value::Int(1 + n as i64 % 120_000)], rest: 12.0 },
 ];
 
+/// Statements that more than one connection sends, and how many more do.
+const BUSIER: &[(&str, usize)] = &[(r#"from "image""#, 7), ("from product p where", 1)];
+
 async fn send(c: &mut PgConnection, stream: &Stream, turn: u64) {
     let mut query = sqlx::query(AssertSqlSafe(stream.text.to_owned()));
     for bind in stream.binds {
@@ -349,8 +352,9 @@ async fn every_planted_fault_is_named_and_no_trap_is() {
     let shop = shop_role(&db).await;
     tokio::time::sleep(HELD_FOR.saturating_sub(held.since.elapsed())).await;
     let mut traffics: Vec<_> = STREAMS.iter().map(|s| tokio::spawn(traffic(shop.clone(), s))).collect();
-    for _ in 0..7 {
-        traffics.push(tokio::spawn(traffic(shop.clone(), &STREAMS[0])));
+    for (text, more) in BUSIER {
+        let stream = STREAMS.iter().find(|s| s.text.contains(text)).unwrap();
+        traffics.extend((0..*more).map(|_| tokio::spawn(traffic(shop.clone(), stream))));
     }
     for _ in 0..3 {
         traffics.push(tokio::spawn(whole_channel(shop.clone())));
