@@ -165,9 +165,9 @@ async fn one_by_one(url: String) {
 async fn unsteady(url: String) {
     let mut c = PgConnection::connect(&url).await.unwrap();
     for turn in 0_u64.. {
-        let wait = if turn % 70 == 35 { 1.1_f64 } else { 0.0 };
+        let wait = if turn % 40 == 20 { 1.1_f64 } else { 0.0 };
         sqlx::query("select t.id, pg_sleep($1) from tax_provider t limit 1").bind(wait).fetch_all(&mut c).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
