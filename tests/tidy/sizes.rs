@@ -10,18 +10,9 @@ const FUNCTION_LINES_MAX: usize = 60;
 /// Characters in a line. rustfmt wraps code at 150; what it leaves longer is text, and text can be wrapped by hand.
 const LINE_CHARS_MAX: usize = 160;
 
-/// Files that may be longer, each with its reason. A file that has become short again must leave the list.
-const LONG_FILES: &[(&str, &str)] = &[
-    ("src/evidence/mod.rs", "the vocabulary of the snapshot: sections, gaps and causes refer to each other"),
-    ("src/evidence/postgres.rs", "plain structs, one for each thing read; there is nothing to understand across them"),
-];
-
-/// Functions that may be longer: file, name, reason.
-const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
-
 pub fn file_length(path: &str, text: &str) -> Vec<Violation> {
     let lines = text.lines().count();
-    if lines <= FILE_LINES_MAX || LONG_FILES.iter().any(|(file, _)| *file == path) {
+    if lines <= FILE_LINES_MAX {
         return Vec::new();
     }
     let message = format!("{lines} lines, {FILE_LINES_MAX} are allowed: split it by what changes together");
@@ -34,8 +25,7 @@ pub fn function_length(path: &str, text: &str) -> Vec<Violation> {
     for start in words(&code, "fn") {
         let Some((name, end)) = function_at(&code, start) else { continue };
         let lines = line_of(&code, end) - line_of(&code, start) + 1;
-        let is_listed = LONG_FUNCTIONS.iter().any(|(file, listed, _)| *file == path && *listed == name);
-        if lines > FUNCTION_LINES_MAX && !is_listed {
+        if lines > FUNCTION_LINES_MAX {
             let message = format!("{name} has {lines} lines, {FUNCTION_LINES_MAX} are allowed: split it");
             found.push(Violation::new(path, line_of(&code, start), message));
         }
@@ -79,24 +69,6 @@ pub fn line_length(path: &str, text: &str) -> Vec<Violation> {
             let message = format!("{} characters, {LINE_CHARS_MAX} are allowed", line.chars().count());
             Violation::new(path, i + 1, message)
         })
-        .collect()
-}
-
-/// Exceptions that no longer need to be made.
-pub fn stale_exceptions(read: &dyn Fn(&str) -> String) -> Vec<Violation> {
-    let files = LONG_FILES.iter().filter(|(path, _)| read(path).lines().count() <= FILE_LINES_MAX);
-    let functions = LONG_FUNCTIONS.iter().filter(|(path, name, _)| {
-        let code = code_only(&read(path));
-        let lengths = words(&code, "fn").into_iter().filter_map(|start| {
-            let (found, end) = function_at(&code, start)?;
-            (found == *name).then(|| line_of(&code, end) - line_of(&code, start) + 1)
-        });
-        lengths.max().is_none_or(|lines| lines <= FUNCTION_LINES_MAX)
-    });
-    let message = "is short enough now: take it off the list in tests/tidy/sizes.rs";
-    files
-        .map(|(path, _)| Violation::new(path, 0, message))
-        .chain(functions.map(|(path, name, _)| Violation::new(path, 0, format!("{name} {message}"))))
         .collect()
 }
 
