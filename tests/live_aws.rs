@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use medusa_advisor::charts::{self, ChartSpec};
 use medusa_advisor::evidence::{Snapshot, file};
 use medusa_advisor::finding::RemedyKind;
 use medusa_advisor::plan::{self, Plan, Ranked};
+use time::Time;
 
 const FAULTS: &str = include_str!("planted/aws-faults.csv");
 const TRAPS: &str = include_str!("planted/aws-traps.csv");
@@ -60,12 +62,17 @@ impl Emulator {
     }
 
     fn planted(mut self) -> Self {
+        self.plant(&[]);
+        self
+    }
+
+    /// Runs the script that plants, and keeps the ids it tells.
+    fn plant(&mut self, what: &[&str]) {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/planted/aws.py");
-        let output = self.command(&self.bin.join("python")).args([script, &self.endpoint]).output().unwrap();
+        let output = self.command(&self.bin.join("python")).args([script, &self.endpoint]).args(what).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        self.ids = text.lines().filter_map(|l| l.split_once('=')).map(|(n, id)| (n.to_owned(), id.to_owned())).collect();
-        self
+        self.ids.extend(text.lines().filter_map(|l| l.split_once('=')).map(|(n, id)| (n.to_owned(), id.to_owned())));
     }
 
     /// A program in an environment that has nothing but this emulator.
@@ -99,6 +106,13 @@ impl Emulator {
         let snapshot = file::read(&bytes).unwrap();
         let plan = plan::build(&snapshot, &[], |c| c.id.starts_with("cdn-"));
         (snapshot, plan)
+    }
+
+    /// The last audit as Markdown.
+    fn report(&self) -> String {
+        let output = self.advisor(&["report", "audit.snapshot", "--out", "report.md"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read_to_string(self.home.path().join("report.md")).unwrap()
     }
 
     /// Runs a printed remedy verbatim.
@@ -247,6 +261,51 @@ fn one_distribution_is_read_by_alias_and_what_is_not_there_is_told() {
     assert_eq!(nobody.status.code(), Some(3));
     let said = String::from_utf8_lossy(&nobody.stderr);
     assert!(said.contains("AWS could not be reached") && !said.contains(SECRET), "{said}");
+}
+
+#[test]
+fn a_day_of_metrics_is_read_back_and_drawn() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (snapshot, _) = emulator.audit(&["healthy.example.com"]);
+    let metrics = &snapshot.cloudfront().unwrap().metrics().unwrap()[0];
+    assert_eq!((metrics.has_additional.clone(), metrics.hours.len()), (Ok(true), 23));
+    // The script's own figures: each hour back has ten requests more, and every third has no hit rate.
+    let now = metrics.to.replace_time(Time::from_hms(metrics.to.hour(), 0, 0).unwrap());
+    for hour in &metrics.hours {
+        let back = (now - hour.hour).whole_hours();
+        let requests = 1_000.0 + 10.0 * back as f64;
+        assert_eq!((hour.requests, hour.bytes_downloaded), (Some(requests), Some(requests * 20_000.0)), "{back} hours back");
+        assert_eq!((hour.percent_4xx, hour.percent_5xx), (Some(0.4), Some(0.1)));
+        let has_rate = back % 3 != 0;
+        assert_eq!((hour.hit_rate_percent, hour.origin_latency_ms), (has_rate.then_some(93.0), has_rate.then_some(120.0)), "{back} hours back");
+    }
+    let drawn = |id: &str| charts::drawn(&snapshot).into_iter().find(|(i, _)| *i == id).unwrap().1.unwrap();
+    let (ratio, requests) = (drawn("cdn.hit_ratio"), drawn("cdn.requests"));
+    let known = |chart: &ChartSpec| chart.series[0].points.iter().filter(|p| p.1.is_some()).count();
+    // The oldest of the 24 hours was not planted: a gap in both. Of the others 1, 2, 4, 5 … 22, 23 hours back have a hit rate.
+    assert_eq!((requests.series[0].points.len(), known(&requests), known(&ratio)), (24, 23, 16));
+    assert_eq!((requests.series[0].points[0].1, requests.series[0].points[1].1), (None, Some(1_230.0)));
+    assert_eq!(ratio.conclusion, "Hit ratio by hour: 93\u{a0}%, at or above the target all the time.");
+
+    // Without the subscription there is no hit rate, and the report says why there is no chart.
+    let (snapshot, _) = emulator.audit(&["shop.example.com"]);
+    let off = charts::drawn(&snapshot).into_iter().find(|(id, _)| *id == "cdn.hit_ratio").unwrap().1;
+    assert!(off.unwrap_err().contains("additional metrics are off"));
+    let report = emulator.report();
+    assert!(report.contains("Requests by hour: ") && report.contains("cdn.hit_ratio"), "{report}");
+}
+
+#[test]
+fn more_buckets_than_are_read_are_told() {
+    let Some(mut emulator) = Emulator::start() else { return };
+    emulator.plant(&["--many"]);
+    let (snapshot, plan) = emulator.audit(&["many.example.com"]);
+    let buckets = snapshot.cloudfront().unwrap().buckets().unwrap();
+    assert_eq!((buckets.rows.len(), buckets.cut), (20, Some(3)));
+    assert!(buckets.rows.iter().all(|b| b.objects.is_err()), "nothing was there to read");
+    assert!(plan.unknown.iter().any(|(check, _)| check.id == "cdn-bucket-headers"), "{}", told(&plan));
+    let report = emulator.report();
+    assert!(report.contains("media buckets: 20 read, 3 left out"), "{report}");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! The metrics pages and the comparison by what screen readers get, through AccessKit.
 
-use std::sync::Arc;
-
 use eframe::egui::{Key, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use medusa_advisor::app::message::ComparisonFormat;
-use medusa_advisor::app::{Action, Audit, Event, Model, Page};
+use medusa_advisor::app::{Action, Model, Page};
 use medusa_advisor::evidence::postgres::StatementPlan;
 use medusa_advisor::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use medusa_advisor::ui::theme::{self, ThemeChoice};
@@ -61,11 +59,7 @@ fn without(layer: Layer, section: Section, gap: Gap) -> Model {
 /// With other evidence.
 fn with(layer: Layer, edit: impl FnOnce(&mut Snapshot)) -> Model {
     let mut model = at(layer);
-    let mut snapshot = sample::snapshot();
-    edit(&mut snapshot);
-    let plan = sample::plan(&snapshot);
-    let audit = Audit { snapshot, ..sample::audit(plan) };
-    model.receive(Event::AuditOpened(Ok(Arc::new(audit))));
+    sample::open_changed(&mut model, edit);
     model.page = Page::Metrics(layer);
     model
 }
@@ -317,71 +311,64 @@ fn a_comparison_is_exported() {
     assert!(harness.state().pushed.contains(&Action::SaveComparison(ComparisonFormat::Markdown)));
 }
 
+/// The sample store behind CloudFront, at segment `tab`.
+fn cloudfront(tab: usize, edit: impl FnOnce(&mut Snapshot)) -> Harness<'static, State> {
+    let mut model = with(Layer::Cdn, |s| {
+        sample::cloudfront::behind(s);
+        edit(s);
+    });
+    model.metrics.tabs[Layer::Cdn as usize] = tab;
+    harness(model)
+}
+
+fn shows(harness: &Harness<'_, State>, words: &[&str]) {
+    for shown in words {
+        assert!(harness.get_all_by_label_contains(shown).count() > 0, "{shown}");
+    }
+}
+
 #[test]
 fn cloudfront_alone_shows_its_behaviours() {
-    use medusa_advisor::evidence::cloudfront::{Behaviour, CachePolicy, Caching, CloudFront, Distribution, Names, Origin, OriginAccess, OriginKind};
-    use medusa_advisor::evidence::{Gap, Listed};
-    let behaviour = Behaviour {
-        path_pattern: "/_next/static/*".into(),
-        is_default: false,
-        origin_id: "shop".into(),
-        caching: Caching::Policy {
-            id: "658327ea-f89d-4fab-a63d-7e88639e58f6".into(),
-            policy: Ok(CachePolicy {
-                name: "Managed-CachingOptimized".into(),
-                is_managed: true,
-                min_ttl_s: 1,
-                default_ttl_s: 86_400,
-                max_ttl_s: 31_536_000,
-                headers: Names::None,
-                cookies: Names::Only(vec!["_medusa_jwt".into()]),
-                query: Names::All,
-                has_gzip: true,
-                has_brotli: true,
-            }),
-        },
-        origin_request: None,
-        response_headers: None,
-        is_compressed: true,
-        viewer_protocol: "redirect-to-https".into(),
-        allowed_methods: vec!["GET".into()],
-        cached_methods: vec!["GET".into()],
-        has_functions: false,
-    };
-    let distribution = Distribution {
-        id: "E2QWRUHAPOMQZL".into(),
-        domain: "d111.cloudfront.net".into(),
-        aliases: vec!["shop.example.com".into()],
-        is_enabled: true,
-        price_class: None,
-        http_version: Some("http2".into()),
-        has_ipv6: Some(true),
-        minimum_tls: None,
-        has_web_acl: None,
-        origins: vec![Origin {
-            id: "shop".into(),
-            domain: "origin.example.com".into(),
-            kind: OriginKind::Custom,
-            bucket: None,
-            protocol: Some("https-only".into()),
-            access: OriginAccess::None,
-            has_shield: false,
-            header_names: Vec::new(),
-        }],
-        behaviours: vec![behaviour],
-    };
-    let mut model = with(Layer::Cdn, |s| {
-        s.cdn = Err(Gap::not_configured(Section::Cdn));
-        s.cloudfront = Ok(CloudFront {
-            distributions: Ok(Listed::whole(vec![distribution])),
-            metrics: Err(Gap::not_configured(Section::CloudFrontMetrics)),
-            buckets: Ok(Listed::whole(Vec::new())),
-        });
+    let harness = cloudfront(2, |_| ());
+    shows(&harness, &["Managed-CachingOptimized", "_medusa_jwt", "origin.northwind-outfitters.com", "allButPersonal"]);
+    // The limit on buckets is told where they stand.
+    let buckets = harness.get_by(|n| n.role() == Role::Heading && n.label().is_some_and(|l| l == "Buckets"));
+    assert_eq!(buckets.accesskit_node().description().as_deref(), Some("2\u{a0}buckets, 3 more were not read"));
+}
+
+#[test]
+fn cloudfront_draws_its_day_with_units_and_target() {
+    let mut harness = cloudfront(0, |_| ());
+    shows(
+        &harness,
+        &["Hit ratio by hour: 50\u{a0}% to 66\u{a0}%, below the target all the time", "Requests by hour: ", "Bytes downloaded by hour: "],
+    );
+    shows(&harness, &["Hit ratio, GET and HEAD 61\u{a0}%", "target 80\u{a0}%", sample::cloudfront::SHOP, sample::cloudfront::MEDIA, "metrics off"]);
+    harness.get_by_label("Show as table: Bytes").click();
+    harness.run_steps(3);
+    shows(&harness, &["MB"]);
+}
+
+#[test]
+fn cloudfronts_missing_hours_are_no_zeros() {
+    // Seven hours are too few for a chart: the reason stands there.
+    let few = cloudfront(0, |s| s.cloudfront.as_mut().unwrap().metrics.as_mut().unwrap().iter_mut().for_each(|m| m.hours.truncate(7)));
+    shows(&few, &["7\u{a0}points in time, 8 are needed"]);
+    let off = cloudfront(0, |s| {
+        let metrics = s.cloudfront.as_mut().unwrap().metrics.as_mut().unwrap();
+        metrics.remove(0);
     });
-    model.page = Page::Metrics(Layer::Cdn);
-    model.metrics.tabs[Layer::Cdn as usize] = 2;
-    let harness = harness(model);
-    for shown in ["Managed-CachingOptimized", "_medusa_jwt", "origin.example.com"] {
-        assert!(harness.get_all_by_label_contains(shown).count() > 0, "{shown}");
+    shows(&off, &["additional metrics are off", "Origin latency – not measured", "Requests by hour: "]);
+    assert!(off.query_by_label_contains("Hit ratio by hour").is_none());
+    let denied = Gap::new(Section::CloudFrontMetrics, Cause::Denied { grant: "Allow cloudwatch:GetMetricData.".into() }, "AWS refuses the metrics.");
+    let refused = cloudfront(0, |s| s.withhold(Section::CloudFrontMetrics, denied));
+    assert!(has_value(&refused, "Allow cloudwatch:GetMetricData."), "the grant stands there");
+}
+
+#[test]
+fn cloudfront_tells_no_classes_and_every_segment_draws() {
+    shows(&cloudfront(1, |_| ()), &["no classes of paths"]);
+    for tab in [3, 4] {
+        shows(&cloudfront(tab, |_| ()), &["Copy table", "Server errors"]);
     }
 }

@@ -1,12 +1,53 @@
 //! Charts and tables of the edge.
 
+mod cloudfront;
+
 use std::collections::BTreeMap;
 
 use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAxis, against_min, enough, sentence, span};
+use crate::checks::edge_cloudfront::replaces_cloudflare;
 use crate::checks::measures::{is_cacheable_status, is_edge_hit, path_corrections};
 use crate::evidence::cdn::{Analytics, HourCount};
 use crate::evidence::{Gap, Snapshot};
 use crate::text;
+
+/// What passed the store's CDN by hour, each chart by its id: the hit ratio, requests, bytes.
+pub fn traffic(snapshot: &Snapshot) -> [(&'static str, Drawn); 3] {
+    if replaces_cloudflare(snapshot) {
+        return cloudfront::traffic(snapshot);
+    }
+    [(HIT_RATIO, hit_ratio_by_hour(snapshot)), ("cdn.status", requests_by_status(snapshot)), (BYTES, bytes_by_status(snapshot))]
+}
+
+const HIT_RATIO: &str = "cdn.hit_ratio";
+const BYTES: &str = "cdn.bytes";
+
+/// A chart of one day by hour.
+fn by_hour(id: &str, title: &str, caption: &str, kind: ChartKind, unit: Unit, series: Vec<Series>) -> ChartSpec {
+    ChartSpec {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        caption: caption.to_owned(),
+        conclusion: String::new(),
+        kind,
+        unit,
+        series,
+        target: None,
+        categories: Vec::new(),
+        x_axis: XAxis::Hours,
+    }
+}
+
+/// A hit ratio by hour against the target.
+fn hit_ratio(snapshot: &Snapshot, caption: &str, points: Vec<(f64, Option<f64>)>) -> Drawn {
+    enough(&points)?;
+    let target = snapshot.meta.targets.cdn_hit_ratio_min;
+    let against = against_min(&points, target);
+    let series = vec![Series::new("hit ratio", SeriesRole::Cdn, points)];
+    let mut chart = ChartSpec { target: Some(target), ..by_hour(HIT_RATIO, "CDN hit ratio", caption, ChartKind::Line, Unit::Ratio, series) };
+    chart.conclusion = format!("Hit ratio by hour: {}, {against}.", span(Unit::Ratio, chart.range()));
+    Ok(chart)
+}
 
 /// Requests or bytes of one hour by status.
 type Hours<'a> = BTreeMap<i64, BTreeMap<&'a str, u64>>;
@@ -52,23 +93,7 @@ pub fn hit_ratio_by_hour(snapshot: &Snapshot) -> Drawn {
             (*hour as f64, (of > 0.0).then(|| hits / of))
         })
         .collect();
-    enough(&points)?;
-    let target = snapshot.meta.targets.cdn_hit_ratio_min;
-    let against = against_min(&points, target);
-    let mut chart = ChartSpec {
-        id: "cdn.hit_ratio".into(),
-        title: "CDN hit ratio".into(),
-        caption: "of cacheable requests, by hour, UTC".into(),
-        conclusion: String::new(),
-        kind: ChartKind::Line,
-        unit: Unit::Ratio,
-        series: vec![Series::new("hit ratio", SeriesRole::Cdn, points)],
-        target: Some(target),
-        categories: Vec::new(),
-        x_axis: XAxis::Hours,
-    };
-    chart.conclusion = format!("Hit ratio by hour: {}, {against}.", span(Unit::Ratio, chart.range()));
-    Ok(chart)
+    hit_ratio(snapshot, "of cacheable requests, by hour, UTC", points)
 }
 
 /// The share of `whole` that falls to `part` of `all`.
@@ -79,35 +104,17 @@ fn part_of(whole: u64, part: u64, all: u64) -> f64 {
 /// Requests by cache status, stacked by hour.
 pub fn requests_by_status(snapshot: &Snapshot) -> Drawn {
     let (series, share, total) = by_status(&hours(analytics(snapshot)?))?;
-    Ok(ChartSpec {
-        id: "cdn.status".into(),
-        title: "Requests by cache status".into(),
-        caption: "requests each hour, UTC".into(),
-        conclusion: format!("Requests by cache status: {} of {} were answered at the edge.", text::percent(share), text::count_short(total)),
-        kind: ChartKind::Stacked,
-        unit: Unit::Count,
-        series,
-        target: None,
-        categories: Vec::new(),
-        x_axis: XAxis::Hours,
-    })
+    let conclusion = format!("Requests by cache status: {} of {} were answered at the edge.", text::percent(share), text::count_short(total));
+    let chart = by_hour("cdn.status", "Requests by cache status", "requests each hour, UTC", ChartKind::Stacked, Unit::Count, series);
+    Ok(ChartSpec { conclusion, ..chart })
 }
 
 /// Bytes by cache status, stacked by hour.
 pub fn bytes_by_status(snapshot: &Snapshot) -> Drawn {
     let (series, share, total) = by_status(&hours_of(analytics(snapshot)?, |count| count.bytes))?;
-    Ok(ChartSpec {
-        id: "cdn.bytes".into(),
-        title: "Bytes by cache status".into(),
-        caption: "bytes each hour, UTC".into(),
-        conclusion: format!("Bytes by cache status: {} of {} came from the edge.", text::percent(share), text::bytes_disk(total)),
-        kind: ChartKind::Stacked,
-        unit: Unit::BytesDisk,
-        series,
-        target: None,
-        categories: Vec::new(),
-        x_axis: XAxis::Hours,
-    })
+    let conclusion = format!("Bytes by cache status: {} of {} came from the edge.", text::percent(share), text::bytes_disk(total));
+    let chart = by_hour(BYTES, "Bytes by cache status", "bytes each hour, UTC", ChartKind::Stacked, Unit::BytesDisk, series);
+    Ok(ChartSpec { conclusion, ..chart })
 }
 
 /// The series, the edge's share of all, and all.
@@ -168,6 +175,9 @@ pub fn paths(snapshot: &Snapshot) -> Result<Vec<PathRow>, Gap> {
 
 /// The paths that cost the origin most, as bars.
 pub fn worst_paths(snapshot: &Snapshot) -> Drawn {
+    if replaces_cloudflare(snapshot) {
+        return Err("CloudWatch counts no paths.".to_owned());
+    }
     let mut rows = paths(snapshot).map_err(|g| sentence(&g))?;
     rows.retain(|r| r.to_origin > 0);
     rows.truncate(BARS_MAX);

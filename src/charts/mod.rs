@@ -25,10 +25,8 @@ pub fn all(snapshot: &Snapshot) -> Vec<ChartSpec> {
 
 /// Every chart by its id, or why it is not drawn.
 pub fn drawn(snapshot: &Snapshot) -> Vec<(&'static str, Drawn)> {
-    vec![
-        ("cdn.hit_ratio", cdn::hit_ratio_by_hour(snapshot)),
-        ("cdn.status", cdn::requests_by_status(snapshot)),
-        ("cdn.bytes", cdn::bytes_by_status(snapshot)),
+    let mut charts = cdn::traffic(snapshot).to_vec();
+    charts.extend([
         ("cdn.paths", cdn::worst_paths(snapshot)),
         ("redis.memory", redis::memory_by_pattern(snapshot)),
         ("redis.hit_rate", redis::hit_rate(snapshot)),
@@ -40,7 +38,8 @@ pub fn drawn(snapshot: &Snapshot) -> Vec<(&'static str, Drawn)> {
         ("pg.connections", postgres::connections(snapshot)),
         ("app.p95", app::p95_by_endpoint(snapshot)),
         ("app.latency", app::latency(snapshot)),
-    ]
+    ]);
+    charts
 }
 
 /// One chart: what it says, over which base, in which unit.

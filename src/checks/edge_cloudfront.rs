@@ -16,7 +16,7 @@ use crate::evidence::{Cause, Gap, Listed, Section, Snapshot};
 use crate::finding::{Finding, Severity};
 
 pub use files::{Files, answering_files, is_everybodys, is_file_pattern};
-pub use hit_ratio::{hit_rate, low_ratio, replaces_cloudflare, subscribe};
+pub use hit_ratio::{hit_rate, low_ratio, rate_of, replaces_cloudflare, subscribe};
 pub use remedies::{CACHING_DISABLED, CACHING_OPTIMIZED, Change, changed, console, new_policy, policy_json, quoted, saved, undo};
 
 /// What [`applies`] reads beside CloudFront itself.
@@ -125,6 +125,7 @@ mod tests {
     use super::*;
     use crate::checks::http::fixtures::{shop, target};
     use crate::checks::{cdn, registry};
+    use crate::evidence::cloudfront::Caching;
     use crate::evidence::storefront::PathClass;
     use crate::finding::Outcome;
 
@@ -174,6 +175,18 @@ mod tests {
         let mut nothing = plain;
         nothing.withhold(Section::Storefront, Gap::not_configured(Section::Storefront));
         assert!(matches!(run(&nothing), Outcome::Unknown(_)));
+    }
+
+    #[test]
+    fn a_policy_that_was_not_understood_is_not_passed() {
+        let mut by_policy = behaviour("/_next/static/*", "storefront");
+        by_policy.caching = Caching::Policy { id: "p".into(), policy: Err(fixtures::unread()) };
+        for unread in [by_policy, fixtures::with_unread(behaviour("/_next/static/*", "storefront"))] {
+            for check in [&cdn::caching_disabled_behavior::CHECK, &cdn::forwards_everything::CHECK] {
+                let Outcome::Unknown(gap) = check.run(&store(vec![unread.clone()])) else { panic!("{} passes", check.id) };
+                assert!(gap.detail.contains("allButPersonal"), "{}", gap.detail);
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Listed, Seen, sections};
+use super::{Gap, Listed, Seen, sections};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CloudFront {
@@ -111,19 +111,24 @@ pub enum Caching {
     Legacy {
         settings: CachePolicy,
     },
+    /// Settings on the behaviour itself that could not be understood.
+    LegacyUnread {
+        gap: Gap,
+    },
 }
 
 impl Caching {
     /// The settings that apply, or why they are not known.
-    pub fn settings(&self) -> Result<&CachePolicy, super::Gap> {
+    pub fn settings(&self) -> Result<&CachePolicy, Gap> {
         match self {
             Caching::Policy { policy, .. } => policy.as_ref().map_err(Clone::clone),
             Caching::Legacy { settings } => Ok(settings),
+            Caching::LegacyUnread { gap } => Err(gap.clone()),
         }
     }
 
     pub fn is_legacy(&self) -> bool {
-        matches!(self, Caching::Legacy { .. })
+        matches!(self, Caching::Legacy { .. } | Caching::LegacyUnread { .. })
     }
 }
 

@@ -108,6 +108,9 @@ fn samples(snapshot: &Snapshot) -> String {
         let sampled = interval.map_or_else(|| "not sampled".to_owned(), |i| format!("one request in {} sampled", text::number(i)));
         parts.push(format!("Cloudflare: {} from {}, {sampled}", analytics.source, text::date_time(analytics.from)));
     }
+    if let Some(first) = snapshot.cloudfront().and_then(|c| c.metrics()).ok().and_then(|m| m.first()) {
+        parts.push(format!("CloudFront: CloudWatch's hourly figures from {}", text::date_time(first.from)));
+    }
     if let Ok(buckets) = snapshot.cloudfront().and_then(|c| c.buckets()) {
         let sampled = buckets.rows.iter().filter_map(|b| b.objects.as_ref().ok().map(|o| (b, o)));
         parts.extend(sampled.map(|(b, o)| {

@@ -16,6 +16,8 @@ use time::{Duration, OffsetDateTime};
 
 #[path = "sample/cdn.rs"]
 pub mod cdn;
+#[path = "sample/cloudfront.rs"]
+pub mod cloudfront;
 #[path = "sample/findings.rs"]
 pub mod findings;
 #[path = "sample/pages.rs"]
@@ -61,6 +63,14 @@ pub fn model(kind: Kind) -> Model {
 
 fn open_audit(model: &mut Model, plan: Plan) {
     model.receive(Event::AuditOpened(Ok(Arc::new(audit(plan)))));
+}
+
+/// Opens the sample audit with other evidence.
+pub fn open_changed(model: &mut Model, edit: impl FnOnce(&mut Snapshot)) {
+    let mut snapshot = snapshot();
+    edit(&mut snapshot);
+    let plan = plan(&snapshot);
+    model.receive(Event::AuditOpened(Ok(Arc::new(Audit { snapshot, ..audit(plan) }))));
 }
 
 pub fn audit(plan: Plan) -> Audit {

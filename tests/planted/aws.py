@@ -1,6 +1,7 @@
-"""Plants CloudFront distributions, metrics and buckets in an emulator of AWS: python aws.py ENDPOINT
+"""Plants CloudFront distributions, metrics and buckets in an emulator of AWS: python aws.py ENDPOINT [--many]
 
 Prints the ids of the distributions as NAME=ID lines. planted/aws-faults.csv and aws-traps.csv say what is meant.
+With --many it plants nothing but a distribution before more buckets than an audit reads.
 """
 
 import datetime
@@ -119,11 +120,13 @@ def subscribe(identity):
     CF.create_monitoring_subscription(DistributionId=identity, MonitoringSubscription=status)
 
 
-def measure(identity, requests, hit_rate=None):
+def measure(identity, requests, hit_rate=None, rise=0):
+    """A day by hour; `rise` more requests with each hour that it lies back."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0)
     dimensions = [{"Name": "DistributionId", "Value": identity}, {"Name": "Region", "Value": "Global"}]
     for hours in range(1, 24):
-        figures = {"Requests": requests, "BytesDownloaded": requests * 20_000, "4xxErrorRate": 0.4, "5xxErrorRate": 0.1}
+        asked = requests + rise * hours
+        figures = {"Requests": asked, "BytesDownloaded": asked * 20_000, "4xxErrorRate": 0.4, "5xxErrorRate": 0.1}
         # Every third hour has no hit rate: missing, not zero.
         if hit_rate is not None and hours % 3:
             figures.update(CacheHitRate=hit_rate, OriginLatency=120)
@@ -220,7 +223,7 @@ def traps(control):
         ],
     )
     subscribe(healthy)
-    measure(healthy, 1_000, hit_rate=93)
+    measure(healthy, 1_000, hit_rate=93, rise=10)
     distribution(
         "disabled",
         [server("storefront", "http-only")],
@@ -232,4 +235,13 @@ def traps(control):
     measure(quiet, 10)
 
 
-traps(faults())
+def many(count):
+    """One distribution before that many buckets that do not exist."""
+    origins = [bucket_origin(f"media-{n:02}", f"many-media-{n:02}") for n in range(count)]
+    distribution("many", origins, behaviour(None, "media-00", OPTIMIZED), [])
+
+
+if "--many" in sys.argv:
+    many(23)
+else:
+    traps(faults())

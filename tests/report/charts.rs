@@ -1,8 +1,16 @@
 //! Chart data: what is drawn, what is not, and that nothing missing is drawn as zero.
 
 use medusa_advisor::charts::{self, ChartKind, POINTS_MIN, redis::TILES_MAX};
+use medusa_advisor::report::{Options, Report, html, markdown};
+use time::{OffsetDateTime, macros::datetime};
 
 use super::fixture;
+
+#[path = "../common/sample/cloudfront.rs"]
+mod cloudfront;
+
+/// When the sample of CloudFront ends.
+const TAKEN_AT: OffsetDateTime = datetime!(2026-11-23 09:30 UTC);
 
 #[test]
 fn fewer_than_eight_points_in_time_are_no_chart() {
@@ -47,4 +55,24 @@ fn a_target_is_drawn_only_where_it_applies() {
     let chart = charts::redis::hit_rate(&fixture::snapshot()).unwrap();
     assert_eq!(chart.target, None);
     assert_eq!(charts::cdn::hit_ratio_by_hour(&fixture::snapshot()).unwrap().target, Some(0.8));
+}
+
+#[test]
+fn cloudfronts_day_stands_where_cloudflares_does() {
+    let (mut s, plan) = fixture::rich();
+    let ids = |r: &Report| r.charts.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    let report = |s: &_| Report::build(s, &plan, &Options::whole("shop"));
+    assert_eq!(ids(&report(&s))[..3], ["cdn.hit_ratio", "cdn.status", "cdn.bytes"]);
+    cloudfront::behind(&mut s);
+    let report = report(&s);
+    assert_eq!(ids(&report)[..3], ["cdn.hit_ratio", "cdn.requests", "cdn.bytes"]);
+    let words = markdown::render(&report);
+    assert!(words.contains("Hit ratio by hour: 50\u{a0}% to 66\u{a0}%, below the target all the time"), "{words}");
+    assert!(words.contains("CloudFront: CloudWatch's hourly figures from") && words.contains("media buckets: 2 read, 3 left out"), "{words}");
+    assert!(html::render(&report).contains("target 80\u{a0}%"));
+    // A distribution without the additional metrics keeps its requests and tells why the ratio is missing.
+    s.cloudfront.as_mut().unwrap().metrics.as_mut().unwrap().remove(0);
+    let report = Report::build(&s, &plan, &Options::whole("shop"));
+    assert_eq!(ids(&report)[..2], ["cdn.requests", "cdn.bytes"]);
+    assert!(markdown::render(&report).contains("additional metrics are off"));
 }

@@ -63,7 +63,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         None if !buckets.is_whole() && findings.is_empty() => {
             let have = buckets.rows.len() as u64;
             let cause = Cause::TooFew { have, need: have + buckets.cut.unwrap_or(1), what: "buckets".into() };
-            Err(Gap::new(Section::S3Buckets, cause, format!("{have} of the store's buckets were read.")))
+            Err(Gap::new(Section::S3Buckets, cause, format!("{have} of the store's {} buckets were read.", have + buckets.cut.unwrap_or(1))))
         }
         _ => Ok(findings),
     }
@@ -161,8 +161,9 @@ fn at_the_edge((distribution, behaviour): &(&Distribution, &Behaviour)) -> Remed
          \"public, max-age={BROWSER_S}\", \"Override\": true }}]\n  }}\n}}",
         distribution.id
     );
-    let has_default = behaviour.caching.settings().is_ok_and(|s| s.default_ttl_s > 0);
-    let cache = if has_default {
+    // A policy that could not be read stays as it is.
+    let is_unkept = behaviour.caching.settings().is_ok_and(|s| s.default_ttl_s == 0);
+    let cache = if !is_unkept {
         String::new()
     } else {
         format!(" | .CachePolicyId = \"{CACHING_OPTIMIZED}\" | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL)")

@@ -36,11 +36,17 @@ const SHARE_BY_RULE: f64 = 0.02;
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let listed = snapshot.cloudfront()?.distributions()?;
-    settled(enabled(listed).filter_map(finding).collect(), None, listed)
+    let unread = enabled(listed).flat_map(legacy).find_map(|b| b.caching.settings().err());
+    settled(enabled(listed).filter_map(finding).collect(), unread, listed)
+}
+
+fn legacy(distribution: &Distribution) -> impl Iterator<Item = &Behaviour> {
+    distribution.behaviours.iter().filter(|b| b.caching.is_legacy())
 }
 
 fn finding(distribution: &Distribution) -> Option<Finding> {
-    let legacy: Vec<&Behaviour> = distribution.behaviours.iter().filter(|b| b.caching.is_legacy()).collect();
+    // What cannot be read cannot be moved to a policy that says the same.
+    let legacy: Vec<&Behaviour> = legacy(distribution).filter(|b| b.caching.settings().is_ok()).collect();
     if legacy.is_empty() {
         return None;
     }
@@ -147,7 +153,7 @@ fn origin_request(distribution: &Distribution, behaviour: &Behaviour, settings: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::edge_cloudfront::fixtures::{behaviour, policy, store, with_legacy};
+    use crate::checks::edge_cloudfront::fixtures::{behaviour, policy, store, with_legacy, with_unread};
     use crate::checks::http::fixtures::found;
     use crate::finding::Outcome;
 
@@ -164,6 +170,15 @@ mod tests {
         let text = &findings[0].remedies[0].text;
         assert!(text.contains("_medusa_cart_id") && text.contains("\"DefaultTTL\": 60"), "the same key and time: {text}");
         assert_eq!(found(CHECK.run(&store(vec![legacy("/m/*", "media", settings)])))[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn settings_that_were_not_understood_are_no_pass() {
+        let unread = with_unread(behaviour("/a/*", "storefront"));
+        assert!(matches!(CHECK.run(&store(vec![unread.clone()])), Outcome::Unknown(gap) if gap.detail.contains("allButPersonal")));
+        let settings = policy("legacy settings", [0, 60, 600], Names::None);
+        let findings = found(CHECK.run(&store(vec![unread, legacy("/b/*", "storefront", settings)])));
+        assert!(findings[0].observed.starts_with("1\u{a0}behaviour of"), "{}", findings[0].observed);
     }
 
     #[test]

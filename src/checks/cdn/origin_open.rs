@@ -2,9 +2,10 @@
 
 use crate::checks::Check;
 use crate::checks::edge_cloudfront::{APPLIES_USES, applies, enabled, quoted, saved, settled, title, undo};
-use crate::evidence::cloudfront::{Bucket, Distribution, Names, Origin, OriginAccess, OriginKind};
+use crate::evidence::cloudfront::{Behaviour, Bucket, Distribution, Names, Origin, OriginAccess, OriginKind};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::text;
 
 pub static CHECK: Check = Check {
     id: "cdn-origin-open",
@@ -46,8 +47,12 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
                     Ok(None) => {}
                     Err(gap) => unread = unread.or(Some(gap)),
                 },
-                OriginKind::Custom if origin.protocol.as_deref() == Some("http-only") => findings.push(of_clear_text(distribution, origin)),
-                OriginKind::Custom | OriginKind::S3Website | OriginKind::Vpc => {}
+                OriginKind::Custom => match origin.protocol.as_deref() {
+                    Some("http-only") => findings.push(of_clear_text(distribution, origin)),
+                    Some("https-only" | "match-viewer") => {}
+                    other => unread = unread.or(Some(unknown_protocol(origin, other))),
+                },
+                OriginKind::S3Website | OriginKind::Vpc => {}
             }
         }
     }
@@ -55,6 +60,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     findings.sort_by(|a, b| a.subject.cmp(&b.subject));
     findings.dedup_by(|a, b| a.subject == b.subject);
     settled(findings, unread, listed)
+}
+
+fn unknown_protocol(origin: &Origin, word: Option<&str>) -> Gap {
+    let said = word.map_or_else(|| "no protocol".to_owned(), |w| format!("the protocol \"{}\", which is not known here", text::cut(w, 40)));
+    Gap::new(Section::CloudFrontDistributions, Cause::Unreadable, format!("CloudFront tells {said}, for the origin {}.", origin.domain))
 }
 
 /// The bucket, if anybody can read it; a bucket that was not looked at is a gap.
@@ -166,13 +176,18 @@ fn close(distribution: &Distribution, origin: &Origin, bucket: &Bucket, addresse
 
 fn of_clear_text(distribution: &Distribution, origin: &Origin) -> Finding {
     let own = || distribution.behaviours.iter().filter(|b| b.origin_id == origin.id);
-    let sends_cookies = |b: &crate::evidence::cloudfront::Behaviour| {
+    let sends_cookies = |b: &Behaviour| {
         let by_key = b.caching.settings().is_ok_and(|s| s.cookies != Names::None);
         by_key || b.origin_request.as_ref().and_then(|r| r.content.as_ref().ok()).is_some_and(|r| r.cookies != Names::None)
     };
     let is_personal = own().any(|b| b.allowed_methods.iter().any(|m| m == "POST") || sends_cookies(b));
     let (id, domain) = (&distribution.id, &origin.domain);
-    let what = if is_personal { "shoppers' cookies and forms among them" } else { "files only, as far as its behaviours tell" };
+    let is_unread = |b: &Behaviour| b.caching.settings().is_err() || b.origin_request.as_ref().is_some_and(|r| r.content.is_err());
+    let what = match (is_personal, own().any(is_unread)) {
+        (true, _) => "shoppers' cookies and forms among them",
+        (false, true) => "whether cookies are among it is not known, for not all of its behaviours could be read",
+        (false, false) => "files only, as far as its behaviours tell",
+    };
     let edit = "(.Origins.Items[] | select(.Id == $origin)).CustomOriginConfig |= (.OriginProtocolPolicy = \"https-only\" | .OriginSslProtocols = {Quantity: 1, \
                 Items: [\"TLSv1.2\"]})";
     Finding {
@@ -214,7 +229,7 @@ mod tests {
     use super::*;
     use crate::checks::edge_cloudfront::fixtures::{behaviour, origin, store};
     use crate::checks::http::fixtures::found;
-    use crate::evidence::cloudfront::PublicAccessBlock;
+    use crate::evidence::cloudfront::{Caching, PublicAccessBlock};
     use crate::finding::Outcome;
 
     fn with(change: impl FnOnce(&mut Bucket)) -> Snapshot {
@@ -264,9 +279,23 @@ mod tests {
         assert_eq!(CHECK.run(&with_origin(|o| o.protocol = Some("match-viewer".into()))), Outcome::Passed);
         assert_eq!(CHECK.run(&with_origin(|o| (o.kind, o.protocol) = (OriginKind::Vpc, Some("http-only".into())))), Outcome::Passed);
         let mut files = with_origin(http);
-        let rows = &mut files.cloudfront.as_mut().unwrap().distributions.as_mut().unwrap().rows;
-        rows[0].behaviours[1].allowed_methods = vec!["GET".into(), "HEAD".into()];
-        assert_eq!(found(CHECK.run(&files))[0].severity, Severity::Low);
+        let default = |s: &mut Snapshot, change: fn(&mut Behaviour)| {
+            change(&mut s.cloudfront.as_mut().unwrap().distributions.as_mut().unwrap().rows[0].behaviours[1]);
+        };
+        default(&mut files, |b| b.allowed_methods = vec!["GET".into(), "HEAD".into()]);
+        let quiet = found(CHECK.run(&files)).remove(0);
+        assert!(quiet.severity == Severity::Low && quiet.observed.contains("files only"));
+        default(&mut files, |b| b.caching = Caching::LegacyUnread { gap: Gap::new(Section::CloudFrontDistributions, Cause::Unreadable, "a word") });
+        let unread = found(CHECK.run(&files)).remove(0);
+        assert!(unread.severity == Severity::Low && unread.observed.contains("is not known"), "{}", unread.observed);
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_known_is_no_pass() {
+        let with = |protocol: Option<&str>| with_origin(|o| o.protocol = protocol.map(Into::into));
+        assert_eq!(CHECK.run(&with(Some("https-only"))), Outcome::Passed);
+        assert!(matches!(CHECK.run(&with(Some("https-first"))), Outcome::Unknown(gap) if gap.detail.contains("https-first")));
+        assert!(matches!(CHECK.run(&with(None)), Outcome::Unknown(_)));
     }
 
     #[test]

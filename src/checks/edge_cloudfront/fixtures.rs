@@ -5,7 +5,7 @@ use crate::evidence::cloudfront::{
     Behaviour, Bucket, CachePolicy, Caching, CloudFront, Distribution, DistributionMetrics, HourMetrics, Names, ObjectHead, ObjectSample, Origin,
     OriginAccess, OriginKind, PublicAccessBlock,
 };
-use crate::evidence::{Listed, Snapshot};
+use crate::evidence::{Cause, Gap, Listed, Section, Snapshot};
 use time::{Duration, macros::datetime};
 
 pub fn policy(name: &str, ttl_s: [i64; 3], cookies: Names) -> CachePolicy {
@@ -48,6 +48,16 @@ pub fn with_policy(mut behaviour: Behaviour, settings: CachePolicy) -> Behaviour
 pub fn with_legacy(mut behaviour: Behaviour, settings: CachePolicy) -> Behaviour {
     behaviour.caching = Caching::Legacy { settings };
     behaviour
+}
+
+/// Legacy settings in a word that nobody knows.
+pub fn with_unread(mut behaviour: Behaviour) -> Behaviour {
+    behaviour.caching = Caching::LegacyUnread { gap: unread() };
+    behaviour
+}
+
+pub fn unread() -> Gap {
+    Gap::new(Section::CloudFrontDistributions, Cause::Unreadable, "CloudFront says \"allButPersonal\" for the cookies.")
 }
 
 /// Pages: not kept, every method.

@@ -131,9 +131,14 @@ fn has_functions(functions: Option<&aws::FunctionAssociations>, lambdas: Option<
 
 async fn settled(parts: Parts, policies: &mut Policies<'_>) -> Behaviour {
     let id = |id: Option<String>| id.filter(|id| !id.is_empty());
+    let is_default = parts.path_pattern.is_none();
+    let pattern = parts.path_pattern.unwrap_or_else(|| "*".to_owned());
     let caching = match id(parts.cache_policy) {
         Some(id) => Caching::Policy { policy: policies.cache(&id).await, id },
-        None => Caching::Legacy { settings: legacy(parts.forwarded.as_ref(), parts.ttl_s) },
+        None => match legacy(&pattern, parts.forwarded.as_ref(), parts.ttl_s) {
+            Ok(settings) => Caching::Legacy { settings },
+            Err(gap) => Caching::LegacyUnread { gap },
+        },
     };
     let origin_request = match id(parts.origin_request_policy) {
         Some(id) => Some(OriginRequestPolicy { content: policies.origin_request(&id).await, id }),
@@ -146,8 +151,8 @@ async fn settled(parts: Parts, policies: &mut Policies<'_>) -> Behaviour {
     let methods = |items: &[aws::Method]| items.iter().map(|m| m.as_str().to_owned()).collect::<Vec<_>>();
     let cached = parts.methods.as_ref().and_then(|m| m.cached_methods.as_ref());
     Behaviour {
-        is_default: parts.path_pattern.is_none(),
-        path_pattern: parts.path_pattern.unwrap_or_else(|| "*".to_owned()),
+        path_pattern: pattern,
+        is_default,
         origin_id: parts.origin_id,
         caching,
         origin_request,

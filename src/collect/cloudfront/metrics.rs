@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudfront::types::RealtimeMetricsSubscriptionStatus;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{MetricDataResult, ScanBy};
+use aws_sdk_cloudwatch::types::{MetricDataResult, ScanBy, StatusCode};
 use time::{Duration, OffsetDateTime};
 
 use super::gap;
@@ -16,6 +16,7 @@ const SPAN: Duration = Duration::hours(24);
 /// Six figures of ten distributions by hour are 1,440 values: one page.
 const PAGES_MAX: usize = 4;
 const ACTION: &str = "cloudwatch:GetMetricData";
+const SUBSCRIPTION: &str = "cloudfront:GetMonitoringSubscription";
 
 /// CloudFront's name of a figure, the one statistic that is valid for it, and where it goes.
 type Figure = (&'static str, &'static str, fn(&mut HourMetrics) -> &mut Option<f64>);
@@ -63,10 +64,25 @@ async fn results(
         results.extend(answer.metric_data_results.into_iter().flatten());
         match answer.next_token {
             Some(next) => token = Some(next),
-            None => return Ok(results),
+            None => {
+                check_whole(&results)?;
+                return Ok(results);
+            }
         }
     }
     Err(AwsError::Unreadable { action: ACTION, why: format!("it has more than {PAGES_MAX} pages") })
+}
+
+/// A figure in parts is told as such until its last part: anything else at the end is no missing hour but an answer that failed.
+fn check_whole(results: &[MetricDataResult]) -> Result<(), AwsError> {
+    let last: BTreeMap<_, _> = results.iter().map(|r| (r.id.as_deref(), r.status_code.as_ref())).collect();
+    match last.into_iter().find(|(_, status)| *status != Some(&StatusCode::Complete)) {
+        None => Ok(()),
+        Some((_, status)) => {
+            let said = status.map_or_else(|| "no status".to_owned(), |s| format!("\"{}\"", s.as_str()));
+            Err(AwsError::Unreadable { action: ACTION, why: format!("it says {said} of a figure instead of \"Complete\"") })
+        }
+    }
 }
 
 fn query_id(distribution: usize, figure: usize) -> String {
@@ -109,10 +125,10 @@ fn empty(hour: OffsetDateTime) -> HourMetrics {
 async fn subscription(session: &Session, id: &str) -> Result<bool, AwsError> {
     session.called();
     let answer = session.cloudfront.get_monitoring_subscription().distribution_id(id).send().await;
-    match answer.map_err(|e| trouble("cloudfront:GetMonitoringSubscription", session.timeout_ms, &e)) {
+    match answer.map_err(|e| trouble(SUBSCRIPTION, session.timeout_ms, &e)) {
         Ok(answer) => {
             let config = answer.monitoring_subscription.and_then(|m| m.realtime_metrics_subscription_config);
-            Ok(config.is_some_and(|c| c.realtime_metrics_subscription_status == RealtimeMetricsSubscriptionStatus::Enabled))
+            is_subscribed(config.map(|c| c.realtime_metrics_subscription_status).as_ref())
         }
         // A distribution that never had one. Whether the distribution itself exists is known already.
         Err(AwsError::NotFound { .. }) => Ok(false),
@@ -120,9 +136,38 @@ async fn subscription(session: &Session, id: &str) -> Result<bool, AwsError> {
     }
 }
 
+fn is_subscribed(status: Option<&RealtimeMetricsSubscriptionStatus>) -> Result<bool, AwsError> {
+    match status {
+        Some(RealtimeMetricsSubscriptionStatus::Enabled) => Ok(true),
+        Some(RealtimeMetricsSubscriptionStatus::Disabled) => Ok(false),
+        other => {
+            let why = other.map_or_else(|| "it tells no status".to_owned(), |s| format!("its status \"{}\" is not known here", s.as_str()));
+            Err(AwsError::Unreadable { action: SUBSCRIPTION, why })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subscription_is_on_or_off_and_nothing_else() {
+        assert_eq!(is_subscribed(Some(&"Enabled".into())).ok(), Some(true));
+        assert_eq!(is_subscribed(Some(&"Disabled".into())).ok(), Some(false));
+        assert!(is_subscribed(Some(&"Pausing".into())).unwrap_err().to_string().contains("Pausing"));
+        assert!(is_subscribed(None).is_err());
+    }
+
+    #[test]
+    fn a_figure_that_is_not_complete_at_its_end_is_no_figure() {
+        let part = |id: &str, status: Option<StatusCode>| MetricDataResult::builder().id(id).set_status_code(status).build();
+        let (some, all) = (Some(StatusCode::PartialData), Some(StatusCode::Complete));
+        assert!(check_whole(&[part("d0f0", some.clone()), part("d0f1", all.clone()), part("d0f0", all.clone())]).is_ok());
+        for broken in [some, Some(StatusCode::InternalError), Some(StatusCode::Forbidden), Some("Later".into()), None] {
+            assert!(check_whole(&[part("d0f0", all.clone()), part("d0f1", broken)]).is_err());
+        }
+    }
 
     #[test]
     fn hours_are_sorted_and_missing_values_stay_missing() {

@@ -193,9 +193,12 @@ async fn read_all(session: &Session, selected: Selected, deadline: Instant) -> S
     Ok(Listed { rows, cut: selected.cut.map(|c| c + unread) })
 }
 
-fn bucket_names(distributions: &[Distribution], hosts: &Hosts) -> BTreeSet<String> {
+/// The buckets of media addresses first, for there is a limit; then those behind enabled distributions. By name, each once.
+fn bucket_names(distributions: &[Distribution], hosts: &Hosts) -> Vec<String> {
+    let media: BTreeSet<String> = hosts.media.iter().filter_map(|h| bucket_of_host(h).map(|(name, _)| name.to_owned())).collect();
     let origins = distributions.iter().filter(|d| d.is_enabled).flat_map(|d| &d.origins).filter_map(|o| o.bucket.clone());
-    origins.chain(hosts.media.iter().filter_map(|h| bucket_of_host(h).map(|(name, _)| name.to_owned()))).collect()
+    let origins: BTreeSet<String> = origins.filter(|name| !media.contains(name)).collect();
+    media.into_iter().chain(origins).collect()
 }
 
 /// A call's failure as a gap; refusals name the action that is missing.
@@ -212,4 +215,43 @@ fn gap(section: Section, e: &AwsError) -> Gap {
         AwsError::NotFound { .. } | AwsError::Unreadable { .. } | AwsError::Failed { .. } => Cause::Unreadable,
     };
     Gap::new(section, cause, e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::cloudfront::{Origin, OriginAccess, OriginKind};
+
+    fn distribution(is_enabled: bool, buckets: &[&str]) -> Distribution {
+        let origin = |name: &&str| Origin {
+            id: (*name).to_owned(),
+            domain: format!("{name}.s3.amazonaws.com"),
+            kind: OriginKind::S3,
+            bucket: Some((*name).to_owned()),
+            protocol: None,
+            access: OriginAccess::None,
+            has_shield: false,
+            header_names: Vec::new(),
+        };
+        Distribution {
+            id: "E1".to_owned(),
+            domain: "d1.cloudfront.net".to_owned(),
+            aliases: Vec::new(),
+            is_enabled,
+            price_class: None,
+            http_version: None,
+            has_ipv6: None,
+            minimum_tls: None,
+            has_web_acl: None,
+            origins: buckets.iter().map(origin).collect(),
+            behaviours: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn buckets_of_media_addresses_come_first_and_each_once() {
+        let hosts = Hosts { shop: BTreeSet::new(), media: ["media.s3.amazonaws.com", "cdn.example.com"].map(str::to_owned).into() };
+        let all = [distribution(true, &["site", "media", "archive"]), distribution(false, &["off"])];
+        assert_eq!(bucket_names(&all, &hosts), ["media", "archive", "site"]);
+    }
 }

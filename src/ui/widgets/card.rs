@@ -107,6 +107,10 @@ fn paint_title(ui: &mut Ui, rect: Rect, title: &str, caption: &str, actions: imp
     let name = rect.intersect(Rect::everything_left_of(end));
     let response = ui.interact(name, ui.scope_id().with(("heading", title)), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Heading, true, title));
+    if !caption.is_empty() {
+        // What is painted beside the title is heard as its description.
+        ui.ctx().accesskit_node_builder(response.id, |node| node.set_description(caption));
+    }
     let x = paint::text_left(ui.painter(), start, title, Type::HEADING, theme.text, room);
     let at = pos2(x + space::S, y + 1.0);
     let room = end - at.x - space::S;

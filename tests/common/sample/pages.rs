@@ -15,7 +15,7 @@ use time::{Duration, OffsetDateTime};
 use super::{STORE, TAKEN_AT, findings, snapshot};
 
 /// Names of the pages, as on the command line of `examples/look.rs`.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 25] = [
     "stores",
     "overview",
     "findings",
@@ -23,6 +23,8 @@ pub const NAMES: [&str; 23] = [
     "metrics-postgres",
     "metrics-redis",
     "metrics-cdn",
+    "metrics-cloudfront",
+    "metrics-cloudfront-rules",
     "metrics-app",
     "audits",
     "compare",
@@ -61,6 +63,11 @@ pub fn open(model: &mut Model, name: &str) -> bool {
         "metrics-postgres" => Page::Metrics(Layer::Postgres),
         "metrics-redis" => Page::Metrics(Layer::Redis),
         "metrics-cdn" => Page::Metrics(Layer::Cdn),
+        "metrics-cloudfront" | "metrics-cloudfront-rules" => {
+            super::open_changed(model, super::cloudfront::behind);
+            model.metrics.tabs[Layer::Cdn as usize] = if name.ends_with("rules") { 2 } else { 0 };
+            Page::Metrics(Layer::Cdn)
+        }
         "metrics-app" => Page::Metrics(Layer::App),
         "audits" => Page::Audits,
         "compare" => Page::Compare,

@@ -42,7 +42,7 @@ fn cloudfront(ui: &mut Ui, form: &mut Form<'_>) {
     let hint = "AWS_PROFILE, or the default one";
     set(ui, form, Field::AwsProfile, Input { label: "AWS profile", hint, shown: &wizard.aws_profile, is_mono: true, ..Input::default() });
     ui.add_space(space::M);
-    let hint = "of the profile";
+    let hint = "eu-central-1, or the profile's own";
     set(ui, form, Field::AwsRegion, Input { label: "Region of the buckets", hint, shown: &wizard.aws_region, is_mono: true, ..Input::default() });
     ui.add_space(6.0);
     note(ui, "Credentials come from AWS' own chain: profiles, SSO, keys of the environment, roles. Nothing of them is kept here.");

@@ -1,29 +1,33 @@
 //! The edge: traffic, rules, headers, media.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use eframe::egui::Ui;
+use std::collections::BTreeMap;
 
 use super::cdn_tables::{headers, media, rules};
 use super::sheet::{Cell, Mark, Row, Sheet, mark, show};
 use super::{Figure, GAP, chart_height, gap_state, stats};
 use crate::app::{Action, Audit, Model};
 use crate::charts;
+use crate::checks::edge_cloudfront::replaces_cloudflare;
 use crate::checks::measures;
 use crate::evidence::cdn::{Analytics, StatusCount};
 use crate::evidence::{Gap, Layer};
 use crate::text;
 use crate::ui::draw;
-use crate::ui::look;
 use crate::ui::widgets::{Column, Width, columns};
 
 /// Above this share of 5xx answers the origin is in trouble whatever the cache does.
 const ERRORS_MAX: f64 = 0.005;
 
+/// What the page tells where no CDN's own figures were read.
+pub const PROBES: &str = "Probes of the storefront";
+
 /// "Cloudflare, northwind-outfitters.com, last 24 h, UTC".
 pub fn caption(audit: &Audit) -> String {
-    let Ok(cdn) = audit.snapshot.cloudflare() else { return "Probes of the storefront".into() };
+    if replaces_cloudflare(&audit.snapshot) {
+        return super::cdn_cloudwatch::caption(audit);
+    }
+    let Ok(cdn) = audit.snapshot.cloudflare() else { return PROBES.into() };
     let zone = cdn.zone().ok().map(|z| z.name.clone());
     let period = cdn.analytics().ok().map(|a| format!("last {}, UTC", text::seconds((a.to - a.from).as_seconds_f64())));
     [Some("Cloudflare".to_owned()), zone, period].into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -31,6 +35,14 @@ pub fn caption(audit: &Audit) -> String {
 
 /// Draws the segment `tab`.
 pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut Vec<Action>) {
+    if replaces_cloudflare(&audit.snapshot) {
+        super::cdn_cloudwatch::page(ui, model, audit, tab, actions);
+    } else {
+        cloudflare(ui, model, audit, tab, actions);
+    }
+}
+
+fn cloudflare(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut Vec<Action>) {
     let analytics = audit.snapshot.cloudflare().and_then(|c| c.analytics().cloned());
     stats(ui, &figures(audit, &analytics));
     match tab {
@@ -48,7 +60,7 @@ pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut
 fn figures(audit: &Audit, analytics: &Result<Analytics, Gap>) -> [Figure; 5] {
     let known = |f: fn(&Analytics) -> Figure| analytics.as_ref().map(f).map_err(Gap::clone);
     [
-        Figure::of("Hit ratio, cacheable requests", hit_ratio(audit)),
+        hit_ratio("Hit ratio, cacheable requests", audit),
         Figure::of("Hit ratio, bytes looked up", known(bytes_ratio)),
         Figure::of("Looked up in the cache", known(cacheable)),
         Figure::of("Reached the origin", known(to_origin)),
@@ -56,11 +68,14 @@ fn figures(audit: &Audit, analytics: &Result<Analytics, Gap>) -> [Figure; 5] {
     ]
 }
 
-fn hit_ratio(audit: &Audit) -> Result<Figure, Gap> {
+/// The gauge's figure against its target.
+pub fn hit_ratio(caption: &'static str, audit: &Audit) -> Figure {
     let target = audit.snapshot.meta.targets.cdn_hit_ratio_min;
-    let rate = measures::cdn_hit_ratio(&audit.snapshot)?;
-    let context = format!("target {}", text::percent(target));
-    Ok(Figure::new("Hit ratio, cacheable requests", text::percent(rate.rate()), "", context).off_target(rate.rate() < target))
+    let known = measures::cdn_hit_ratio(&audit.snapshot).map(|rate| {
+        let context = format!("target {}", text::percent(target));
+        Figure::new(caption, text::percent(rate.rate()), "", context).off_target(rate.rate() < target)
+    });
+    Figure::of(caption, known)
 }
 
 fn sum(a: &Analytics, of: impl Fn(&StatusCount) -> u64, counts: impl Fn(&str) -> bool) -> u64 {
@@ -92,28 +107,29 @@ fn to_origin(a: &Analytics) -> Figure {
 }
 
 fn errors(a: &Analytics) -> Figure {
-    match a.share_5xx {
-        None => Figure::missing("Origin errors", "this plan's analytics do not tell"),
-        Some(share) => {
-            let context = format!("target ≤ {}", text::percent(ERRORS_MAX));
-            Figure::new("Origin errors", text::percent(share), "5xx", context).off_target(share > ERRORS_MAX)
-        }
-    }
+    a.share_5xx.map_or_else(|| Figure::missing("Origin errors", "this plan's analytics do not tell"), |share| errors_of("Origin errors", share))
+}
+
+/// A share of 5xx answers against the most that is well.
+pub fn errors_of(caption: &'static str, share: f64) -> Figure {
+    let context = format!("target ≤ {}", text::percent(ERRORS_MAX));
+    Figure::new(caption, text::percent(share), "5xx", context).off_target(share > ERRORS_MAX)
 }
 
 fn traffic(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, actions: &mut Vec<Action>) {
-    let height = chart_height(ui).max(176.0);
-    let s = &audit.snapshot;
-    let (ratio, requests) = (charts::cdn::hit_ratio_by_hour(s), charts::cdn::requests_by_status(s));
-    let bytes = charts::cdn::bytes_by_status(s);
-    columns(ui, &[Width::Share(1.0); 3], height, GAP, |ui, index| match index {
-        0 => draw::chart_card(ui, "Hit ratio", &ratio, height, &[]),
-        1 => draw::chart_card(ui, "Requests", &requests, height, &[]),
-        _ => draw::chart_card(ui, "Bytes", &bytes, height, &[]),
-    });
-    ui.add_space(GAP);
+    hourly(ui, audit);
     let tall = ui.available_height();
     paths(ui, model, audit, a, tall, actions);
+}
+
+/// Hit ratio, requests and bytes by hour beside each other, of whichever CDN was read.
+pub fn hourly(ui: &mut Ui, audit: &Audit) {
+    let height = chart_height(ui).max(176.0);
+    let charts = charts::cdn::traffic(&audit.snapshot);
+    columns(ui, &[Width::Share(1.0); 3], height, GAP, |ui, index| {
+        draw::chart_card(ui, ["Hit ratio", "Requests", "Bytes"][index], &charts[index].1, height, &[]);
+    });
+    ui.add_space(GAP);
 }
 
 /// Requests of one path that went to the origin, and why most of them did.
@@ -160,24 +176,18 @@ fn paths(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, tall: f32, ac
         Some(n) => format!(", {} more not listed", text::count(n)),
         None => ", more not listed".to_owned(),
     };
+    let columns = vec![
+        Column::left("Path", Width::Share(1.2)).sortable(),
+        Column::left("Host", Width::Share(0.8)).sortable(),
+        Column::left("Of all to origin", Width::Points(136.0)).sortable(),
+        Column::right("To origin", Width::Points(72.0)).sortable(),
+        Column::right("Bytes", Width::Points(72.0)).sortable(),
+        Column::left("Cause", Width::Share(1.4)),
+    ];
     let sheet = Sheet {
-        id: "paths",
-        title: "Paths by origin requests",
         caption: &format!("{}{more}", text::plural(paths.len() as u64, "path", "paths")),
-        columns: vec![
-            Column::left("Path", Width::Share(1.2)).sortable(),
-            Column::left("Host", Width::Share(0.8)).sortable(),
-            Column::left("Of all to origin", Width::Points(136.0)).sortable(),
-            Column::right("To origin", Width::Points(72.0)).sortable(),
-            Column::right("Bytes", Width::Points(72.0)).sortable(),
-            Column::left("Cause", Width::Share(1.4)),
-        ],
-        rows: Arc::new(paths.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
         filter: "Filter paths",
-        since: None,
-        note: "",
-        selected: None,
+        ..Sheet::plain(Layer::Cdn, "paths", "Paths by origin requests", columns, paths.iter().map(row))
     };
     show(ui, sheet, model, tall, actions);
 }

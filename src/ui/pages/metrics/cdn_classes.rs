@@ -1,9 +1,7 @@
 //! Traffic by class of path and by type of answer: what of each is answered at the edge, and how the origin answers the rest.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use eframe::egui::Ui;
+use std::collections::BTreeMap;
 
 use super::sheet::{Cell, Row, Sheet, show as sheet};
 use super::{GAP, gap_state};
@@ -12,7 +10,6 @@ use crate::checks::measures;
 use crate::evidence::cdn::{Analytics, ClassCount, StatusCount, TrafficClass};
 use crate::evidence::{Gap, Layer};
 use crate::text;
-use crate::ui::look;
 use crate::ui::widgets::{Column, Width};
 
 /// Classes above, types of answers under them.
@@ -94,27 +91,21 @@ fn classes(ui: &mut Ui, model: &Model, audit: &Audit, analytics: &Analytics, tal
     } else {
         ""
     };
+    let columns = vec![
+        Column::left("Class", Width::Share(1.5)).sortable(),
+        Column::right("Requests", Width::Points(72.0)).sortable(),
+        Column::left("From the edge", Width::Points(136.0)).sortable(),
+        Column::right("Bytes", Width::Points(62.0)).sortable(),
+        Column::left("Bytes from the edge", Width::Points(136.0)).sortable(),
+        Column::right("To origin", Width::Points(64.0)).sortable(),
+        Column::right("Origin P50", Width::Points(70.0)).sortable(),
+        Column::right("Origin P95", Width::Points(70.0)).sortable(),
+        Column::right("5xx", Width::Points(56.0)).sortable(),
+    ];
     let table = Sheet {
-        id: "classes",
-        title: "Traffic by class of path",
         caption: "all requests of the last day; the line is the target",
-        columns: vec![
-            Column::left("Class", Width::Share(1.5)).sortable(),
-            Column::right("Requests", Width::Points(72.0)).sortable(),
-            Column::left("From the edge", Width::Points(136.0)).sortable(),
-            Column::right("Bytes", Width::Points(62.0)).sortable(),
-            Column::left("Bytes from the edge", Width::Points(136.0)).sortable(),
-            Column::right("To origin", Width::Points(64.0)).sortable(),
-            Column::right("Origin P50", Width::Points(70.0)).sortable(),
-            Column::right("Origin P95", Width::Points(70.0)).sortable(),
-            Column::right("5xx", Width::Points(56.0)).sortable(),
-        ],
-        rows: Arc::new(analytics.by_class.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
         note,
-        selected: None,
+        ..Sheet::plain(Layer::Cdn, "classes", "Traffic by class of path", columns, analytics.by_class.iter().map(row))
     };
     sheet(ui, table, model, tall, actions);
 }
@@ -136,23 +127,14 @@ fn types(ui: &mut Ui, model: &Model, analytics: &Analytics, tall: f32, actions: 
         ];
         Row::new(cells, None)
     };
-    let table = Sheet {
-        id: "content types",
-        title: "Traffic by type of answer",
-        caption: "heaviest first",
-        columns: vec![
-            Column::left("Type", Width::Share(1.0)).sortable(),
-            Column::right("Requests", Width::Points(80.0)).sortable(),
-            Column::left("From the edge", Width::Points(136.0)).sortable(),
-            Column::right("Bytes", Width::Points(80.0)).sortable(),
-            Column::left("Bytes from the edge", Width::Points(136.0)).sortable(),
-        ],
-        rows: Arc::new(kinds.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+    let columns = vec![
+        Column::left("Type", Width::Share(1.0)).sortable(),
+        Column::right("Requests", Width::Points(80.0)).sortable(),
+        Column::left("From the edge", Width::Points(136.0)).sortable(),
+        Column::right("Bytes", Width::Points(80.0)).sortable(),
+        Column::left("Bytes from the edge", Width::Points(136.0)).sortable(),
+    ];
+    let table =
+        Sheet { caption: "heaviest first", ..Sheet::plain(Layer::Cdn, "content types", "Traffic by type of answer", columns, kinds.iter().map(row)) };
     sheet(ui, table, model, tall, actions);
 }

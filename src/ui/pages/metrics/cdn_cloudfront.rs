@@ -1,17 +1,14 @@
 //! CloudFront: behaviours in the order they are tried, origins and buckets under them.
 
-use std::sync::Arc;
-
 use eframe::egui::Ui;
 
 use super::sheet::{Cell, Row, Sheet, mark, show as sheet};
-use super::{GAP, gap_state};
+use super::{GAP, counted, gap_state};
 use crate::app::{Action, Audit, Model};
 use crate::checks::edge_cloudfront::subject_name;
-use crate::evidence::Layer;
 use crate::evidence::cloudfront::{Behaviour, Bucket, CachePolicy, CloudFront, Distribution, Names, Origin, OriginAccess};
+use crate::evidence::{Layer, Listed};
 use crate::text;
-use crate::ui::look;
 use crate::ui::widgets::{Column, Width, columns};
 
 /// Behaviours above, origins and buckets beside each other.
@@ -22,40 +19,32 @@ pub fn show(ui: &mut Ui, model: &Model, audit: &Audit, seen: &CloudFront, action
     };
     let tall = ui.available_height();
     let half = ((tall - GAP) / 2.0).floor();
-    behaviours(ui, model, audit, &distributions.rows, half, actions);
+    behaviours(ui, model, audit, distributions, half, actions);
     ui.add_space(GAP);
     let rest = ui.available_height();
     columns(ui, &[Width::Share(1.0), Width::Share(1.0)], rest, GAP, |ui, index| match index {
         0 => origins(ui, model, &distributions.rows, rest, actions),
         _ => match seen.buckets() {
-            Ok(listed) => buckets(ui, model, &listed.rows, rest, actions),
+            Ok(listed) => buckets(ui, model, listed, rest, actions),
             Err(gap) => gap_state(ui, audit, &gap, actions),
         },
     });
 }
 
-fn behaviours(ui: &mut Ui, model: &Model, audit: &Audit, all: &[Distribution], tall: f32, actions: &mut Vec<Action>) {
-    let rows = all.iter().flat_map(|d| d.behaviours.iter().map(move |b| behaviour(audit, d, b)));
-    let table = Sheet {
-        id: "behaviours",
-        title: "Behaviours",
-        caption: "in the order they are tried, the first match wins",
-        columns: vec![
-            Column::left("Distribution", Width::Points(128.0)).sortable(),
-            Column::left("Path", Width::Share(1.0)),
-            Column::left("Cache policy", Width::Share(1.0)).sortable(),
-            Column::left("Lifetimes, least, usual, most", Width::Points(176.0)),
-            Column::left("Key: cookies", Width::Share(0.8)),
-            Column::left("Key: query", Width::Share(0.7)),
-            Column::left("Compressed", Width::Points(76.0)).sortable(),
-        ],
-        rows: Arc::new(rows.collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+fn behaviours(ui: &mut Ui, model: &Model, audit: &Audit, all: &Listed<Distribution>, tall: f32, actions: &mut Vec<Action>) {
+    let order = "in the order they are tried, the first match wins";
+    let caption = if all.is_whole() { order.to_owned() } else { format!("{}; {order}", counted(all, "distribution", "distributions")) };
+    let rows = all.rows.iter().flat_map(|d| d.behaviours.iter().map(move |b| behaviour(audit, d, b)));
+    let columns = vec![
+        Column::left("Distribution", Width::Points(128.0)).sortable(),
+        Column::left("Path", Width::Share(1.0)),
+        Column::left("Cache policy", Width::Share(1.0)).sortable(),
+        Column::left("Lifetimes, least, usual, most", Width::Points(176.0)),
+        Column::left("Key: cookies", Width::Share(0.8)),
+        Column::left("Key: query", Width::Share(0.7)),
+        Column::left("Compressed", Width::Points(76.0)).sortable(),
+    ];
+    let table = Sheet { caption: &caption, ..Sheet::plain(Layer::Cdn, "behaviours", "Behaviours", columns, rows) };
     sheet(ui, table, model, tall, actions);
 }
 
@@ -107,28 +96,18 @@ fn origins(ui: &mut Ui, model: &Model, all: &[Distribution], tall: f32, actions:
         ];
         Row::new(cells, None)
     };
-    let table = Sheet {
-        id: "origins",
-        title: "Origins",
-        caption: "",
-        columns: vec![
-            Column::left("Distribution", Width::Points(128.0)).sortable(),
-            Column::left("Origin", Width::Share(1.0)).sortable(),
-            Column::left("Access", Width::Points(100.0)),
-            Column::left("Protocol", Width::Points(84.0)),
-            Column::left("Shield", Width::Points(52.0)),
-        ],
-        rows: Arc::new(all.iter().flat_map(|d| d.origins.iter().map(move |o| row(d, o))).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+    let columns = vec![
+        Column::left("Distribution", Width::Points(128.0)).sortable(),
+        Column::left("Origin", Width::Share(1.0)).sortable(),
+        Column::left("Access", Width::Points(100.0)),
+        Column::left("Protocol", Width::Points(84.0)),
+        Column::left("Shield", Width::Points(52.0)),
+    ];
+    let table = Sheet::plain(Layer::Cdn, "origins", "Origins", columns, all.iter().flat_map(|d| d.origins.iter().map(move |o| row(d, o))));
     sheet(ui, table, model, tall, actions);
 }
 
-fn buckets(ui: &mut Ui, model: &Model, all: &[Bucket], tall: f32, actions: &mut Vec<Action>) {
+fn buckets(ui: &mut Ui, model: &Model, all: &Listed<Bucket>, tall: f32, actions: &mut Vec<Action>) {
     let row = |b: &Bucket| {
         let open = match &b.is_read_unsigned {
             Ok(true) => Cell::Off("yes".to_owned()),
@@ -145,22 +124,13 @@ fn buckets(ui: &mut Ui, model: &Model, all: &[Bucket], tall: f32, actions: &mut 
         let region = b.region.as_ref().map_or(Cell::None("not told"), |r| Cell::Weak(r.clone()));
         Row::new(vec![Cell::Mono(b.name.clone()), region, open, objects], None)
     };
-    let table = Sheet {
-        id: "buckets",
-        title: "Buckets",
-        caption: "behind the origins and the media",
-        columns: vec![
-            Column::left("Bucket", Width::Share(1.0)).sortable(),
-            Column::left("Region", Width::Points(96.0)).sortable(),
-            Column::left("Read by all", Width::Points(84.0)).sortable(),
-            Column::right("Objects", Width::Points(76.0)).sortable(),
-        ],
-        rows: Arc::new(all.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+    let columns = vec![
+        Column::left("Bucket", Width::Share(1.0)).sortable(),
+        Column::left("Region", Width::Points(96.0)).sortable(),
+        Column::left("Read by all", Width::Points(84.0)).sortable(),
+        Column::right("Objects", Width::Points(76.0)).sortable(),
+    ];
+    let table =
+        Sheet { caption: &counted(all, "bucket", "buckets"), ..Sheet::plain(Layer::Cdn, "buckets", "Buckets", columns, all.rows.iter().map(row)) };
     sheet(ui, table, model, tall, actions);
 }

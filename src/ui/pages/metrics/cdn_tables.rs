@@ -1,26 +1,22 @@
 //! The tables of the CDN page: rules, headers, media.
 
-use std::sync::Arc;
-
 use eframe::egui::Ui;
 
 use super::cdn::path_mark;
 use super::sheet::{Cell, Row, Sheet, mark, show};
 use super::{GAP, gap_state};
 use crate::app::{Action, Audit, Model};
+use crate::evidence::Layer;
 use crate::evidence::cdn::{CacheRule, Cloudflare};
 use crate::evidence::edge::verdict;
 use crate::evidence::storefront::{Answer, PathClass, Target};
-use crate::evidence::{Cause, Layer};
 use crate::text;
-use crate::ui::look;
 use crate::ui::widgets::{Column, Width, columns};
 
 /// Cache rules above, zone settings and page rules under them.
 pub fn rules(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
     let cdn = match audit.snapshot.cloudflare() {
         Ok(cdn) => cdn,
-        Err(gap) if gap.cause == Cause::NotConfigured && audit.snapshot.cloudfront.is_ok() => return cloudfront(ui, model, audit, actions),
         Err(gap) => return gap_state(ui, audit, &gap, actions),
     };
     let tall = ui.available_height();
@@ -35,13 +31,6 @@ pub fn rules(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
         0 => zone_settings(ui, model, audit, cdn, rest, actions),
         _ => page_rules(ui, model, audit, cdn, rest, actions),
     });
-}
-
-fn cloudfront(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
-    match &audit.snapshot.cloudfront {
-        Ok(seen) => super::cdn_cloudfront::show(ui, model, audit, seen, actions),
-        Err(gap) => gap_state(ui, audit, gap, actions),
-    }
 }
 
 fn ttl(mode: Option<&str>, seconds: Option<i64>) -> Cell {
@@ -78,24 +67,17 @@ fn cache_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall
         ];
         Row::new(cells, found)
     };
+    let columns = vec![
+        Column::right("Order", Width::Points(48.0)).sortable(),
+        Column::left("Rule", Width::Share(1.0)).sortable(),
+        Column::left("Matches", Width::Share(1.2)),
+        Column::left("Does", Width::Points(56.0)).sortable(),
+        Column::left("Edge TTL", Width::Points(88.0)),
+        Column::left("Browser TTL", Width::Points(100.0)),
+    ];
     let sheet = Sheet {
-        id: "cache rules",
-        title: "Cache rules",
         caption: "in order of evaluation, the last match wins",
-        columns: vec![
-            Column::right("Order", Width::Points(48.0)).sortable(),
-            Column::left("Rule", Width::Share(1.0)).sortable(),
-            Column::left("Matches", Width::Share(1.2)),
-            Column::left("Does", Width::Points(56.0)).sortable(),
-            Column::left("Edge TTL", Width::Points(88.0)),
-            Column::left("Browser TTL", Width::Points(100.0)),
-        ],
-        rows: Arc::new(rules.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
+        ..Sheet::plain(Layer::Cdn, "cache rules", "Cache rules", columns, rules.iter().map(row))
     };
     show(ui, sheet, model, tall, actions);
 }
@@ -120,22 +102,9 @@ fn zone_settings(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, ta
         let found = mark(audit, |r| r.finding.subject.kind == "setting" && r.finding.subject.name == s.id);
         Row::new(vec![Cell::Mono(s.id.clone()), Cell::Text(s.value.trim_matches('"').to_owned()), plan_word(s.is_editable)], found)
     }));
-    let sheet = Sheet {
-        id: "zone settings",
-        title: "Zone settings",
-        caption: &plan,
-        columns: vec![
-            Column::left("Setting", Width::Share(1.2)).sortable(),
-            Column::left("Value", Width::Share(1.0)),
-            Column::left("", Width::Points(96.0)),
-        ],
-        rows: Arc::new(rows),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+    let columns =
+        vec![Column::left("Setting", Width::Share(1.2)).sortable(), Column::left("Value", Width::Share(1.0)), Column::left("", Width::Points(96.0))];
+    let sheet = Sheet { caption: &plan, ..Sheet::plain(Layer::Cdn, "zone settings", "Zone settings", columns, rows) };
     show(ui, sheet, model, tall, actions);
 }
 
@@ -154,22 +123,12 @@ fn page_rules(ui: &mut Ui, model: &Model, audit: &Audit, cdn: &Cloudflare, tall:
         let cells = vec![Cell::Mono(r.target.clone()), Cell::Weak(if r.is_active { "on".into() } else { "off".into() }), Cell::Text(does.join(", "))];
         Row::new(cells, mark(audit, |f| f.finding.subject.kind == "rule" && f.finding.subject.name == r.target))
     };
-    let sheet = Sheet {
-        id: "page rules",
-        title: "Page rules",
-        caption: "the first match wins",
-        columns: vec![
-            Column::left("Target", Width::Share(1.0)).sortable(),
-            Column::left("State", Width::Points(40.0)).sortable(),
-            Column::left("Does", Width::Share(1.2)),
-        ],
-        rows: Arc::new(rules.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
-    };
+    let columns = vec![
+        Column::left("Target", Width::Share(1.0)).sortable(),
+        Column::left("State", Width::Points(40.0)).sortable(),
+        Column::left("Does", Width::Share(1.2)),
+    ];
+    let sheet = Sheet { caption: "the first match wins", ..Sheet::plain(Layer::Cdn, "page rules", "Page rules", columns, rules.iter().map(row)) };
     show(ui, sheet, model, tall, actions);
 }
 
@@ -247,17 +206,13 @@ pub fn headers(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Acti
     if let Some(target) = model.metrics.target.as_ref().and_then(|url| targets.iter().find(|t| t.url == *url)) {
         super::cdn_trace::show(ui, model, target, actions);
     }
+    let columns = target_columns();
     let sheet = Sheet {
-        id: "headers",
-        title: "Answers of the storefront",
         caption: &format!("{}, a row shows every request", text::plural(targets.len() as u64, "address", "addresses")),
-        columns: target_columns(),
-        rows: Arc::new(targets.iter().map(|t| target_row(audit, t).keyed(&t.url)).collect()),
-        hue: look::hue(Layer::Cdn),
         filter: "Filter addresses",
-        since: None,
         note: &notes.join(" "),
         selected: Some(model.metrics.target.clone().unwrap_or_default()),
+        ..Sheet::plain(Layer::Cdn, "headers", "Answers of the storefront", columns, targets.iter().map(|t| target_row(audit, t).keyed(&t.url)))
     };
     let tall = ui.available_height();
     if let Some(url) = show(ui, sheet, model, tall, actions) {
@@ -276,17 +231,10 @@ pub fn media(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action
     ui.add_space(GAP);
     match audit.snapshot.shop().and_then(|s| s.media()) {
         Ok(targets) => {
+            let columns = target_columns();
             let sheet = Sheet {
-                id: "media",
-                title: "Answers of media",
                 caption: &text::plural(targets.len() as u64, "address", "addresses"),
-                columns: target_columns(),
-                rows: Arc::new(targets.iter().map(|t| target_row(audit, t)).collect()),
-                hue: look::hue(Layer::Cdn),
-                filter: "",
-                since: None,
-                note: "",
-                selected: None,
+                ..Sheet::plain(Layer::Cdn, "media", "Answers of media", columns, targets.iter().map(|t| target_row(audit, t)))
             };
             let rest = ui.available_height();
             show(ui, sheet, model, rest, actions);
@@ -311,24 +259,17 @@ fn hosts_table(ui: &mut Ui, model: &Model, audit: &Audit, hosts: &[crate::eviden
         ];
         Row::new(cells, found)
     };
+    let columns = vec![
+        Column::left("Host", Width::Share(1.0)).sortable(),
+        Column::left("Column", Width::Points(124.0)).sortable(),
+        Column::left("Share", Width::Points(136.0)).sortable(),
+        Column::right("Addresses", Width::Points(76.0)).sortable(),
+        Column::right("Local files", Width::Points(76.0)).sortable(),
+        Column::left("Example", Width::Share(1.4)),
+    ];
     let sheet = Sheet {
-        id: "media hosts",
-        title: "Media by host",
         caption: "addresses of published products in the database",
-        columns: vec![
-            Column::left("Host", Width::Share(1.0)).sortable(),
-            Column::left("Column", Width::Points(124.0)).sortable(),
-            Column::left("Share", Width::Points(136.0)).sortable(),
-            Column::right("Addresses", Width::Points(76.0)).sortable(),
-            Column::right("Local files", Width::Points(76.0)).sortable(),
-            Column::left("Example", Width::Share(1.4)),
-        ],
-        rows: Arc::new(hosts.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
+        ..Sheet::plain(Layer::Cdn, "media hosts", "Media by host", columns, hosts.iter().map(row))
     };
     show(ui, sheet, model, tall, actions);
 }

@@ -1,7 +1,5 @@
 //! One address in full: each request of the recipe, what it sent and what came back.
 
-use std::sync::Arc;
-
 use eframe::egui::{ScrollArea, Ui};
 
 use super::sheet::{Cell, Row, Sheet, show as sheet};
@@ -12,7 +10,6 @@ use crate::evidence::edge::verdict;
 use crate::evidence::storefront::{Answer, Probe, Target};
 use crate::text;
 use crate::ui::icons;
-use crate::ui::look;
 use crate::ui::widgets::{Column, Language, Width, code_box, columns, copy_button, icon_button, titled_card};
 
 /// Draws both cards above the table of addresses.
@@ -26,25 +23,18 @@ pub fn show(ui: &mut Ui, model: &Model, target: &Target, actions: &mut Vec<Actio
 }
 
 fn requests(ui: &mut Ui, model: &Model, target: &Target, height: f32, actions: &mut Vec<Action>) {
+    let columns = vec![
+        Column::left("Request", Width::Share(1.2)),
+        Column::right("Status", Width::Points(52.0)),
+        Column::left("Cache", Width::Points(68.0)),
+        Column::right("Age, s", Width::Points(56.0)),
+        Column::right("Size", Width::Points(72.0)),
+        Column::right("First byte", Width::Points(72.0)),
+        Column::right("All", Width::Points(72.0)),
+    ];
     let table = Sheet {
-        id: "requests",
-        title: "Requests",
         caption: super::cdn_tables::path_of(&target.url),
-        columns: vec![
-            Column::left("Request", Width::Share(1.2)),
-            Column::right("Status", Width::Points(52.0)),
-            Column::left("Cache", Width::Points(68.0)),
-            Column::right("Age, s", Width::Points(56.0)),
-            Column::right("Size", Width::Points(72.0)),
-            Column::right("First byte", Width::Points(72.0)),
-            Column::right("All", Width::Points(72.0)),
-        ],
-        rows: Arc::new(target.probes.iter().map(row).collect()),
-        hue: look::hue(Layer::Cdn),
-        filter: "",
-        since: None,
-        note: "",
-        selected: None,
+        ..Sheet::plain(Layer::Cdn, "requests", "Requests", columns, target.probes.iter().map(row))
     };
     sheet(ui, table, model, height, actions);
 }

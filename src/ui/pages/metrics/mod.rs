@@ -4,6 +4,7 @@ mod app;
 mod cdn;
 mod cdn_classes;
 mod cdn_cloudfront;
+mod cdn_cloudwatch;
 mod cdn_tables;
 mod cdn_trace;
 mod cdn_zone;
@@ -17,7 +18,8 @@ mod sheet;
 use eframe::egui::{self, Align, Layout, Ui, UiBuilder, vec2};
 
 use crate::app::{Action, Audit, Model, Page};
-use crate::evidence::{Gap, Layer};
+use crate::checks::edge_cloudfront::replaces_cloudflare;
+use crate::evidence::{Gap, Layer, Listed};
 use crate::text;
 use crate::ui::theme::space;
 use crate::ui::widgets::{
@@ -100,7 +102,14 @@ fn whole_gap(audit: &Audit, layer: Layer) -> Option<Gap> {
         Layer::Postgres => s.pg().err(),
         Layer::Redis => s.redis().err(),
         // What the storefront and the database tell of the edge is worth a page without Cloudflare.
-        Layer::Cdn => s.cloudflare().err().filter(|_| s.shop().is_err() && s.cloudfront.is_err()),
+        Layer::Cdn if s.shop().is_err() && s.cloudfront.is_err() => {
+            if replaces_cloudflare(s) {
+                s.cloudfront().err()
+            } else {
+                s.cloudflare().err()
+            }
+        }
+        Layer::Cdn => None,
         Layer::App => s.shop().err().filter(|_| s.pg().is_err()),
     }
 }
@@ -176,6 +185,16 @@ fn split_unit(words: &str) -> (String, String) {
     match words.split_once(text::NBSP) {
         Some((number, unit)) => (number.to_owned(), unit.to_owned()),
         None => (words.to_owned(), String::new()),
+    }
+}
+
+/// "3,000 tables", and how many were left out by a limit.
+fn counted<T>(list: &Listed<T>, one: &str, many: &str) -> String {
+    let shown = text::plural(list.rows.len() as u64, one, many);
+    match list.cut {
+        Some(0) => shown,
+        Some(cut) => format!("{shown}, {} more were not read", text::count(cut)),
+        None => format!("{shown}, there are more"),
     }
 }
 

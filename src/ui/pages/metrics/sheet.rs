@@ -6,6 +6,7 @@ use eframe::egui::{self, Align, Event, Key, Layout, Rect, Sense, Ui, UiBuilder, 
 
 pub use super::rows::{Cell, Mark, Row, mark, touching};
 use crate::app::{Action, Model};
+use crate::evidence::Layer;
 use crate::text;
 use crate::ui::fonts::Type;
 use crate::ui::icons::{self, Face};
@@ -32,6 +33,14 @@ pub struct Sheet<'a> {
     pub note: &'a str,
     /// Key of the row that the page shows in full; `None`: the table remembers the row that was clicked.
     pub selected: Option<String>,
+}
+
+impl<'a> Sheet<'a> {
+    /// A table of this layer that has nothing but its rows: no caption, filter, second base or note.
+    pub fn plain(layer: Layer, id: &'static str, title: &'a str, columns: Vec<Column<'a>>, rows: impl IntoIterator<Item = Row>) -> Self {
+        let rows = Arc::new(rows.into_iter().collect());
+        Self { id, title, caption: "", columns, rows, hue: look::hue(layer), filter: "", since: None, note: "", selected: None }
+    }
 }
 
 const TITLE: f32 = 44.0;

@@ -76,16 +76,6 @@ fn since_reset(audit: &Audit) -> String {
     since_words(audit.snapshot.pg().ok().and_then(|pg| pg.server().ok().and_then(|s| s.stats_reset_at)))
 }
 
-/// "3,000 tables", and how many were left out by a limit.
-fn counted<T>(list: &crate::evidence::Listed<T>, one: &str, many: &str) -> String {
-    let shown = text::plural(list.rows.len() as u64, one, many);
-    match list.cut {
-        Some(0) => shown,
-        Some(cut) => format!("{shown}, {} more were not read", text::count(cut)),
-        None => format!("{shown}, there are more"),
-    }
-}
-
 fn figures(audit: &Audit, pg: &Postgres) -> [Figure; 5] {
     let window_s = audit.snapshot.meta.window_s;
     [

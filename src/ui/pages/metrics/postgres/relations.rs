@@ -2,7 +2,8 @@
 
 use eframe::egui::Ui;
 
-use super::{base, counted, since_reset};
+use super::super::counted;
+use super::{base, since_reset};
 use crate::app::{Action, Audit, Model};
 use crate::charts;
 use crate::charts::postgres::Base;
