@@ -1,5 +1,8 @@
 //! The Cloudflare collector against recorded answers of the real API and hand-written refusals.
 
+#[path = "cloudflare_live/answers.rs"]
+mod answers;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,104 +13,15 @@ use medusa_advisor::collect::run::Run;
 use medusa_advisor::connect::cloudflare as connect;
 use medusa_advisor::connect::profile::{CloudflareProfile, Limits};
 use medusa_advisor::connect::steps::{CapabilityState, StepState};
-use medusa_advisor::evidence::cdn::{AddOn, Cloudflare, TrafficClass};
+use medusa_advisor::evidence::cdn::{AddOn, Cloudflare, Tracker, TrafficClass};
 use medusa_advisor::evidence::{Cause, Layer, Meta, Seen, Snapshot, Targets};
 use medusa_advisor::finding::Outcome;
 use medusa_advisor::secret::Secret;
 use serde_json::{Value, json};
-use wiremock::matchers::{body_string_contains, header, method, path, query_param};
+use wiremock::matchers::{body_string_contains, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-const ZONE: &str = "0da42c8d2132a9ddaf714f9e7c920711";
-const TOKEN: &str = "sentinel-token-value";
-const ENTRYPOINT: &str = "/zones/0da42c8d2132a9ddaf714f9e7c920711/rulesets/phases/http_request_cache_settings/entrypoint";
-
-fn at(tail: &str) -> String {
-    format!("/zones/{ZONE}{tail}")
-}
-
-fn ok(result: &Value) -> ResponseTemplate {
-    ResponseTemplate::new(200).set_body_json(json!({ "success": true, "errors": [], "messages": [], "result": result }))
-}
-
-fn refused(status: u16, code: i64, message: &str) -> ResponseTemplate {
-    let body = json!({ "success": false, "errors": [{ "code": code, "message": message }], "messages": [], "result": null });
-    ResponseTemplate::new(status).set_body_json(body)
-}
-
-async fn get(server: &MockServer, route: &str, answer: ResponseTemplate) {
-    Mock::given(method("GET"))
-        .and(path(route))
-        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
-        .respond_with(answer)
-        .mount(server)
-        .await;
-}
-
-async fn graphql(server: &MockServer, query: &str, body: Value) {
-    let answer = ResponseTemplate::new(200).set_body_json(body);
-    Mock::given(method("POST")).and(path("/graphql")).and(body_string_contains(query)).respond_with(answer).mount(server).await;
-}
-
-fn groups(rows: Value) -> Value {
-    aliased(json!({ "httpRequestsAdaptiveGroups": rows }))
-}
-
-fn aliased(aliases: Value) -> Value {
-    json!({ "data": { "viewer": { "zones": [aliases] } }, "errors": null })
-}
-
-fn limits_answer(max_duration: u64) -> Value {
-    let settings =
-        json!({ "httpRequestsAdaptiveGroups": { "enabled": true, "maxDuration": max_duration, "maxPageSize": 50, "notOlderThan": 691200 } });
-    json!({ "data": { "viewer": { "zones": [{ "settings": settings }] } }, "errors": null })
-}
-
-/// A zone that answers everything; mounted last, so that a test's own answers come first.
-async fn healthy(server: &MockServer) {
-    let zone =
-        json!({ "id": ZONE, "name": "example.com", "status": "active", "paused": false, "development_mode": 0, "plan": { "legacy_id": "free" } });
-    get(server, "/user/tokens/verify", ok(&json!({ "id": "t", "status": "active" }))).await;
-    get(server, "/zones", ok(&json!([zone]))).await;
-    get(server, &at(""), ok(&zone)).await;
-    get(
-        server,
-        &at("/settings"),
-        ok(&json!([{ "id": "brotli", "value": "on", "editable": true, "modified_on": null }, { "id": "polish", "value": "off", "editable": false }])),
-    )
-    .await;
-    get(server, ENTRYPOINT, refused(404, 10003, "could not find entrypoint ruleset in the http_request_cache_settings phase")).await;
-    get(server, &at("/pagerules"), ok(&json!([]))).await;
-    get(server, &at("/argo/tiered_caching"), ok(&json!({ "id": "tiered_caching", "value": "on", "editable": true }))).await;
-    get(server, &at("/cache/tiered_cache_smart_topology_enable"), refused(403, 1015, "not authorized")).await;
-    get(server, &at("/cache/cache_reserve"), ok(&json!({ "id": "cache_reserve", "value": "off", "editable": true }))).await;
-    get(server, &at("/argo/smart_routing"), refused(403, 1015, "not authorized")).await;
-    get(server, &at("/cache/regional_tiered_cache"), ok(&json!({ "id": "tc_regional", "value": "off", "editable": false }))).await;
-    get(server, &at("/cache/variants"), refused(404, 1142, "not found")).await;
-    get(server, &at("/ssl/certificate_packs"), refused(403, 9109, "Unauthorized")).await;
-    get(server, &at("/rulesets/phases/http_config_settings/entrypoint"), refused(404, 10003, "could not find entrypoint ruleset")).await;
-    let compress = json!({ "rules": [{ "expression": "true", "action_parameters": { "algorithms": [{ "name": "zstd" }] } }] });
-    get(server, &at("/rulesets/phases/http_response_compression/entrypoint"), ok(&compress)).await;
-    get(server, &at("/settings/ssl"), ok(&json!({ "id": "ssl", "value": "flexible", "editable": true }))).await;
-    graphql(server, "query Limits", limits_answer(86_400)).await;
-    let row = |status: &str, n: u64| json!({ "count": n, "dimensions": { "cacheStatus": status }, "sum": { "edgeResponseBytes": n * 1000 }, "avg": { "sampleInterval": 1.0 } });
-    graphql(server, "query Status", groups(json!([row("hit", 700), row("miss", 300), row("unknown", 50)]))).await;
-    let hour =
-        json!({ "count": 5, "dimensions": { "datetimeHour": "2026-11-23T08:00:00Z", "cacheStatus": "hit" }, "sum": { "edgeResponseBytes": 5 } });
-    graphql(server, "query Hours", groups(json!([hour]))).await;
-    let visit = |p: &str, n: u64| json!({ "count": n, "dimensions": { "clientRequestHTTPHost": "example.com", "clientRequestPath": p, "cacheStatus": "miss" }, "sum": { "edgeResponseBytes": n } });
-    graphql(server, "query Paths", groups(json!([visit("/us/products/x", 200), visit("/order/order_01HX", 3), visit("/order/order_02HY", 4)]))).await;
-    let reached = json!({ "count": 300, "quantiles": { "originResponseDurationMsP50": 88.0, "originResponseDurationMsP95": 412.0 } });
-    let all = json!({ "count": 1000, "ratio": { "status5xx": 0.001 } });
-    graphql(server, "query Origin", aliased(json!({ "reached": [reached], "all": [all] }))).await;
-    let product = [row("hit", 80), row("miss", 20)];
-    graphql(server, "query Classes", aliased(json!({ "product_pages": product, "personal": [] }))).await;
-    let slow = json!({ "count": 20, "quantiles": { "originResponseDurationMsP50": 300.0, "originResponseDurationMsP95": 900.0 }, "ratio": { "status5xx": 0.05 } });
-    graphql(server, "query ClassOrigins", aliased(json!({ "product_pages": [slow] }))).await;
-    let html =
-        json!({ "count": 30, "dimensions": { "edgeResponseContentTypeName": "html", "cacheStatus": "dynamic" }, "sum": { "edgeResponseBytes": 9 } });
-    graphql(server, "query Types", groups(json!([html]))).await;
-}
+use answers::{ENTRYPOINT, TOKEN, ZONE, at, get, graphql, healthy, limits_answer, ok, refused};
 
 fn profile(server: &MockServer, zone: &str) -> CloudflareProfile {
     CloudflareProfile { zone: zone.into(), base_url: Some(server.uri()) }
@@ -307,6 +221,7 @@ async fn add_ons_are_read_one_by_one() {
     assert_eq!((&add_ons.argo_smart_routing, &add_ons.regional_tiered_cache), (&Ok(AddOn::NotBought), &Ok(AddOn::NotBought)));
     assert_eq!((&add_ons.variants, &add_ons.config_rules), (&Ok(None), &Ok(vec![])));
     assert!(matches!(&add_ons.certificates, Err(gap) if matches!(&gap.cause, Cause::Denied { grant } if grant.contains("Certificates"))));
+    assert!(matches!(&add_ons.url_rewrites, Err(gap) if matches!(&gap.cause, Cause::Denied { grant } if grant.contains("Transform Rules"))));
     assert!(add_ons.compression_rules.as_ref().unwrap()[0].parameters.contains("zstd"));
     // A setting that the whole list lacks is asked for by itself.
     assert!(cloudflare.settings().unwrap().iter().any(|s| s.id == "ssl" && s.value == "\"flexible\""));
@@ -325,6 +240,86 @@ async fn classes_types_and_origin_times_are_read() {
     assert_eq!((products.by_status[0].requests, products.origin_p95_ms, products.share_5xx), (80, Some(900.0), Some(0.05)));
     assert_eq!((analytics.by_content_type[0].content_type.as_str(), analytics.by_content_type[0].requests), ("html", 30));
     assert_eq!(analytics.source, "httpRequestsAdaptiveGroups");
+    let tracked = analytics.tracked.as_ref().unwrap();
+    assert_eq!(tracked.by_status.iter().map(|s| s.requests).sum::<u64>(), 10);
+    assert_eq!(tracked.by_tracker.iter().map(|t| t.tracker).collect::<Vec<_>>(), [Tracker::Utm, Tracker::Google]);
+}
+
+/// Queries of this name that were asked.
+async fn asked(server: &MockServer, name: &str) -> Vec<String> {
+    let all = server.received_requests().await.unwrap();
+    let bodies = all.iter().filter(|r| r.url.path() == "/graphql").map(|r| serde_json::from_slice::<Value>(&r.body).unwrap());
+    bodies.map(|b| b["query"].as_str().unwrap().to_owned()).filter(|q| q.contains(&format!("query {name}("))).collect()
+}
+
+#[tokio::test]
+async fn queries_are_divided_by_the_fields_that_the_plan_allows() {
+    for (is_told, status) in [(true, 200), (false, 200), (false, 400)] {
+        let server = MockServer::start().await;
+        if is_told {
+            let mut limits = limits_answer(86_400);
+            limits["data"]["viewer"]["zones"][0]["settings"]["httpRequestsAdaptiveGroups"]["maxNumberOfFields"] = json!(7);
+            graphql(&server, "query Limits", limits).await;
+        }
+        // Whole queries are refused, as Cloudflare words it.
+        for (query, last) in [("query Classes", "personal:"), ("query ClassOrigins", "personal:"), ("query Tracked", "mail:")] {
+            let error =
+                json!({ "data": null, "errors": [{ "message": "number of fields can't be more than 7", "extensions": { "code": "quota" } }] });
+            Mock::given(method("POST"))
+                .and(body_string_contains(query))
+                .and(body_string_contains(last))
+                .and(body_string_contains(if query == "query Tracked" { "tracked:" } else { "static_files:" }))
+                .respond_with(ResponseTemplate::new(status).set_body_json(error))
+                .mount(&server)
+                .await;
+        }
+        healthy(&server).await;
+        let cloudflare = collect(&server).await.0.unwrap();
+        let analytics = cloudflare.analytics().unwrap();
+        assert_eq!(analytics.source, "httpRequestsAdaptiveGroups", "nothing is left out");
+        assert!(!analytics.by_class.is_empty() && analytics.tracked.is_some());
+        // Three fields of each class: two classes a query, and one query that was refused where the limit was not told.
+        let classes = asked(&server, "Classes").await;
+        assert_eq!(classes.len(), if is_told { 4 } else { 5 }, "{classes:#?}");
+        assert_eq!(asked(&server, "ClassOrigins").await.len(), 7, "four fields each: one class a query");
+        assert_eq!(asked(&server, "Tracked").await.len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn with_very_few_fields_what_is_left_out_is_told() {
+    let server = MockServer::start().await;
+    let mut limits = limits_answer(86_400);
+    limits["data"]["viewer"]["zones"][0]["settings"]["httpRequestsAdaptiveGroups"]["maxNumberOfFields"] = json!(4);
+    graphql(&server, "query Limits", limits).await;
+    healthy(&server).await;
+    let analytics = collect(&server).await.0.unwrap().analytics;
+    // The paths need five: without them there is no verdict, and it is said why.
+    assert!(analytics.unwrap_err().detail.contains("4 fields"));
+    let status = asked(&server, "Status").await;
+    assert!(status[0].contains("sampleInterval"), "four are allowed: {status:?}");
+}
+
+#[tokio::test]
+async fn query_strings_that_the_plan_does_not_tell_are_noted() {
+    let server = MockServer::start().await;
+    let mut limits = limits_answer(86_400);
+    limits["data"]["viewer"]["zones"][0]["settings"]["httpRequestsAdaptiveGroups"]["availableFields"] =
+        json!(["count", "dimensions_cacheStatus", "dimensions_clientRequestPath"]);
+    graphql(&server, "query Limits", limits).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let analytics = cloudflare.analytics().unwrap();
+    assert!(analytics.tracked.is_none() && analytics.source.contains("clientRequestQuery"), "{}", analytics.source);
+    assert_eq!(asked(&server, "Tracked").await, Vec::<String>::new());
+    // A refusal that the settings did not announce.
+    let server = MockServer::start().await;
+    let error = json!({ "message": "zone 'x' does not have access to the field 'clientrequestquery'", "extensions": { "code": "authz" } });
+    graphql(&server, "query Tracked", json!({ "data": null, "errors": [error] })).await;
+    healthy(&server).await;
+    let cloudflare = collect(&server).await.0.unwrap();
+    let analytics = cloudflare.analytics().unwrap();
+    assert!(analytics.tracked.is_none() && analytics.source.contains("tracking parameters were refused"), "{}", analytics.source);
 }
 
 /// The Free plan refuses fields, and with one the whole query: the field goes, the rest is asked again.

@@ -47,7 +47,7 @@ fn mocks() -> Option<PathBuf> {
     let folder = Path::new(&cache).join("cloudflare-1");
     let install = || {
         std::fs::create_dir_all(&folder).ok()?;
-        for file in ["package.json", "validate.mjs", "front.mjs"] {
+        for file in ["package.json", "validate.mjs", "front.mjs", "graphql.mjs"] {
             std::fs::copy(Path::new(SOURCES).join(file), folder.join(file)).ok()?;
         }
         if ["@stoplight/prism-cli", "graphql", "@graphql-tools/mock"]
@@ -90,23 +90,50 @@ fn node(folder: &Path) -> Command {
 struct Mock {
     _running: [Running; 3],
     base: String,
+    log: PathBuf,
+}
+
+/// Fields of one query that the plan allows, as seen on real zones.
+const FIELDS_MAX: u64 = 70;
+
+/// A query that the GraphQL server was asked.
+#[derive(Debug, serde::Deserialize)]
+struct Asked {
+    name: String,
+    fields: u64,
+    /// What the schema says against it; empty for nothing.
+    wrong: String,
 }
 
 impl Mock {
     fn start(folder: &Path) -> Self {
+        Self::with_fields(folder, FIELDS_MAX)
+    }
+
+    fn with_fields(folder: &Path, fields_max: u64) -> Self {
         let (rest, graphql) = (free_port(), free_port());
         let description = Path::new(DESCRIPTIONS).join("cloudflare-subset.prism.openapi.json");
         let prism = folder.join("node_modules/@stoplight/prism-cli/dist/index.js");
         let prism = node(folder).arg(prism).args(["mock", "-h", "127.0.0.1", "-p", &rest.to_string()]).arg(description).spawn().unwrap();
         let prism = Running(prism);
-        let graphql_server = Running(node(folder).arg(graphql_source(folder, graphql)).spawn().unwrap());
+        let log = folder.join(format!("asked-{graphql}.log"));
+        let _ = std::fs::remove_file(&log);
+        let schema = Path::new(DESCRIPTIONS).join(SCHEMA);
+        let mut graphql_server = node(folder);
+        let graphql_server = graphql_server.arg("graphql.mjs").arg(graphql.to_string()).arg(schema).arg(fields_max.to_string()).arg(&log);
+        let graphql_server = Running(graphql_server.spawn().unwrap());
         let mut front = node(folder);
         let mut front = front.arg("front.mjs").args([rest.to_string(), graphql.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
         let mut port = String::new();
         BufReader::new(front.stdout.take().unwrap()).read_line(&mut port).unwrap();
         wait_for(rest);
         wait_for(graphql);
-        Self { _running: [prism, graphql_server, Running(front)], base: format!("http://127.0.0.1:{}", port.trim()) }
+        Self { _running: [prism, graphql_server, Running(front)], base: format!("http://127.0.0.1:{}", port.trim()), log }
+    }
+
+    /// What it was asked so far.
+    fn asked(&self) -> Vec<Asked> {
+        std::fs::read_to_string(&self.log).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
     }
 
     fn profile(&self, zone: &str) -> CloudflareProfile {
@@ -114,14 +141,10 @@ impl Mock {
     }
 }
 
-/// The server as it is, on a port of its own and with the schema where it lies.
-fn graphql_source(folder: &Path, port: u16) -> PathBuf {
-    let text = std::fs::read_to_string(Path::new(DESCRIPTIONS).join("graphql/server.mjs")).unwrap();
-    let schema = Path::new(DESCRIPTIONS).join(SCHEMA);
-    let text = text.replace("listen(4011", &format!("listen({port}")).replace(&format!("../{SCHEMA}"), &schema.to_string_lossy());
-    let file = folder.join(format!("server-{port}.mjs"));
-    std::fs::write(&file, text).unwrap();
-    file
+impl Drop for Mock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.log);
+    }
 }
 
 fn limits() -> Limits {
@@ -142,7 +165,7 @@ fn our_queries_are_valid_in_cloudflares_schema() {
     let Some(folder) = mocks() else { return };
     let mut queries: Vec<PathBuf> = std::fs::read_dir(QUERIES).unwrap().map(|e| e.unwrap().path()).collect();
     queries.sort();
-    assert!(queries.len() >= 8, "{queries:?}");
+    assert!(queries.len() >= 6, "{queries:?}");
     let validate = |files: &[PathBuf]| {
         let schema = Path::new(DESCRIPTIONS).join(SCHEMA);
         Command::new("node").current_dir(&folder).arg("validate.mjs").arg(schema).args(files).output().unwrap()
@@ -171,6 +194,12 @@ async fn a_zone_is_read_whole_from_cloudflares_own_descriptions() {
     assert_eq!(analytics.by_class.len(), 7, "{}", analytics.source);
     assert!(analytics.by_class.iter().all(|c| c.origin_p50_ms.is_some() && c.share_5xx.is_some()), "{:?}", analytics.by_class);
     assert!(analytics.origin_p95_ms.is_some() && analytics.share_5xx.is_some() && !analytics.by_content_type.is_empty());
+    assert_eq!((analytics.source.as_str(), analytics.tracked.as_ref().map(|t| t.by_tracker.len())), ("httpRequestsAdaptiveGroups", Some(6)));
+    // Those that are put together as they are asked are valid too, and none asks more than is allowed.
+    let asked = mock.asked();
+    let names: Vec<&str> = asked.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, ["Limits", "Status", "Hours", "Paths", "Origin", "Classes", "ClassOrigins", "Tracked", "Types"]);
+    assert!(asked.iter().all(|a| a.wrong.is_empty() && a.fields <= FIELDS_MAX), "{asked:#?}");
     // No check stumbles over it.
     let meta = Meta {
         tool_version: "0".into(),
@@ -187,6 +216,20 @@ async fn a_zone_is_read_whole_from_cloudflares_own_descriptions() {
     for judged in checks::run_all(&snapshot, |c| c.layer == Layer::Cdn) {
         let is_bug = matches!(&judged.outcome, Outcome::Unknown(g) if g.cause.id() == "check_panicked");
         assert!(!is_bug, "{} panicked", judged.check.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_query_asks_more_fields_than_the_plan_allows() {
+    let Some(folder) = mocks() else { return };
+    for fields_max in [30, 10, 5] {
+        let mock = Mock::with_fields(&folder, fields_max);
+        let cloudflare = collect(&mock, "example.com").await.unwrap();
+        let analytics = cloudflare.analytics().unwrap();
+        let asked = mock.asked();
+        assert!(asked.iter().all(|a| a.wrong.is_empty() && a.fields <= fields_max), "{asked:#?}");
+        assert_eq!((analytics.by_class.len(), analytics.tracked.is_some()), (7, true), "{}", analytics.source);
+        assert_eq!(analytics.source, "httpRequestsAdaptiveGroups", "with {fields_max} nothing is left out");
     }
 }
 

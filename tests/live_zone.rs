@@ -17,6 +17,8 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 const ID: &str = "0da42c8d2132a9ddaf714f9e7c920711";
 const RULESET: &str = "a690";
+/// The id of the only configuration rule.
+const RULE: &str = "0f24";
 
 /// What is set in the zone, and what its visitors asked for.
 #[derive(Clone)]
@@ -24,6 +26,11 @@ struct Zone {
     development_mode: i64,
     settings: Vec<(String, Value)>,
     rules: Vec<Value>,
+    config_rules: Vec<Value>,
+    url_rewrites: Vec<Value>,
+    plan: &'static str,
+    /// Requests for product pages that came from an advertisement, of 100,000 in all.
+    clicks: u64,
     tiered: &'static str,
     /// Of the requests that reached the origin, milliseconds.
     origin_p95_ms: f64,
@@ -46,6 +53,10 @@ impl Zone {
             development_mode: 0,
             settings: settings.map(|(id, value)| (id.to_owned(), value)).to_vec(),
             rules: Vec::new(),
+            config_rules: Vec::new(),
+            url_rewrites: Vec::new(),
+            plan: "pro",
+            clicks: 0,
             tiered: "on",
             origin_p95_ms: 180.0,
             share_5xx: 0.000_1,
@@ -61,7 +72,7 @@ impl Zone {
 
     fn answer(&mut self, method: &str, path: &str, body: &Value) -> Option<Value> {
         let at = path.strip_prefix(&format!("/zones/{ID}")).unwrap_or(path);
-        let zone = json!({ "id": ID, "name": "example.com", "status": "active", "paused": false, "development_mode": self.development_mode, "plan": { "legacy_id": "pro" } });
+        let zone = json!({ "id": ID, "name": "example.com", "status": "active", "paused": false, "development_mode": self.development_mode, "plan": { "legacy_id": self.plan } });
         let setting = |(id, value): &(String, Value)| json!({ "id": id, "value": value, "editable": true });
         Some(match (method, at) {
             ("GET", "/user/tokens/verify") => json!({ "id": "t", "status": "active" }),
@@ -75,10 +86,22 @@ impl Zone {
                 json!({ "id": id, "value": body["value"], "editable": true })
             }
             ("GET", "/rulesets/phases/http_request_cache_settings/entrypoint") => json!({ "id": RULESET, "rules": self.rules }),
+            ("GET", "/rulesets/phases/http_config_settings/entrypoint") => json!({ "id": RULESET, "rules": self.config_rules }),
+            ("GET", "/rulesets/phases/http_request_transform/entrypoint") => json!({ "id": RULESET, "rules": self.url_rewrites }),
             ("POST", at) if at == format!("/rulesets/{RULESET}/rules") => {
-                assert!(body["expression"].is_string() && body["action"] == "set_cache_settings", "{body}");
-                self.rules.push(body.clone());
-                json!({ "id": RULESET, "rules": self.rules })
+                assert!(body["expression"].is_string(), "{body}");
+                let rules = match body["action"].as_str() {
+                    Some("set_cache_settings") => &mut self.rules,
+                    Some("rewrite") => &mut self.url_rewrites,
+                    _ => panic!("{body}"),
+                };
+                rules.push(body.clone());
+                json!({ "id": RULESET, "rules": rules })
+            }
+            ("PATCH", at) if at == format!("/rulesets/{RULESET}/rules/{RULE}") => {
+                assert!(body["expression"].is_string() && body["action"] == "set_config", "{body}");
+                *self.config_rules.first_mut()? = body.clone();
+                json!({ "id": RULESET, "rules": self.config_rules })
             }
             ("GET", "/pagerules") => json!([]),
             ("GET", "/argo/tiered_caching") => json!({ "id": "tiered_caching", "value": self.tiered, "editable": true }),
@@ -106,6 +129,12 @@ impl Zone {
                 visit("/us/categories/shirts", "miss", 300),
                 visit("/us/cart", "dynamic", 200)
             ]))
+        } else if query.contains("query Classes") {
+            json!({ "product_pages": [count("hit", 60_000), count("miss", 40_000)], "list_pages": [], "personal": [] })
+        } else if query.contains("query Tracked") {
+            let clicked = if self.clicks == 0 { json!([]) } else { json!([count("miss", self.clicks)]) };
+            let nobody = json!([]);
+            json!({ "tracked": clicked, "google": clicked, "utm": nobody, "meta": nobody, "microsoft": nobody, "other_ads": nobody, "mail": nobody })
         } else if query.contains("query Origin") {
             let reached = json!({ "count": 10_000, "quantiles": { "originResponseDurationMsP50": self.origin_p95_ms / 3.0, "originResponseDurationMsP95": self.origin_p95_ms } });
             json!({ "reached": [reached], "all": [{ "count": 100_000, "ratio": { "status5xx": self.share_5xx } }] })
@@ -187,7 +216,7 @@ impl Served {
         let bodies: Vec<Value> = serde_json::Deserializer::from_str(&json).into_iter().map(|v| v.expect("printed JSON")).collect();
         assert!(!calls.is_empty() && !bodies.is_empty(), "{}", remedy.text);
         for (method, path) in &calls {
-            let path = path.replace("{zone_id}", ID).replace("{ruleset_id}", RULESET);
+            let path = path.replace("{zone_id}", ID).replace("{ruleset_id}", RULESET).replace("{rule_id}", RULE);
             for body in &bodies {
                 let request = reqwest::Client::new().request(method.parse().unwrap(), format!("{}{path}", self.server.uri()));
                 let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
@@ -210,6 +239,11 @@ fn rule(description: &str, expression: &str, parameters: Value) -> Value {
     json!({ "description": description, "expression": expression, "action": "set_cache_settings", "action_parameters": parameters, "enabled": true })
 }
 
+/// A configuration rule as the interface keeps it.
+fn config_rule(expression: &str, parameters: Value) -> Value {
+    json!({ "description": "Legacy", "expression": expression, "action": "set_config", "action_parameters": parameters, "enabled": true })
+}
+
 fn everything() -> Value {
     let lifetime = json!({ "mode": "override_origin", "default": 14_400 });
     rule("Everything", "true", json!({ "cache": true, "edge_ttl": lifetime, "browser_ttl": { "mode": "respect_origin" } }))
@@ -228,11 +262,20 @@ async fn a_zone_as_it_should_be_is_quiet() {
 async fn settings_are_named_until_the_printed_call() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     type Break = fn(&mut Zone);
-    let faults: [(&str, Break); 6] = [
+    let faults: [(&str, Break); 9] = [
         ("cdn-development-mode", |z| z.set("development_mode", json!("on"))),
         ("cdn-rocket-loader", |z| z.set("rocket_loader", json!("on"))),
         ("cdn-ssl-flexible", |z| z.set("ssl", json!("flexible"))),
         ("cdn-ssl-flexible", |z| z.set("ssl", json!("off"))),
+        ("cdn-ssl-flexible", |z| {
+            z.config_rules.push(config_rule("starts_with(http.request.uri.path, \"/us/\")", json!({ "ssl": "flexible", "bic": true })))
+        }),
+        ("cdn-rocket-loader", |z| z.config_rules.push(config_rule("http.host eq \"example.com\"", json!({ "rocket_loader": true })))),
+        // A rule for some other host mends nothing here.
+        ("cdn-rocket-loader", |z| {
+            z.set("rocket_loader", json!("on"));
+            z.config_rules.push(config_rule("http.host eq \"docs.example.com\"", json!({ "rocket_loader": false })));
+        }),
         ("cdn-tiering-off", |z| z.tiered = "off"),
         ("cdn-browser-ttl", |z| {
             z.set("browser_cache_ttl", json!(86_400));
@@ -249,6 +292,43 @@ async fn settings_are_named_until_the_printed_call() {
         served.apply(&found[0]).await;
         assert_eq!(findings(id, &served.audit().await), Vec::new(), "{id} after the printed call");
     }
+}
+
+#[tokio::test]
+async fn a_configuration_rule_for_the_whole_store_is_its_setting() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut zone = Zone::healthy();
+    zone.set("ssl", json!("flexible"));
+    zone.config_rules.push(config_rule("http.host eq \"example.com\"", json!({ "ssl": "strict" })));
+    let served = Served::new(zone).await;
+    assert_eq!(findings("cdn-ssl-flexible", &served.audit().await), Vec::new());
+    served.zone.lock().unwrap().config_rules = vec![config_rule("ip.src.country eq \"DE\"", json!({ "ssl": "strict" }))];
+    let outcome = checks::find("cdn-ssl-flexible").unwrap().run(&served.audit().await);
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn clicks_that_miss_are_named_until_the_printed_rule() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let id = "cdn-cache-key-too-wide";
+    let lifetime = json!({ "mode": "override_origin", "default": 14_400 });
+    let catalogue = rule("Catalogue", "(http.request.uri.path wildcard \"/*/products/*\")", json!({ "cache": true, "edge_ttl": lifetime }));
+    for (plan, is_key) in [("pro", false), ("enterprise", true)] {
+        let served = Served::new(Zone { plan, clicks: 20_000, rules: vec![catalogue.clone()], ..Zone::healthy() }).await;
+        let found = findings(id, &served.audit().await);
+        // 20,000 misses instead of the 5,000 that a quarter of the others lets expect.
+        assert!(found.len() == 1 && (found[0].cost.share - 0.15).abs() < 1e-9 && found[0].severity == Severity::Medium, "{found:?}");
+        served.apply(&found[0]).await;
+        let zone = served.zone.lock().unwrap().clone();
+        assert_eq!((zone.rules.len(), zone.url_rewrites.len()), if is_key { (2, 0) } else { (1, 1) });
+        let snapshot = served.audit().await;
+        assert_eq!(findings(id, &snapshot), Vec::new(), "{plan}: the last day's counts are the same, the key is not");
+    }
+    // Nobody clicks; and a zone that keeps no page, whoever clicks.
+    let unclicked = Served::new(Zone { rules: vec![catalogue], ..Zone::healthy() }).await;
+    assert_eq!(findings(id, &unclicked.audit().await), Vec::new());
+    let stock = Served::new(Zone { clicks: 20_000, ..Zone::healthy() }).await;
+    assert_eq!(findings(id, &stock.audit().await), Vec::new());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! [`decide`] answers for one request; [`stored`] says what becomes of the origin's answer to it; [`remedy`] prints rules.
 
+mod config;
 mod eval;
 mod functions;
 mod key;
@@ -9,16 +10,21 @@ mod lexer;
 mod page_rules;
 mod parse;
 pub mod paths;
+mod printing;
 pub mod remedy;
 mod request;
+mod rewrite;
 mod storing;
+pub mod tracking;
 mod zone;
 
+pub use config::{Bad, SetBy, change_rule, judged};
 pub use eval::{Answered, Truth, wildcard};
 pub use key::{CacheKey, Query};
 pub use lexer::ParseError;
 pub use parse::{Expr, parse};
 pub use request::Request;
+pub use rewrite::rewritten;
 pub use storing::{Stored, stored};
 pub use zone::{BrowserTtl, Decision, EdgeTtl, Fate, Matched, RuleKind, decide, setting};
 
@@ -28,6 +34,15 @@ pub fn matches(expression: &str, request: &Request) -> Answered {
         Ok(expr) => eval::evaluate(&expr, request),
         Err(e) => Answered { truth: Truth::Unknown, unknown: vec![format!("an expression that could not be read: {e}")] },
     }
+}
+
+/// The text that an expression makes of a request.
+///
+/// # Errors
+/// What cannot be read of it, or is not told.
+pub fn text(expression: &str, request: &Request) -> Result<String, String> {
+    let expr = parse(expression).map_err(|e| format!("an expression that could not be read: {e}"))?;
+    eval::text(&expr, request)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::evidence::{Cause, Gap, Listed, Section, Snapshot};
 use crate::finding::{Finding, Severity};
 
 pub use files::{Files, answering_files, is_everybodys, is_file_pattern};
-pub use hit_ratio::{hit_rate, low_ratio, rate_of, replaces_cloudflare, subscribe};
+pub use hit_ratio::{hit_rate, rate_of, ratio_evidence, replaces_cloudflare, subscribe};
 pub use remedies::{CACHING_DISABLED, CACHING_OPTIMIZED, Change, changed, console, new_policy, policy_json, quoted, saved, undo};
 
 /// What [`applies`] reads beside CloudFront itself.

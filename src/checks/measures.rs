@@ -12,6 +12,8 @@ use crate::text;
 pub const LOOKUPS_MIN: u64 = 1_000;
 /// Cacheable requests below which a CDN hit ratio says nothing.
 pub const REQUESTS_MIN: u64 = 500;
+/// A sample of one request in a hundred still tells a ratio to a few percent; coarser ones do not.
+pub const SAMPLE_INTERVAL_MAX: f64 = 100.0;
 /// Timed answers below which a P95 says nothing: with fewer, it is the maximum under another name.
 pub const TIMINGS_MIN: u64 = 20;
 

@@ -103,6 +103,18 @@ pub fn always(_: &Snapshot) -> Result<Applies, Gap> {
     Ok(Applies::Yes)
 }
 
+/// Two lists of sections as one, for `needs` and `uses`; `N` is the length of both.
+pub const fn joined<const A: usize, const B: usize, const N: usize>(first: [Section; A], second: [Section; B]) -> [Section; N] {
+    assert!(A + B == N);
+    let mut all = [Section::Cdn; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = if i < A { first[i] } else { second[i - A] };
+        i += 1;
+    }
+    all
+}
+
 /// A check and what it concluded.
 pub struct Judged {
     pub check: &'static Check,

@@ -27,10 +27,11 @@ Create an API token with read permissions only (dash.cloudflare.com → My Profi
   Zone · Page Rules · Read
   Account · Account Analytics · Read
 
-To see certificates, configuration rules and compression rules as well, which is optional:
+To see configuration rules, URL rewrites, certificates and compression rules as well, which is optional:
 
-  Zone · SSL and Certificates · Read
   Zone · Config Rules · Read
+  Zone · Transform Rules · Read
+  Zone · SSL and Certificates · Read
   Zone · Response Compression · Read
 
 Zone resources: Include · Specific zone · your store's zone.
@@ -44,6 +45,7 @@ pub const GRANT_CACHE_RULES: &str = "Zone · Cache Rules · Read";
 pub const GRANT_PAGE_RULES: &str = "Zone · Page Rules · Read";
 pub const GRANT_CERTIFICATES: &str = "Zone · SSL and Certificates · Read";
 pub const GRANT_CONFIG_RULES: &str = "Zone · Config Rules · Read";
+pub const GRANT_TRANSFORM_RULES: &str = "Zone · Transform Rules · Read";
 pub const GRANT_COMPRESSION: &str = "Zone · Response Compression · Read";
 
 /// Bytes of one answer that are read; the largest recorded one is 40 kB.
@@ -162,7 +164,8 @@ impl Session {
         let body = serde_json::json!({ "query": query, "variables": variables });
         let (status, bytes) = self.send(|| self.client.post(format!("{}/graphql", self.base)).json(&body)).await?;
         match serde_json::from_slice::<Value>(&bytes) {
-            Ok(value) if status.is_success() || value.get("data").is_some() => Ok(value),
+            // A query that goes beyond the plan may be answered with 400: the reason is in its errors.
+            Ok(value) if status.is_success() || value.get("data").is_some() || status == StatusCode::BAD_REQUEST => Ok(value),
             Ok(value) => {
                 let errors: Option<Vec<Message>> = value.get("errors").and_then(|e| serde_json::from_value(e.clone()).ok());
                 Err(api_error(status, errors.as_deref()))

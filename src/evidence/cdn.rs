@@ -128,6 +128,13 @@ pub struct AddOns {
     pub config_rules: Seen<Vec<PhaseRule>>,
     /// Compression rules (phase `http_response_compression`).
     pub compression_rules: Seen<Vec<PhaseRule>>,
+    /// URL rewrites (phase `http_request_transform`): what cache rules and the cache key see of a request.
+    #[serde(default = "older_url_rewrites")]
+    pub url_rewrites: Seen<Vec<PhaseRule>>,
+}
+
+fn older_url_rewrites() -> Seen<Vec<PhaseRule>> {
+    Err(Gap::new(Section::CdnAddOns, Cause::Unreadable, "The snapshot was written before the zone's URL rewrites were read."))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +198,62 @@ pub struct Analytics {
     /// All requests by type of the answer; empty where the plan does not tell.
     #[serde(default)]
     pub by_content_type: Vec<TypeCount>,
+    /// Requests for catalogue pages with a tracking parameter; `None` where they were not asked for or refused: `source` says which.
+    #[serde(default)]
+    pub tracked: Option<Tracked>,
+}
+
+/// Requests for product, category and collection pages whose query carries a tracking parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tracked {
+    /// Each request once, whatever number of parameters it carries.
+    pub by_status: Vec<StatusCount>,
+    /// A request counts under each tracker it carries a parameter of; those of which there were none are left out.
+    pub by_tracker: Vec<TrackerCount>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrackerCount {
+    pub tracker: Tracker,
+    pub by_status: Vec<StatusCount>,
+}
+
+/// Whose parameters a link from an advertisement or a newsletter carries. No page depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tracker {
+    /// Campaigns: `utm_source` and its like.
+    Utm,
+    /// Google Ads, Shopping listings and Campaign Manager.
+    Google,
+    /// Facebook and Instagram.
+    Meta,
+    Microsoft,
+    /// TikTok, X, LinkedIn, Pinterest, Snapchat.
+    OtherAds,
+    /// Mailchimp and Klaviyo.
+    Mail,
+}
+
+impl Tracker {
+    pub const ALL: [Tracker; 6] = [Tracker::Utm, Tracker::Google, Tracker::Meta, Tracker::Microsoft, Tracker::OtherAds, Tracker::Mail];
+
+    /// The names of its parameters, by the vendors' own documentation of link tagging.
+    pub fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Tracker::Utm => &["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id"],
+            Tracker::Google => &["gclid", "gbraid", "wbraid", "gad_source", "gad_campaignid", "dclid", "srsltid"],
+            Tracker::Meta => &["fbclid"],
+            Tracker::Microsoft => &["msclkid"],
+            Tracker::OtherAds => &["ttclid", "twclid", "li_fat_id", "epik", "ScCid"],
+            Tracker::Mail => &["mc_cid", "mc_eid", "_kx"],
+        }
+    }
+
+    /// All names.
+    pub fn all_parameters() -> impl Iterator<Item = &'static str> {
+        Tracker::ALL.into_iter().flat_map(|t| t.parameters().iter().copied())
+    }
 }
 
 /// What a path is, by the patterns that analytics can filter by.

@@ -411,6 +411,7 @@ fn cloudflare() -> Cloudflare {
             origin_p50_ms: None,
             by_class: Vec::new(),
             by_content_type: Vec::new(),
+            tracked: None,
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! Browsers are told to keep catalogue pages for hours: a changed price does not reach those who have been there.
 
-use crate::checks::edge::paths::{RealPath, catalogue_pages, unclear};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, catalogue_pages, unclear};
 use crate::checks::edge::{BrowserTtl, Decision, Stored, decide, remedy};
 use crate::checks::http::CacheControl;
 use crate::checks::{Check, always};
@@ -22,14 +22,7 @@ pub static CHECK: Check = Check {
     effort: Effort::Minutes,
     references: &["https://developers.cloudflare.com/cache/how-to/edge-browser-cache-ttl/"],
     needs: &[Section::CdnCacheRules, Section::CdnPageRules, Section::CdnSettings],
-    uses: &[
-        Section::CdnZone,
-        Section::CdnAnalytics,
-        Section::StorefrontPages,
-        Section::StorefrontAssets,
-        Section::StorefrontMedia,
-        Section::StoreApi,
-    ],
+    uses: &PATHS_USES,
     symptom_of: &[],
     applies_to: always,
     evaluate,

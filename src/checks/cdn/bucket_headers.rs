@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::Check;
 use crate::checks::edge_cloudfront::{APPLIES_USES, CACHING_OPTIMIZED, applies, enabled, is_file_pattern, quoted, saved, title, undo};
 use crate::checks::http::CacheControl;
+use crate::checks::{Check, joined};
 use crate::evidence::cloudfront::{Behaviour, Bucket, Distribution, ObjectHead};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
+
+const USES: [Section; 5] = joined(APPLIES_USES, [Section::CloudFrontDistributions]);
 
 pub static CHECK: Check = Check {
     id: "cdn-bucket-headers",
@@ -27,7 +29,7 @@ pub static CHECK: Check = Check {
         "https://docs.medusajs.com/resources/infrastructure-modules/file/s3",
     ],
     needs: &[Section::S3Buckets],
-    uses: &[Section::CloudFrontDistributions, APPLIES_USES[0], APPLIES_USES[1], APPLIES_USES[2], APPLIES_USES[3]],
+    uses: &USES,
     symptom_of: &[],
     applies_to: applies,
     evaluate,

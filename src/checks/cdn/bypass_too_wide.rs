@@ -1,14 +1,16 @@
 //! The cache is bypassed for visitors who have nothing of their own.
 
-use crate::checks::edge::paths::{RealPath, hosts, real_paths};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, hosts, real_paths};
 use crate::checks::edge::{Decision, Fate, Request, decide, remedy};
 use crate::checks::http::PathKind;
 use crate::checks::measures::{REQUESTS_MIN, cdn_hit_ratio_of_all};
-use crate::checks::{Applies, Check};
+use crate::checks::{Applies, Check, joined};
 use crate::evidence::cdn::Cloudflare;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Resource, Severity, Subject};
 use crate::text;
+
+const USES: [Section; 7] = joined(PATHS_USES, [Section::CdnSettings]);
 
 pub static CHECK: Check = Check {
     id: "cdn-bypass-too-wide",
@@ -23,15 +25,7 @@ pub static CHECK: Check = Check {
     effort: Effort::Minutes,
     references: &["https://developers.cloudflare.com/cache/how-to/cache-rules/examples/bypass-cache-on-cookie/"],
     needs: &[Section::CdnCacheRules, Section::CdnPageRules],
-    uses: &[
-        Section::CdnZone,
-        Section::CdnSettings,
-        Section::CdnAnalytics,
-        Section::StorefrontPages,
-        Section::StorefrontAssets,
-        Section::StorefrontMedia,
-        Section::StoreApi,
-    ],
+    uses: &USES,
     symptom_of: &[],
     applies_to,
     evaluate,

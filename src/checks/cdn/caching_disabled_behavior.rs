@@ -1,13 +1,15 @@
 //! A CloudFront behaviour passes every request for shared files on to the origin.
 
-use crate::checks::Check;
 use crate::checks::edge_cloudfront::{
     APPLIES_USES, Change, Files, answering_files, applies, changed, console, cost_of_files, settled, subject_name, title,
 };
+use crate::checks::{Check, joined};
 use crate::evidence::cloudfront::CachePolicy;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Resource, Subject};
 use crate::text;
+
+const USES: [Section; 6] = joined(APPLIES_USES, [Section::CloudFrontMetrics, Section::S3Buckets]);
 
 pub static CHECK: Check = Check {
     id: "cdn-caching-disabled-behavior",
@@ -27,7 +29,7 @@ pub static CHECK: Check = Check {
         "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html",
     ],
     needs: &[Section::CloudFrontDistributions],
-    uses: &[Section::CloudFrontMetrics, Section::S3Buckets, APPLIES_USES[0], APPLIES_USES[1], APPLIES_USES[2], APPLIES_USES[3]],
+    uses: &USES,
     symptom_of: &[],
     applies_to: applies,
     evaluate,

@@ -1,15 +1,17 @@
 //! Catalogue pages are kept too briefly at the edge, or together with a redirect or a cookie.
 
-use crate::checks::edge::paths::{RealPath, catalogue_pages, unclear};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, catalogue_pages, unclear};
 use crate::checks::edge::{Decision, EdgeTtl, Stored, decide, remedy};
 use crate::checks::http::{CacheControl, answer as probe, own_cookies};
 use crate::checks::measures::origin_share;
-use crate::checks::{Check, always};
+use crate::checks::{Check, always, joined};
 use crate::evidence::cdn::Cloudflare;
 use crate::evidence::storefront::{Answer, Variant};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
 use crate::text;
+
+const USES: [Section; 7] = joined(PATHS_USES, [Section::CdnSettings]);
 
 pub static CHECK: Check = Check {
     id: "cdn-edge-ttl-short",
@@ -29,15 +31,7 @@ pub static CHECK: Check = Check {
         "https://www.rfc-editor.org/rfc/rfc5861",
     ],
     needs: &[Section::CdnCacheRules, Section::CdnPageRules],
-    uses: &[
-        Section::CdnZone,
-        Section::CdnSettings,
-        Section::CdnAnalytics,
-        Section::StorefrontPages,
-        Section::StorefrontAssets,
-        Section::StorefrontMedia,
-        Section::StoreApi,
-    ],
+    uses: &USES,
     symptom_of: &[],
     applies_to: always,
     evaluate,

@@ -1,15 +1,17 @@
 //! CloudFront keeps a copy of its own for every visitor.
 
-use crate::checks::Check;
 use crate::checks::edge_cloudfront::{
     APPLIES_USES, Change, Files, answering_files, applies, changed, console, cost_of_files, enabled, new_policy, policy_json, quoted, saved, settled,
     subject_name, title, undo,
 };
 use crate::checks::http::{CacheControl, forbids_caching, good, host, path};
+use crate::checks::{Check, joined};
 use crate::evidence::cloudfront::{Behaviour, CachePolicy, Distribution, Names};
 use crate::evidence::storefront::{PathClass, Target};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+
+const USES: [Section; 6] = joined(APPLIES_USES, [Section::CloudFrontMetrics, Section::S3Buckets]);
 
 pub static CHECK: Check = Check {
     id: "cdn-forwards-everything",
@@ -28,7 +30,7 @@ pub static CHECK: Check = Check {
         "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html#managed-cache-policy-origin-cache-headers",
     ],
     needs: &[Section::CloudFrontDistributions],
-    uses: &[Section::CloudFrontMetrics, Section::S3Buckets, APPLIES_USES[0], APPLIES_USES[1], APPLIES_USES[2], APPLIES_USES[3]],
+    uses: &USES,
     symptom_of: &[],
     applies_to: applies,
     evaluate,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::checks::edge::remedy;
 use crate::checks::http::{PathKind, path_kind};
-use crate::checks::measures::{HitRate, cdn_hit_ratio, cdn_hit_ratio_of_all, is_cacheable_status, is_edge_hit};
+use crate::checks::measures::{HitRate, SAMPLE_INTERVAL_MAX, cdn_hit_ratio, cdn_hit_ratio_of_all, is_cacheable_status, is_edge_hit};
 use crate::checks::{Check, always, edge_cloudfront};
 use crate::evidence::cdn::Analytics;
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, Resource, Severity, Subject};
+use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
 pub static CHECK: Check = Check {
@@ -44,57 +44,94 @@ pub static CHECK: Check = Check {
     evaluate,
 };
 
-/// A sample of one in a hundred still tells a ratio to a few percent; coarser ones do not.
-const SAMPLE_INTERVAL_MAX: f64 = 100.0;
+/// CloudFront counts every GET and HEAD, carts and account pages too, so its ratio is lower than that of cacheable requests: never High.
+const CLOUDFRONT_SEVERITY_MAX: Severity = Severity::Medium;
 /// Paths listed as evidence.
 const PATHS_SHOWN: usize = 20;
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    if edge_cloudfront::replaces_cloudflare(snapshot) {
-        return edge_cloudfront::low_ratio(snapshot);
-    }
     let rate = cdn_hit_ratio(snapshot)?;
     let target = snapshot.meta.targets.cdn_hit_ratio_min;
     if rate.rate() >= target {
         return Ok(Vec::new());
     }
-    let cloudflare = snapshot.cloudflare()?;
-    let analytics = cloudflare.analytics()?;
-    let missing = rate.of - rate.hits;
-    let spare = (rate.of as f64 * target - rate.hits as f64).max(0.0);
+    let is_cloudfront = edge_cloudfront::replaces_cloudflare(snapshot);
+    Ok(vec![if is_cloudfront { of_cloudfront(snapshot, &rate, target)? } else { of_cloudflare(snapshot, &rate, target)? }])
+}
+
+fn of_cloudflare(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Finding, Gap> {
+    let analytics = snapshot.cloudflare()?.analytics()?;
     let is_coarse = analytics.sample_interval.is_none_or(|i| i > SAMPLE_INTERVAL_MAX);
-    let per_s = spare / rate.span_s.max(1.0);
-    Ok(vec![Finding {
+    Ok(Finding {
+        evidence: [vec![before_after(rate, target)], evidence(analytics)].concat(),
+        confidence: if is_coarse { Confidence::Medium } else { Confidence::High },
+        confidence_because: analytics
+            .sample_interval
+            .map_or_else(|| "the sampling is not known".to_owned(), |i| format!("counted by Cloudflare, one request in {}", text::number(i))),
+        remedies: remedies(),
+        verify: format!("A day later, Caching → Overview in Cloudflare's dashboard and this audit show at least {}.", text::percent(target)),
+        touches: touches(analytics),
+        ..finding(rate, target, ["cacheable request", "cacheable requests"])
+    })
+}
+
+fn of_cloudfront(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Finding, Gap> {
+    let finding = finding(rate, target, ["request", "requests"]);
+    Ok(Finding {
+        evidence: [vec![before_after(rate, target)], edge_cloudfront::ratio_evidence(snapshot)?].concat(),
+        severity: finding.severity.min(CLOUDFRONT_SEVERITY_MAX),
+        confidence: Confidence::Medium,
+        confidence_because: "CloudWatch counts every GET and HEAD, carts and account pages too".to_owned(),
+        remedies: vec![which_behaviours()],
+        verify: format!("A day later, CloudFront → Reports & analytics → Cache statistics and this audit show at least {}.", text::percent(target)),
+        touches: vec!["traffic:cdn".to_owned()],
+        ..finding
+    })
+}
+
+/// What is said of either CDN alike; `noun` is what was counted, one and many.
+fn finding(rate: &HitRate, target: f64, [one, many]: [&str; 2]) -> Finding {
+    let share = 1.0 - rate.rate();
+    let per_s = (rate.of as f64 * target - rate.hits as f64).max(0.0) / rate.span_s.max(1.0);
+    Finding {
         subject: Subject::new("zone", "cacheable traffic"),
         observed: format!(
             "{} of {} in {} were answered at the edge: {}, the target is {}.",
             text::count(rate.hits),
-            text::plural(rate.of, "cacheable request", "cacheable requests"),
+            text::plural(rate.of, one, many),
             rate.period,
             text::percent(rate.rate()),
             text::percent(target)
         ),
         step: "Raise the share of requests answered at the edge".to_owned(),
-        evidence: evidence(analytics, &rate, target),
-        severity: Severity::from_share(1.0 - rate.rate()),
-        confidence: if is_coarse { Confidence::Medium } else { Confidence::High },
-        confidence_because: analytics
-            .sample_interval
-            .map_or_else(|| "the sampling is not known".to_owned(), |i| format!("counted by Cloudflare, one request in {}", text::number(i))),
+        evidence: Vec::new(),
+        severity: Severity::from_share(share),
+        confidence: Confidence::High,
+        confidence_because: String::new(),
         effort: Effort::Hours,
-        cost: Cost { resource: Resource::OriginRequests, share: missing as f64 / rate.of as f64 },
+        cost: Cost { resource: Resource::OriginRequests, share },
         gain: Some(Gain {
             origin_requests_per_s: Some(per_s),
             ..Gain::new(Basis::Modelled, format!("\u{2212}{} requests at the origin at the target", text::per_second(per_s)))
         }),
         averts: None,
-        remedies: remedies(),
-        verify: format!("A day later, Caching → Overview in Cloudflare's dashboard and this audit show at least {}.", text::percent(target)),
-        touches: touches(analytics),
-    }])
+        remedies: Vec::new(),
+        verify: String::new(),
+        touches: Vec::new(),
+    }
 }
 
-fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence> {
+fn before_after(rate: &HitRate, target: f64) -> Evidence {
+    Evidence::BeforeAfter {
+        label: "Answered at the edge".to_owned(),
+        unit: "%".to_owned(),
+        before: rate.rate() * 100.0,
+        after: target * 100.0,
+        basis: Basis::Modelled,
+    }
+}
+
+fn evidence(analytics: &Analytics) -> Vec<Evidence> {
     let all = cdn_hit_ratio_of_all(analytics);
     let bytes = |wanted: fn(&str) -> bool| analytics.by_status.iter().filter(|s| wanted(&s.status)).map(|s| s.bytes).sum::<u64>();
     let bytes_edge = bytes(|s| is_edge_hit(s) || s == "revalidated");
@@ -110,13 +147,6 @@ fn evidence(analytics: &Analytics, rate: &HitRate, target: f64) -> Vec<Evidence>
         ]
     });
     vec![
-        Evidence::BeforeAfter {
-            label: "Answered at the edge".to_owned(),
-            unit: "%".to_owned(),
-            before: rate.rate() * 100.0,
-            after: target * 100.0,
-            basis: Basis::Modelled,
-        },
         Evidence::figure("Of all requests", all.rate(), "ratio", text::percent(all.rate())),
         Evidence::figure("Of bytes", byte_ratio, "ratio", text::percent(byte_ratio)),
         Evidence::table("By cache status", &["status", "requests", "bytes"], statuses.collect()),
@@ -201,45 +231,30 @@ fn remedies() -> Vec<Remedy> {
     all
 }
 
+fn which_behaviours() -> Remedy {
+    Remedy {
+        kind: RemedyKind::Shell,
+        label: "See which behaviours keep nothing".to_owned(),
+        text: "medusa-advisor audit --cloudfront all --only cdn-caching-disabled-behavior cdn-forwards-everything".to_owned(),
+        lock: None,
+        risk: "None: it only reads.".to_owned(),
+        undo: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::http::fixtures::{found, shop};
-    use crate::evidence::Listed;
-    use crate::evidence::cdn::{Cloudflare, PathCount, StatusCount};
+    use crate::checks::edge::fixtures::{analytics, store, zone_of};
+    use crate::checks::http::fixtures::found;
+    use crate::evidence::cdn::StatusCount;
     use crate::finding::Outcome;
-    use time::macros::datetime;
 
     fn with(statuses: &[(&str, u64)], paths: &[(&str, &str, u64)]) -> Snapshot {
-        let mut snapshot = shop(vec![], vec![], vec![]);
-        snapshot.cdn = Ok(Cloudflare {
-            zone: Err(Gap::not_configured(Section::CdnZone)),
-            settings: Err(Gap::not_configured(Section::CdnSettings)),
-            cache_rules: Err(Gap::not_configured(Section::CdnCacheRules)),
-            page_rules: Err(Gap::not_configured(Section::CdnPageRules)),
-            tiered_cache: Err(Gap::not_configured(Section::CdnTieredCache)),
-            add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
-            analytics: Ok(Analytics {
-                from: datetime!(2026-11-22 09:30 UTC),
-                to: datetime!(2026-11-23 09:30 UTC),
-                source: "httpRequestsAdaptiveGroups".into(),
-                sample_interval: Some(1.0),
-                by_status: statuses.iter().map(|(s, n)| StatusCount { status: (*s).into(), requests: *n, bytes: n * 100 }).collect(),
-                by_hour: vec![],
-                by_path: Listed::whole(
-                    paths
-                        .iter()
-                        .map(|(p, s, n)| PathCount { host: "h".into(), path: (*p).into(), status: (*s).into(), requests: *n, bytes: *n })
-                        .collect(),
-                ),
-                origin_p95_ms: None,
-                share_5xx: None,
-                origin_p50_ms: None,
-                by_class: Vec::new(),
-                by_content_type: Vec::new(),
-            }),
-        });
-        snapshot
+        let paths: Vec<(&str, &str, &str, u64)> = paths.iter().map(|(path, status, n)| ("h", *path, *status, *n)).collect();
+        let mut zone = zone_of(vec![]);
+        zone.analytics = Ok(analytics(statuses, &paths));
+        store(zone)
     }
 
     #[test]

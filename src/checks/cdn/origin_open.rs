@@ -1,11 +1,13 @@
 //! The origin behind CloudFront can be read around it, or is spoken to in the clear.
 
-use crate::checks::Check;
 use crate::checks::edge_cloudfront::{APPLIES_USES, applies, enabled, quoted, saved, settled, title, undo};
+use crate::checks::{Check, joined};
 use crate::evidence::cloudfront::{Behaviour, Bucket, Distribution, Names, Origin, OriginAccess, OriginKind};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
+
+const USES: [Section; 6] = joined(APPLIES_USES, [Section::S3Buckets, Section::PgMedia]);
 
 pub static CHECK: Check = Check {
     id: "cdn-origin-open",
@@ -24,7 +26,7 @@ pub static CHECK: Check = Check {
         "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-https-cloudfront-to-custom-origin.html",
     ],
     needs: &[Section::CloudFrontDistributions],
-    uses: &[Section::S3Buckets, Section::PgMedia, APPLIES_USES[0], APPLIES_USES[1], APPLIES_USES[2], APPLIES_USES[3]],
+    uses: &USES,
     symptom_of: &[],
     applies_to: applies,
     evaluate,

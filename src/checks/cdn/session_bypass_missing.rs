@@ -1,13 +1,15 @@
 //! Pages are kept whatever the origin says, also for shoppers with a session.
 
-use crate::checks::edge::paths::{RealPath, hosts, not_told, real_paths};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, hosts, not_told, real_paths};
 use crate::checks::edge::{Decision, EdgeTtl, Fate, Request, Stored, decide, remedy};
 use crate::checks::http::{CacheControl, PathKind};
-use crate::checks::{Applies, Check};
+use crate::checks::{Applies, Check, joined};
 use crate::evidence::cdn::Cloudflare;
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Resource, Severity, Subject};
 use crate::text;
+
+const USES: [Section; 7] = joined(PATHS_USES, [Section::CdnSettings]);
 
 pub static CHECK: Check = Check {
     id: "cdn-session-bypass-missing",
@@ -27,15 +29,7 @@ pub static CHECK: Check = Check {
         "https://developers.cloudflare.com/cache/how-to/cache-rules/order/",
     ],
     needs: &[Section::CdnCacheRules, Section::CdnPageRules],
-    uses: &[
-        Section::CdnZone,
-        Section::CdnSettings,
-        Section::CdnAnalytics,
-        Section::StorefrontPages,
-        Section::StoreApi,
-        Section::StorefrontAssets,
-        Section::StorefrontMedia,
-    ],
+    uses: &USES,
     // Where the probe saw the leak itself, that is the step; both have the same remedy.
     symptom_of: &["cdn-personal-response-cached"],
     applies_to,

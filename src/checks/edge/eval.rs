@@ -98,6 +98,20 @@ pub fn evaluate(expr: &Expr, request: &Request) -> Answered {
     Answered { truth, unknown }
 }
 
+/// The text that an expression makes of a request.
+///
+/// # Errors
+/// What it asks for that is not told.
+pub fn text(expr: &Expr, request: &Request) -> Result<String, String> {
+    match (Reader { request, unknown: BTreeSet::new() }).expr(expr) {
+        Cell::Text(text) => Ok(text),
+        Cell::Int(number) => Ok(number.to_string()),
+        Cell::Missing => Ok(String::new()),
+        Cell::Unknown(what) => Err(what),
+        _ => Err("an expression that makes no text".to_owned()),
+    }
+}
+
 struct Reader<'r> {
     request: &'r Request,
     unknown: BTreeSet<String>,

@@ -2,7 +2,9 @@
 
 use time::macros::datetime;
 
-use crate::evidence::cdn::{Analytics, CacheRule, Cloudflare, PageRule, PathCount, StatusCount, TieredCache, Zone, ZoneSetting};
+use crate::evidence::cdn::{
+    AddOn, AddOns, Analytics, CacheRule, Cloudflare, PageRule, PathCount, PhaseRule, StatusCount, TieredCache, Zone, ZoneSetting,
+};
 use crate::evidence::{Gap, Listed, Section, Snapshot};
 
 /// A healthy zone on the Free plan with these cache rules.
@@ -23,9 +25,28 @@ pub fn zone_of(rules: Vec<CacheRule>) -> Cloudflare {
         cache_rules: Ok(rules),
         page_rules: Ok(Vec::new()),
         tiered_cache: Ok(TieredCache { is_on: true, is_smart: Some(true), is_editable: true }),
-        add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
+        add_ons: Ok(add_ons()),
         analytics: Err(Gap::not_configured(Section::CdnAnalytics)),
     }
+}
+
+/// Nothing bought, no rules of other phases.
+pub fn add_ons() -> AddOns {
+    AddOns {
+        cache_reserve: Ok(AddOn::Off),
+        argo_smart_routing: Ok(AddOn::NotBought),
+        regional_tiered_cache: Ok(AddOn::NotBought),
+        variants: Ok(None),
+        certificates: Ok(Vec::new()),
+        config_rules: Ok(Vec::new()),
+        compression_rules: Ok(Vec::new()),
+        url_rewrites: Ok(Vec::new()),
+    }
+}
+
+/// A rule of another phase that is switched on.
+pub fn phase_rule(description: &str, expression: &str, parameters: &str) -> PhaseRule {
+    PhaseRule { description: description.into(), expression: expression.into(), is_enabled: true, parameters: parameters.into() }
 }
 
 pub fn set(id: &str, value: &str) -> ZoneSetting {
@@ -79,5 +100,6 @@ pub fn analytics(statuses: &[(&str, u64)], paths: &[(&str, &str, &str, u64)]) ->
         origin_p50_ms: None,
         by_class: vec![],
         by_content_type: vec![],
+        tracked: None,
     }
 }

@@ -11,6 +11,7 @@ pub fn call(name: &str, arguments: Vec<Cell>) -> Cell {
         "has_key" => has_key(&arguments),
         "has_value" => has_value(&arguments),
         "concat" => concat(&arguments),
+        "remove_query_args" => remove_query_args(&arguments),
         "lower" | "upper" | "url_decode" | "starts_with" | "ends_with" | "substring" | "to_string" | "remove_bytes" => mapped(name, arguments),
         other => Cell::Unknown(format!("{other}()")),
     }
@@ -96,6 +97,19 @@ fn concat(arguments: &[Cell]) -> Cell {
         }
     }
     Cell::Text(text)
+}
+
+/// The query without the named parameters, the others in their order.
+fn remove_query_args(arguments: &[Cell]) -> Cell {
+    let names: Vec<&str> = arguments.iter().skip(1).filter_map(|a| if let Cell::Text(name) = a { Some(name.as_str()) } else { None }).collect();
+    match arguments.first() {
+        Some(Cell::Text(query)) if names.len() + 1 == arguments.len() => {
+            let is_kept = |part: &&str| !names.contains(&part.split('=').next().unwrap_or(""));
+            Cell::Text(query.split('&').filter(is_kept).collect::<Vec<_>>().join("&"))
+        }
+        Some(Cell::Unknown(what)) => Cell::Unknown(what.clone()),
+        _ => unknown("remove_query_args"),
+    }
 }
 
 /// Functions of one text: of `x[*]` they make a list.

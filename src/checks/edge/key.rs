@@ -73,6 +73,17 @@ impl CacheKey {
         }
     }
 
+    /// Whether two values of a query parameter are two entries.
+    pub fn holds(&self, parameter: &str) -> bool {
+        let is_listed = |names: &[String]| names.iter().any(|n| n == parameter);
+        match &self.query {
+            Query::Kept => true,
+            Query::Ignored => false,
+            Query::Only(names) => is_listed(names),
+            Query::Without(names) => !is_listed(names),
+        }
+    }
+
     /// In words, for the trace: "query ignored, cookie currency".
     pub fn words(&self) -> String {
         let mut parts = vec![match &self.query {
@@ -145,6 +156,10 @@ mod tests {
         assert_eq!(of("{\"include\":\"*\"}"), Query::Kept);
         assert_eq!(of("{}"), Query::Kept);
         assert_eq!(CacheKey::of_rule("{"), None);
+        let holds = |query: Query| CacheKey { query, ..CacheKey::default() }.holds("gclid");
+        assert!(holds(Query::Kept) && !holds(Query::Ignored));
+        assert!(holds(Query::Only(vec!["gclid".into()])) && !holds(Query::Only(vec!["page".into()])));
+        assert!(!holds(Query::Without(vec!["gclid".into()])) && holds(Query::Without(vec!["utm_source".into()])));
     }
 
     #[test]

@@ -6,6 +6,10 @@ use crate::evidence::cdn::Cloudflare;
 use crate::evidence::storefront::{Answer, PathClass};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 
+/// What [`real_paths`] reads, each where it is there.
+pub const PATHS_USES: [Section; 6] =
+    [Section::CdnZone, Section::CdnAnalytics, Section::StorefrontPages, Section::StorefrontAssets, Section::StorefrontMedia, Section::StoreApi];
+
 /// A path that shoppers ask for.
 #[derive(Debug, Clone)]
 pub struct RealPath<'s> {

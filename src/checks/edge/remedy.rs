@@ -1,10 +1,12 @@
 //! Cache rules as they are applied: dashboard words, API JSON, Terraform. Every rule offered is one that cannot hand a cart to the wrong shopper.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
+use super::printing::{CACHE_RULES, Phase, URL_REWRITES, quoted, rule_json};
+use crate::evidence::cdn::Tracker;
 use crate::finding::{Remedy, RemedyKind};
+
+pub use super::printing::remedies;
 
 /// The guide's lifetime of catalogue pages at the edge, seconds.
 pub const EDGE_TTL_S: i64 = 14_400;
@@ -13,7 +15,7 @@ pub const BROWSER_TTL_S: i64 = 1_800;
 /// A day: an optimised picture changes with its address.
 const IMAGE_TTL_S: i64 = 86_400;
 
-/// One cache rule.
+/// One cache rule, or one URL rewrite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub description: &'static str,
@@ -35,6 +37,10 @@ pub enum Action {
         edge_s: i64,
         browser_s: Option<i64>,
     },
+    /// Tracking parameters are not in the key; eligibility and lifetimes stay as other rules set them. Enterprise.
+    KeyWithoutTracking,
+    /// A URL rewrite: tracking parameters are gone before the cache is looked at. Every plan.
+    RemoveTracking,
 }
 
 /// Names of hashed files change with their content.
@@ -62,6 +68,22 @@ pub fn catalogue_pages() -> Rule {
             .to_owned(),
         action: Action::OriginOrNothing { browser_s: BROWSER_TTL_S },
     }
+}
+
+/// Pages asked for with a tracking parameter, which the store's server no longer sees.
+pub fn remove_tracking() -> Rule {
+    let carries = |name: &str| format!("http.request.uri.query contains \"{name}=\"");
+    let any: Vec<String> = Tracker::all_parameters().map(carries).collect();
+    Rule {
+        description: "Tracking parameters out of the address",
+        expression: format!("({} and ({}))", catalogue_pages().expression, any.join(" or ")),
+        action: Action::RemoveTracking,
+    }
+}
+
+/// Pages whose key leaves tracking parameters out.
+pub fn key_without_tracking() -> Rule {
+    Rule { description: "Tracking parameters out of the key", action: Action::KeyWithoutTracking, ..catalogue_pages() }
 }
 
 /// Lists of the store API, for requests that carry no sign-in.
@@ -102,7 +124,7 @@ pub fn flight_data() -> Rule {
 }
 
 impl Rule {
-    fn parameters(&self) -> Value {
+    pub(super) fn parameters(&self) -> Value {
         match self.action {
             Action::Bypass => json!({ "cache": false }),
             Action::RespectOrigin => {
@@ -122,22 +144,28 @@ impl Rule {
                 },
                 "browser_ttl": browser_s.map_or_else(|| json!({ "mode": "respect_origin" }), |s| json!({ "mode": "override_origin", "default": s })),
             }),
+            Action::KeyWithoutTracking => {
+                let names: Vec<&str> = Tracker::all_parameters().collect();
+                json!({ "cache_key": { "custom_key": { "query_string": { "exclude": { "list": names } } } } })
+            }
+            Action::RemoveTracking => json!({ "uri": { "query": { "expression": removal() } } }),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.action {
+            Action::RemoveTracking => URL_REWRITES,
+            _ => CACHE_RULES,
         }
     }
 
     /// As `POST /zones/{zone_id}/rulesets/{ruleset_id}/rules` takes it.
     pub fn api(&self) -> Value {
-        json!({
-            "action": "set_cache_settings",
-            "action_parameters": self.parameters(),
-            "description": self.description,
-            "enabled": true,
-            "expression": self.expression,
-        })
+        rule_json(self.phase().action, &self.parameters(), self.description, &self.expression)
     }
 
     /// What is chosen in the dashboard.
-    fn dashboard(&self) -> String {
+    pub(super) fn dashboard(&self) -> String {
         match self.action {
             Action::Bypass => "Bypass cache".to_owned(),
             Action::RespectOrigin => "Eligible for cache; Edge TTL and Browser TTL: use the origin's cache-control".to_owned(),
@@ -152,72 +180,20 @@ impl Rule {
                     edge_s / 3_600
                 )
             }
+            Action::KeyWithoutTracking => {
+                "Cache key → Query string → All query string parameters except: the names in the list (Enterprise); better still in the rule that keeps \
+                 these pages"
+                    .to_owned()
+            }
+            Action::RemoveTracking => format!("Query → Rewrite to → Dynamic: {}", removal()),
         }
     }
-
-    fn terraform(&self) -> String {
-        let mut text = format!(
-            "    {{\n      action      = \"set_cache_settings\"\n      description = {}\n      expression  = {}\n      enabled     = true\n      action_parameters = {{\n",
-            quoted(self.description),
-            quoted(&self.expression)
-        );
-        for (name, value) in self.parameters().as_object().into_iter().flatten() {
-            writeln!(text, "        {name} = {}", hcl(value)).expect("writing to a string");
-        }
-        text.push_str("      }\n    },\n");
-        text
-    }
 }
 
-/// A JSON value as Terraform writes it.
-fn hcl(value: &Value) -> String {
-    match value {
-        Value::Object(map) => format!("{{ {} }}", map.iter().map(|(n, v)| format!("{n} = {}", hcl(v))).collect::<Vec<_>>().join(", ")),
-        Value::Array(all) => format!("[{}]", all.iter().map(hcl).collect::<Vec<_>>().join(", ")),
-        Value::String(text) => quoted(text),
-        other => other.to_string(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{"))
-}
-
-/// The rules in the order they must stand, as dashboard words with the API's JSON, and as Terraform.
-pub fn remedies(label: &str, rules: &[Rule], risk: &str) -> Vec<Remedy> {
-    let remedy = |label: String, text: String, undo: &str| Remedy {
-        kind: RemedyKind::Cloudflare,
-        label,
-        text,
-        lock: None,
-        risk: risk.to_owned(),
-        undo: Some(undo.to_owned()),
-    };
-    vec![
-        remedy(label.to_owned(), api_text(rules), "Delete the rules."),
-        remedy(format!("{label}: Terraform"), terraform_text(rules), "Take the rules out of the resource and apply again."),
-    ]
-}
-
-fn api_text(rules: &[Rule]) -> String {
-    let mut text = "// Dashboard: Caching → Cache Rules → Create rule → Edit expression. Keep this order, at the end of the list: the last matching rule wins.\n\
-                    // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules, one call a rule (each is appended to the end);\n\
-                    // {ruleset_id} is the id in GET /zones/{zone_id}/rulesets/phases/http_request_cache_settings/entrypoint\n"
-        .to_owned();
-    for rule in rules {
-        let json = serde_json::to_string_pretty(&rule.api()).expect("a rule holds only texts and numbers");
-        writeln!(text, "// \"{}\": {}\n{json}", rule.description, rule.dashboard()).expect("writing to a string");
-    }
-    text.trim_end().to_owned()
-}
-
-fn terraform_text(rules: &[Rule]) -> String {
-    let rules: String = rules.iter().map(Rule::terraform).collect();
-    format!(
-        "# Provider cloudflare/cloudflare 5. The resource holds all cache rules of the zone: put these behind the ones you have.\n\
-         resource \"cloudflare_ruleset\" \"cache_rules\" {{\n  zone_id = var.zone_id\n  name    = \"default\"\n  kind    = \"zone\"\n  \
-         phase   = \"http_request_cache_settings\"\n  rules = [\n{rules}  ]\n}}"
-    )
+/// Names are whole: there is no "utm_*".
+fn removal() -> String {
+    let names: Vec<String> = Tracker::all_parameters().map(quoted).collect();
+    format!("remove_query_args(http.request.uri.query, {})", names.join(", "))
 }
 
 /// Tiered caching on.
@@ -297,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_printed_expression_is_read() {
-        for rule in all() {
+        for rule in all().into_iter().chain([remove_tracking(), key_without_tracking()]) {
             parse(&rule.expression).unwrap_or_else(|e| panic!("{}: {e}", rule.expression));
             let told = matches(&rule.expression, &Request::get("shop.example.com", "/us/products/x"));
             assert!(told.unknown.is_empty(), "{told:?}");

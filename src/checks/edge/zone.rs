@@ -108,17 +108,17 @@ impl Decision {
 
 /// A setting that rules write in turn: what it surely is, and what it may be instead.
 #[derive(Debug, Clone)]
-struct Slot<T> {
-    sure: Option<T>,
-    maybe: Vec<T>,
+pub(super) struct Slot<T> {
+    pub(super) sure: Option<T>,
+    pub(super) maybe: Vec<T>,
 }
 
 impl<T: Clone + PartialEq> Slot<T> {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self { sure: None, maybe: Vec::new() }
     }
 
-    fn write(&mut self, truth: Truth, value: T) {
+    pub(super) fn write(&mut self, truth: Truth, value: T) {
         match truth {
             Truth::Yes => *self = Self { sure: Some(value), maybe: Vec::new() },
             Truth::Unknown if self.sure.as_ref() != Some(&value) => self.maybe.push(value),

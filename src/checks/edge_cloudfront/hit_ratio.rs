@@ -3,7 +3,7 @@
 use crate::checks::measures::{HitRate, REQUESTS_MIN};
 use crate::evidence::cloudfront::DistributionMetrics;
 use crate::evidence::{Cause, Gap, Section, Snapshot};
-use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::finding::{Cell, Evidence};
 use crate::text;
 
 /// Seconds a figure spans.
@@ -80,50 +80,11 @@ pub fn subscribe(distribution: &str) -> String {
     )
 }
 
-/// CloudFront counts every GET and HEAD, carts and account pages too, so its ratio is lower than that of cacheable requests: never High.
-const SEVERITY_MAX: Severity = Severity::Medium;
-
-/// The finding of `cdn-low-hit-ratio` where CloudFront is the CDN.
+/// The rate of each distribution, and how it is worked out.
 ///
 /// # Errors
-/// As [`hit_rate`].
-pub fn low_ratio(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let rate = hit_rate(snapshot)?;
-    let target = snapshot.meta.targets.cdn_hit_ratio_min;
-    if rate.rate() >= target {
-        return Ok(Vec::new());
-    }
-    let share = 1.0 - rate.rate();
-    let per_s = (rate.of as f64 * target - rate.hits as f64).max(0.0) / rate.span_s.max(1.0);
-    Ok(vec![Finding {
-        subject: Subject::new("zone", "cacheable traffic"),
-        observed: format!(
-            "{} of {} in {} were answered at the edge: {}, the target is {}.",
-            text::count(rate.hits),
-            text::plural(rate.of, "request", "requests"),
-            rate.period,
-            text::percent(rate.rate()),
-            text::percent(target)
-        ),
-        step: "Raise the share of requests answered at the edge".to_owned(),
-        evidence: evidence(snapshot, &rate, target)?,
-        severity: Severity::from_share(share).min(SEVERITY_MAX),
-        confidence: Confidence::Medium,
-        confidence_because: "CloudWatch counts every GET and HEAD, carts and account pages too".to_owned(),
-        effort: Effort::Hours,
-        cost: Cost { resource: Resource::OriginRequests, share },
-        gain: Some(Gain {
-            origin_requests_per_s: Some(per_s),
-            ..Gain::new(Basis::Modelled, format!("\u{2212}{} requests at the origin at the target", text::per_second(per_s)))
-        }),
-        averts: None,
-        remedies: vec![report()],
-        verify: format!("A day later, CloudFront → Reports & analytics → Cache statistics and this audit show at least {}.", text::percent(target)),
-        touches: vec!["traffic:cdn".to_owned()],
-    }])
-}
-
-fn evidence(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Vec<Evidence>, Gap> {
+/// The gap of the metrics.
+pub fn ratio_evidence(snapshot: &Snapshot) -> Result<Vec<Evidence>, Gap> {
     let metrics = snapshot.cloudfront()?.metrics()?;
     let rows = metrics.iter().filter_map(|m| {
         let rate = rate_of(m)?;
@@ -136,27 +97,9 @@ fn evidence(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Vec<Evid
         ])
     });
     Ok(vec![
-        Evidence::BeforeAfter {
-            label: "Answered at the edge".to_owned(),
-            unit: "%".to_owned(),
-            before: rate.rate() * 100.0,
-            after: target * 100.0,
-            basis: Basis::Modelled,
-        },
         Evidence::table("By distribution", &["distribution", "requests", "hit rate", "bytes"], rows.collect()),
         Evidence::text("Formula", "CacheHitRate of each hour × Requests of that hour, summed, ÷ Requests of the same hours"),
     ])
-}
-
-fn report() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Shell,
-        label: "See which behaviours keep nothing".to_owned(),
-        text: "medusa-advisor audit --cloudfront all --only cdn-caching-disabled-behavior cdn-forwards-everything".to_owned(),
-        lock: None,
-        risk: "None: it only reads.".to_owned(),
-        undo: None,
-    }
 }
 
 #[cfg(test)]
@@ -164,7 +107,7 @@ mod tests {
     use super::super::fixtures::{hours, store};
     use super::*;
     use crate::checks::cdn::low_hit_ratio::CHECK;
-    use crate::finding::Outcome;
+    use crate::finding::{Confidence, Outcome, Severity};
 
     fn with(requests: f64, percent: Option<f64>) -> Snapshot {
         let mut snapshot = store(vec![]);
@@ -180,7 +123,7 @@ mod tests {
         assert_eq!((findings[0].severity, findings[0].confidence), (Severity::Medium, Confidence::Medium));
         assert!((hit_rate(&with(1_000.0, Some(50.0))).unwrap().rate() - 0.5).abs() < 1e-9);
         let Outcome::Failed(worse) = CHECK.run(&with(1_000.0, Some(10.0))) else { panic!("below the target") };
-        assert_eq!(worse[0].severity, SEVERITY_MAX);
+        assert_eq!(worse[0].severity, Severity::Medium);
     }
 
     #[test]

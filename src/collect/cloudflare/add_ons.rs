@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{answers, gap, unreadable};
-use crate::connect::cloudflare::{ApiError, GRANT_CERTIFICATES, GRANT_COMPRESSION, GRANT_CONFIG_RULES, GRANT_SETTINGS, Session};
+use crate::connect::cloudflare::{
+    ApiError, GRANT_CERTIFICATES, GRANT_COMPRESSION, GRANT_CONFIG_RULES, GRANT_SETTINGS, GRANT_TRANSFORM_RULES, Session,
+};
 use crate::evidence::cdn::{AddOn, AddOns, Certificate, PhaseRule};
 use crate::evidence::{Section, Seen};
 
@@ -23,6 +25,7 @@ pub async fn read(session: &Session, zone: &str) -> AddOns {
         certificates: certificates(session, zone).await,
         config_rules: phase(session, zone, "http_config_settings", GRANT_CONFIG_RULES).await,
         compression_rules: phase(session, zone, "http_response_compression", GRANT_COMPRESSION).await,
+        url_rewrites: phase(session, zone, "http_request_transform", GRANT_TRANSFORM_RULES).await,
     }
 }
 

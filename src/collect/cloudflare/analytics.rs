@@ -4,25 +4,26 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::classes::{self, Composed};
 use super::groups::{self, Aliases, Group};
+use super::plan::{PlanLimits, limits};
 use super::{gap, unreadable};
 use crate::connect::cloudflare::{GRANT_ANALYTICS, Session};
-use crate::evidence::cdn::{Analytics, ClassCount, TrafficClass};
+use crate::evidence::cdn::{Analytics, ClassCount, Tracked, Tracker, TrackerCount, TrafficClass};
 use crate::evidence::{Cause, Gap, Section, Seen};
 
-const LIMITS: &str = include_str!("graphql/limits.graphql");
 const STATUS: &str = include_str!("graphql/status.graphql");
 const HOURS: &str = include_str!("graphql/hours.graphql");
 const PATHS: &str = include_str!("graphql/paths.graphql");
 const ORIGIN: &str = include_str!("graphql/origin.graphql");
-const CLASSES: &str = include_str!("graphql/classes.graphql");
-const CLASS_ORIGINS: &str = include_str!("graphql/class_origins.graphql");
 const TYPES: &str = include_str!("graphql/types.graphql");
 
-const DATASET: &str = "httpRequestsAdaptiveGroups";
+pub const DATASET: &str = "httpRequestsAdaptiveGroups";
 /// Refused on the Free plan.
 const CONTENT_TYPE: &str = "edgeResponseContentTypeName";
-const SPAN_WANTED: Duration = Duration::hours(24);
+/// Not told on every plan either.
+const QUERY_STRING: &str = "clientRequestQuery";
+pub const SPAN_WANTED: Duration = Duration::hours(24);
 /// Rows of the path query; the plan may allow fewer.
 const PATHS_MAX: u64 = 100;
 /// Twelve cache statuses at the most in each of 25 hours.
@@ -33,7 +34,7 @@ const TYPES_MAX: u64 = 200;
 /// Fields that one query may lose to the plan before it is given up.
 const FIELDS_DROPPED_MAX: usize = 4;
 /// The last minutes are still being counted.
-const SETTLING: Duration = Duration::minutes(5);
+pub const SETTLING: Duration = Duration::minutes(5);
 
 /// The last 24 hours, or less where the plan allows less.
 pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
@@ -46,9 +47,13 @@ pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
     let page = asker.limits.page(PATHS_MAX);
     let paths = asker.groups(PATHS, PATHS_MAX).await?;
     // What follows is not on every plan; the rest stands without it.
-    let origin = asker.optional(ORIGIN, 1, "origin times").await;
-    let classes = asker.optional(CLASSES, STATUSES_MAX, "classes of paths").await;
-    let origins = if classes.is_some() { asker.optional(CLASS_ORIGINS, 1, "origin times by class").await } else { None };
+    let origin = asker.optional(&Asked::Whole(ORIGIN), 1, "origin times").await;
+    let classes = asker.optional(&Asked::InParts(classes::counts()), STATUSES_MAX, "classes of paths").await;
+    let origins = match classes {
+        Some(_) => asker.optional(&Asked::InParts(classes::origins()), 1, "origin times by class").await,
+        None => None,
+    };
+    let tracked = asker.tracked().await;
     let types = asker.types().await;
     let first = |alias: &str| origin.as_ref().and_then(|o| o.get(alias)?.first());
     Ok(Analytics {
@@ -62,6 +67,7 @@ pub async fn read(session: &Session, zone: &str) -> Seen<Analytics> {
         origin_p95_ms: first("reached").and_then(Group::origin_p95_ms),
         share_5xx: first("all").and_then(Group::share_5xx),
         by_class: by_class(classes.as_ref(), origins.as_ref())?,
+        tracked,
         by_content_type: types.as_ref().and_then(|t| t.get(DATASET)).map_or_else(|| Ok(Vec::new()), |rows| groups::by_type(rows))?,
         source: source(span, &asker.notes),
     })
@@ -84,8 +90,8 @@ fn by_class(counts: Option<&Aliases>, origins: Option<&Aliases>) -> Result<Vec<C
     let Some(counts) = counts else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for class in TrafficClass::ALL {
-        let Some(rows) = counts.get(alias(class)) else { continue };
-        let origin = origins.and_then(|o| o.get(alias(class))?.first());
+        let Some(rows) = counts.get(classes::alias(class)) else { continue };
+        let origin = origins.and_then(|o| o.get(classes::alias(class))?.first());
         all.push(ClassCount {
             class,
             by_status: groups::by_status(rows)?,
@@ -97,60 +103,32 @@ fn by_class(counts: Option<&Aliases>, origins: Option<&Aliases>) -> Result<Vec<C
     Ok(all)
 }
 
-/// The name of a class in the queries.
-fn alias(class: TrafficClass) -> &'static str {
-    match class {
-        TrafficClass::StaticFiles => "static_files",
-        TrafficClass::OptimizedImages => "optimized_images",
-        TrafficClass::ProductPages => "product_pages",
-        TrafficClass::ListPages => "list_pages",
-        TrafficClass::ApiCatalogue => "api_catalogue",
-        TrafficClass::Media => "media",
-        TrafficClass::Personal => "personal",
+fn of_trackers(aliases: &Aliases) -> Result<Tracked, Gap> {
+    let of =
+        |alias: &str| aliases.get(alias).map_or_else(|| Err(unreadable(Section::CdnAnalytics, "a tracker has no groups")), |g| groups::by_status(g));
+    let mut by_tracker = Vec::new();
+    for tracker in Tracker::ALL {
+        let by_status = of(classes::tracker_alias(tracker))?;
+        if !by_status.is_empty() {
+            by_tracker.push(TrackerCount { tracker, by_status });
+        }
     }
+    Ok(Tracked { by_status: of(classes::ANY_TRACKER)?, by_tracker })
 }
 
-/// What the plan allows of the dataset; what is not told is not limited.
-struct PlanLimits {
-    span_s: Option<i64>,
-    oldest_s: Option<i64>,
-    page_max: Option<u64>,
-    fields: Vec<String>,
+/// A query as it stands, or one that may be divided.
+enum Asked {
+    Whole(&'static str),
+    InParts(Composed),
 }
 
-impl PlanLimits {
-    fn span(&self) -> Duration {
-        // The end lies back by the time that counting takes.
-        let oldest = self.oldest_s.map(|s| Duration::seconds(s) - SETTLING);
-        let longest = self.span_s.map(Duration::seconds);
-        [oldest, longest].into_iter().flatten().filter(|d| d.is_positive()).fold(SPAN_WANTED, Duration::min)
+impl Asked {
+    fn queries(&self, limits: &PlanLimits) -> Vec<String> {
+        match self {
+            Asked::Whole(query) => vec![(*query).to_owned()],
+            Asked::InParts(composed) => composed.queries(limits.fields_max),
+        }
     }
-
-    fn page(&self, wanted: u64) -> u64 {
-        self.page_max.map_or(wanted, |m| m.clamp(1, wanted))
-    }
-
-    /// Whether a field may be asked for; a list that does not name what every plan has is in a form we do not know.
-    fn has(&self, field: &str) -> bool {
-        let is_listed = |wanted: &str| self.fields.iter().any(|f| f.to_ascii_lowercase().ends_with(&wanted.to_ascii_lowercase()));
-        !is_listed("cacheStatus") || is_listed(field)
-    }
-}
-
-async fn limits(session: &Session, zone: &str) -> Result<PlanLimits, Gap> {
-    let zones = first_zone(session, LIMITS, &json!({ "zoneTag": zone })).await.map_err(Refused::gap)?;
-    let dataset = &zones["settings"][DATASET];
-    if dataset["enabled"].as_bool() == Some(false) {
-        let cause = Cause::Absent { feature: DATASET.to_owned(), remedy: "A Cloudflare plan that includes HTTP analytics.".to_owned() };
-        return Err(Gap::new(Section::CdnAnalytics, cause, "This zone's plan does not include request analytics."));
-    }
-    let positive = |name: &str| dataset[name].as_i64().filter(|s| *s > 0);
-    Ok(PlanLimits {
-        span_s: positive("maxDuration"),
-        oldest_s: positive("notOlderThan"),
-        page_max: dataset["maxPageSize"].as_u64().filter(|n| *n > 0),
-        fields: dataset["availableFields"].as_array().into_iter().flatten().filter_map(|f| f.as_str().map(str::to_owned)).collect(),
-    })
 }
 
 /// Asks within the limits, and remembers what was left out.
@@ -164,31 +142,52 @@ struct Asker<'s> {
 }
 
 impl Asker<'_> {
-    /// Every alias of the query with its groups. A field that the plan refuses is dropped, and the query asked again.
-    async fn aliases(&mut self, query: &str, limit: u64) -> Result<Aliases, Gap> {
-        let mut query = query.to_owned();
+    /// Every alias with its groups, by as many queries as the number of fields that one may ask makes needful.
+    async fn aliases(&mut self, asked: &Asked, limit: u64) -> Result<Aliases, Gap> {
+        'limits: loop {
+            let mut all = Aliases::new();
+            for query in asked.queries(&self.limits) {
+                match self.answer(&query, limit).await {
+                    Ok(aliases) => all.extend(aliases),
+                    Err(refused) if self.limits.learns(&refused) => continue 'limits,
+                    Err(refused) => return Err(refused.gap),
+                }
+            }
+            return Ok(all);
+        }
+    }
+
+    /// One query's. A field that the plan refuses is dropped, and the query asked again.
+    async fn answer(&mut self, query: &str, limit: u64) -> Result<Aliases, Refused> {
+        let (mut query, left_out) = self.limits.trimmed(query)?;
+        for field in left_out {
+            self.note(format!("{field} is left out: the plan limits the fields of a query"));
+        }
         let mut variables = json!({ "zoneTag": self.zone, "since": stamp(self.from), "until": stamp(self.to) });
         if query.contains("$limit") {
             variables["limit"] = json!(self.limits.page(limit));
         }
         for _ in 0..=FIELDS_DROPPED_MAX {
             let refused = match first_zone(self.session, &query, &variables).await {
-                Ok(zone) => return serde_json::from_value(zone).map_err(|e| unreadable(Section::CdnAnalytics, &e.to_string())),
+                Ok(zone) => return serde_json::from_value(zone).map_err(|e| unreadable(Section::CdnAnalytics, &e.to_string()).into()),
                 Err(refused) => refused,
             };
             let shorter = refused.field.as_deref().and_then(|f| groups::without_field(&query, f));
-            let (Some(shorter), Some(field)) = (shorter, refused.field.clone()) else { return Err(refused.gap()) };
-            let note = format!("the plan refuses {field}");
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+            let (Some(shorter), Some(field)) = (shorter, refused.field.clone()) else { return Err(refused) };
+            self.note(format!("the plan refuses {field}"));
             query = shorter;
         }
-        Err(unreadable(Section::CdnAnalytics, "the plan refuses field after field"))
+        Err(unreadable(Section::CdnAnalytics, "the plan refuses field after field").into())
     }
 
-    async fn groups(&mut self, query: &str, limit: u64) -> Result<Vec<Group>, Gap> {
-        let mut aliases = self.aliases(query, limit).await?;
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    async fn groups(&mut self, query: &'static str, limit: u64) -> Result<Vec<Group>, Gap> {
+        let mut aliases = self.aliases(&Asked::Whole(query), limit).await?;
         aliases.remove(DATASET).ok_or_else(|| unreadable(Section::CdnAnalytics, "it holds no groups"))
     }
 
@@ -197,46 +196,55 @@ impl Asker<'_> {
         if !self.limits.has(CONTENT_TYPE) {
             return None;
         }
-        let types = self.optional(TYPES, TYPES_MAX, "content types").await;
+        let types = self.optional(&Asked::Whole(TYPES), TYPES_MAX, "content types").await;
         let is_refused = self.notes.iter().any(|n| n.to_ascii_lowercase().ends_with(&CONTENT_TYPE.to_ascii_lowercase()));
         types.filter(|_| !is_refused)
     }
 
-    async fn optional(&mut self, query: &str, limit: u64, what: &str) -> Option<Aliases> {
-        match self.aliases(query, limit).await {
+    /// By tracking parameter; nothing where the plan does not let query strings be filtered by.
+    async fn tracked(&mut self) -> Option<Tracked> {
+        if !self.limits.has(QUERY_STRING) {
+            self.note(format!("the plan does not tell {QUERY_STRING}, so tracking parameters are not counted"));
+            return None;
+        }
+        let aliases = self.optional(&Asked::InParts(classes::tracked()), STATUSES_MAX, "tracking parameters").await?;
+        let tracked = of_trackers(&aliases);
+        if let Err(gap) = &tracked {
+            self.note(format!("tracking parameters: {}", gap.detail));
+        }
+        tracked.ok()
+    }
+
+    async fn optional(&mut self, asked: &Asked, limit: u64, what: &str) -> Option<Aliases> {
+        match self.aliases(asked, limit).await {
             Ok(aliases) => Some(aliases),
             Err(_) => {
-                self.notes.push(format!("{what} were refused"));
+                self.note(format!("{what} were refused"));
                 None
             }
         }
     }
 }
 
-/// Why a query gave nothing, and the field that the plan refuses, where that is why.
-struct Refused {
-    gap: Gap,
+/// Why a query gave nothing, and the field that the plan refuses or the number of fields that it allows, where that is why.
+pub struct Refused {
+    pub gap: Gap,
     field: Option<String>,
-}
-
-impl Refused {
-    fn gap(self) -> Gap {
-        self.gap
-    }
+    pub fields_max: Option<usize>,
 }
 
 impl From<Gap> for Refused {
     fn from(gap: Gap) -> Self {
-        Self { gap, field: None }
+        Self { gap, field: None, fields_max: None }
     }
 }
 
 /// The first zone of the answer. GraphQL errors come under HTTP 200, a zone the token does not see as an empty list.
-async fn first_zone(session: &Session, query: &str, variables: &Value) -> Result<Value, Refused> {
+pub async fn first_zone(session: &Session, query: &str, variables: &Value) -> Result<Value, Refused> {
     let section = Section::CdnAnalytics;
     let body = session.graphql(query, variables).await.map_err(|e| gap(section, &e, GRANT_ANALYTICS))?;
     if let Some(error) = body["errors"].as_array().and_then(|e| e.first()) {
-        return Err(Refused { gap: refusal(error), field: groups::refused_field(error) });
+        return Err(Refused { gap: refusal(error), field: groups::refused_field(error), fields_max: groups::fields_allowed(error) });
     }
     let zones = body["data"]["viewer"]["zones"].as_array().ok_or_else(|| unreadable(section, "it holds no list of zones"))?;
     let found = zones.first().cloned().ok_or_else(|| {
@@ -259,31 +267,4 @@ fn refusal(error: &Value) -> Gap {
         _ => Cause::Unreadable,
     };
     Gap::new(Section::CdnAnalytics, cause, format!("Cloudflare's analytics refused: {words}."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limits(fields: &[&str]) -> PlanLimits {
-        PlanLimits { span_s: None, oldest_s: None, page_max: None, fields: fields.iter().map(|f| (*f).to_owned()).collect() }
-    }
-
-    #[test]
-    fn the_plans_limits_are_kept() {
-        let of = |span_s, oldest_s| PlanLimits { span_s, oldest_s, ..limits(&[]) }.span();
-        assert_eq!(of(None, None), SPAN_WANTED);
-        assert_eq!(of(Some(3_600), Some(691_200)), Duration::hours(1));
-        assert_eq!(of(Some(86_400), Some(7_200)), Duration::hours(2) - SETTLING);
-        let short = PlanLimits { page_max: Some(10), ..limits(&[]) };
-        assert_eq!((short.page(100), short.page(1), limits(&[]).page(100)), (10, 1, 100));
-    }
-
-    #[test]
-    fn a_field_that_is_not_listed_is_not_asked() {
-        let free = limits(&["count", "dimensions_cacheStatus", "dimensions_datetime"]);
-        assert!(!free.has("edgeResponseContentTypeName") && limits(&[]).has("edgeResponseContentTypeName"));
-        assert!(limits(&["dimensions_cacheStatus", "dimensions_edgeResponseContentTypeName"]).has("edgeResponseContentTypeName"));
-        assert!(limits(&["hit"]).has("edgeResponseContentTypeName"));
-    }
 }

@@ -164,6 +164,39 @@ pub fn refused_field(error: &Value) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+/// The number from "number of fields can't be more than 30".
+pub fn fields_allowed(error: &Value) -> Option<usize> {
+    let rest = error["message"].as_str()?.split_once("number of fields can't be more than ")?.1;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().filter(|max| *max > 0)
+}
+
+/// How many fields a query asks for: names outside arguments that select nothing further.
+pub fn leaves(query: &str) -> usize {
+    let (mut inside, mut depth) = (0_usize, 0_usize);
+    let mut selected = String::new();
+    for c in query.chars() {
+        match c {
+            '(' => inside += 1,
+            ')' => inside = inside.saturating_sub(1),
+            '{' if inside == 0 => selected.push_str(" { "),
+            '}' if inside == 0 => selected.push_str(" } "),
+            c if inside == 0 => selected.push(c),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = selected.split_whitespace().collect();
+    let mut count = 0;
+    for (i, word) in words.iter().enumerate() {
+        match *word {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            name if depth > 0 && !name.ends_with(':') && words.get(i + 1) != Some(&"{") => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// The query without a field; `None` where it does not ask for it. Selections that become empty go with it.
 pub fn without_field(query: &str, field: &str) -> Option<String> {
     let is_it = |word: &str| word.eq_ignore_ascii_case(field);
@@ -196,5 +229,14 @@ mod tests {
         assert_eq!(without_field(query, &field).unwrap(), "{ a { count ratio { status5xx } } }");
         assert_eq!(without_field(query, "clientasn"), None);
         assert_eq!(refused_field(&json!({ "message": "cannot request data older than 1w1d" })), None);
+    }
+
+    #[test]
+    fn fields_are_counted_as_cloudflare_limits_them() {
+        let query = "query Q($a: string!) { viewer { zones(filter: { zoneTag: $a }) { x: d( limit: 1 filter: { OR: [{ p: \"q\" }] } ) \
+                     { count dimensions { cacheStatus }\n sum { bytes } } y: d(limit: 1) { count } } } }";
+        assert_eq!((leaves(query), leaves("{ count }"), leaves("query { }")), (4, 1, 0));
+        assert_eq!(fields_allowed(&json!({ "message": "number of fields can't be more than 30" })), Some(30));
+        assert_eq!(fields_allowed(&json!({ "message": "cannot request data older than 1w1d" })), None);
     }
 }

@@ -3,7 +3,9 @@
 mod add_ons;
 mod analytics;
 mod answers;
+mod classes;
 mod groups;
+mod plan;
 #[cfg(test)]
 mod recorded;
 

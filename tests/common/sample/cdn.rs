@@ -1,10 +1,10 @@
 //! A Cloudflare zone that answers 46 % at the edge.
 
+use medusa_advisor::evidence::Listed;
 use medusa_advisor::evidence::cdn::{
-    Analytics, CacheRule, ClassCount, Cloudflare, HourCount, PageRule, PathCount, StatusCount, TieredCache, TrafficClass, TypeCount, Zone,
-    ZoneSetting,
+    AddOn, AddOns, Analytics, CacheRule, ClassCount, Cloudflare, HourCount, PageRule, PathCount, StatusCount, TieredCache, TrafficClass, TypeCount,
+    Zone, ZoneSetting,
 };
-use medusa_advisor::evidence::{Gap, Listed, Section};
 use time::Duration;
 
 use super::TAKEN_AT;
@@ -41,7 +41,7 @@ pub fn cloudflare() -> Cloudflare {
             actions: vec![("cache_level".to_owned(), "\"bypass\"".to_owned())],
         }]),
         tiered_cache: Ok(TieredCache { is_on: false, is_smart: None, is_editable: true }),
-        add_ons: Err(Gap::not_configured(Section::CdnAddOns)),
+        add_ons: Ok(add_ons()),
         analytics: Ok(analytics()),
     }
 }
@@ -56,6 +56,20 @@ fn settings() -> Vec<ZoneSetting> {
         ("polish", "\"off\""),
     ];
     values.map(|(id, value)| ZoneSetting { id: id.to_owned(), value: value.to_owned(), is_editable: true }).to_vec()
+}
+
+/// Nothing bought, no rules of other phases.
+fn add_ons() -> AddOns {
+    AddOns {
+        cache_reserve: Ok(AddOn::Off),
+        argo_smart_routing: Ok(AddOn::NotBought),
+        regional_tiered_cache: Ok(AddOn::NotBought),
+        variants: Ok(None),
+        certificates: Ok(Vec::new()),
+        config_rules: Ok(Vec::new()),
+        compression_rules: Ok(Vec::new()),
+        url_rewrites: Ok(Vec::new()),
+    }
 }
 
 fn rules() -> Vec<CacheRule> {
@@ -94,6 +108,7 @@ fn analytics() -> Analytics {
         origin_p50_ms: None,
         by_class: classes(),
         by_content_type: content_types(),
+        tracked: None,
     }
 }
 
