@@ -394,7 +394,8 @@ fn roles() -> Vec<RoleSettings> {
 
 /// A checkpoint every five minutes of 114 days; a nightly backup requests one more.
 fn checkpoints() -> Checkpoints {
-    let counters = CheckpointCounters { timed: 32_832, requested: 114, buffers_written: 1_000_000, wal_bytes: Some(200_000_000_000), wal_position: None };
+    let counters =
+        CheckpointCounters { timed: 32_832, requested: 114, buffers_written: 1_000_000, wal_bytes: Some(200_000_000_000), wal_position: None };
     Checkpoints { counters: Sampled::only(counters), stats_reset_at: Some(datetime!(2026-08-01 09:30 UTC)) }
 }
 
