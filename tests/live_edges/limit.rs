@@ -12,7 +12,7 @@ use medusa_advisor::evidence::medusa::MediaHost;
 use medusa_advisor::evidence::storefront::{PathClass, Storefront, Variant};
 use medusa_advisor::finding::Outcome;
 
-use crate::shop::{Extra, asked_path, listen, nginx, probe_shop};
+use crate::shop::{Extra, listen, nginx, probe_shop};
 use crate::site::{self, LIST, Site};
 
 /// Counts what arrives and asks the server at `to` for it, which may be a cache.
@@ -112,7 +112,8 @@ fn assert_whole(seen: &Seen) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_requests_are_enough_for_a_store_with_everything() {
-    let (plain, starter) = tokio::join!(audit(rich(false), 3, &by_default(), true), audit(rich(true), 1, &by_default(), true));
+    let limits = by_default();
+    let (plain, starter) = tokio::join!(audit(rich(false), 3, &limits, true), audit(rich(true), 1, &limits, true));
     let (Some(plain), Some(starter)) = (plain, starter) else {
         println!("skipped: nginx is not installed");
         return;
@@ -128,7 +129,8 @@ async fn sixty_requests_are_enough_for_a_store_with_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_limit_leaves_out_comes_with_a_higher_one() {
     let high = Limits { probe_requests_max: 120, ..by_default() };
-    let (alone, high) = tokio::join!(audit(rich(false), 0, &by_default(), false), audit(rich(true), 3, &high, true));
+    let usual = by_default();
+    let (alone, high) = tokio::join!(audit(rich(false), 0, &usual, false), audit(rich(true), 3, &high, true));
     let (Some(alone), Some(high)) = (alone, high) else {
         println!("skipped: nginx is not installed");
         return;
