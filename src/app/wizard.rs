@@ -3,10 +3,10 @@
 mod cloudfront;
 mod edit;
 mod redis;
+mod shop;
 
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, TlsMode, memory_text, parse_memory,
-    parse_postgres, parse_resolve, parse_shop,
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, TlsMode, memory_text, parse_memory, parse_postgres,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -370,22 +370,6 @@ impl Wizard {
             keep_secrets: self.keep,
             limits: self.limits.clone(),
         })
-    }
-
-    fn shop_profile(&self) -> Result<Option<ShopProfile>, String> {
-        let checked = |text: &str| match filled(text) {
-            None => Ok(None),
-            Some(t) => parse_shop(&t).map(|u| Some(u.to_string())).map_err(|e| e.to_string()),
-        };
-        let (storefront_url, backend_url) = (checked(&self.storefront_url)?, checked(&self.backend_url)?);
-        let given = self.resolve.split([',', ';']).flat_map(str::split_whitespace);
-        let resolve = given.map(parse_resolve).collect::<Result<_, _>>()?;
-        Ok((storefront_url.is_some() || backend_url.is_some()).then(|| ShopProfile {
-            storefront_url,
-            backend_url,
-            publishable_key: filled(&self.publishable_key),
-            resolve,
-        }))
     }
 
     /// The secrets typed in this session; what was not typed is absent.

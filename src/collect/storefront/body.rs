@@ -10,8 +10,8 @@ const TEXT_BYTES_MAX: u64 = 2_000_000;
 
 /// The body as text. What was unpacked before an error still holds links.
 pub async fn text_of(fetched: &Fetched) -> String {
-    let encoding = fetched.answer.header("content-encoding").unwrap_or_default();
-    let plain = unpacked(encoding.trim(), &fetched.body).await;
+    let encoding = fetched.answer.header("content-encoding");
+    let plain = unpacked(encoding.as_deref().map_or("", str::trim), &fetched.body).await;
     String::from_utf8_lossy(&plain).into_owned()
 }
 
