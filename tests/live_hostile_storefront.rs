@@ -117,7 +117,7 @@ async fn a_run_downloads_no_more_than_its_limit() {
         let _ = write!(s, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         let _ = s.write_all(&body);
     });
-    let limits = Limits { probe_timings: 0, ..limits() };
+    let limits = limits();
     let snapshot = timed("heavy", heavy, &limits, 60).await;
     let cost = &snapshot.costs[0];
     // A piece of each of two answers may be on its way when the limit is met.
@@ -181,12 +181,14 @@ async fn an_untrusted_certificate_is_told() {
     let _ = server.wait();
     let detail = assert_gap("self-signed", &snapshot);
     assert!(detail.to_lowercase().contains("certificate"), "{detail}");
+    let tls = &snapshot.shop().unwrap().tls().unwrap()[0];
+    assert_eq!((tls.version.as_str(), tls.distrust.is_some()), ("TLSv1.3", true), "what it speaks is told all the same: {tls:?}");
 }
 
 /// The greeting of an old version, answered by a real OpenSSL server that agrees to it and by one that does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_versions_are_told_from_refusals() {
-    use medusa_advisor::collect::storefront::old_tls_versions;
+    use medusa_advisor::collect::storefront::{TlsServer, old_tls_versions};
     let wanted: [(&[&str], &[&str]); 3] = [
         (&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], &["TLSv1.1"]),
         (&["-tls1", "-cipher", "ALL:@SECLEVEL=0"], &["TLSv1.0"]),
@@ -194,12 +196,13 @@ async fn old_versions_are_told_from_refusals() {
     ];
     for (options, versions) in wanted {
         let Some((mut server, port, _folder)) = openssl(options) else { return };
-        let told = old_tls_versions("localhost", port, Duration::from_secs(3)).await;
+        let told = old_tls_versions(TlsServer { name: "localhost", port, at: None }, Duration::from_secs(3)).await;
         let _ = server.kill();
         let _ = server.wait();
         assert_eq!(told.as_deref(), Some(versions.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>().as_slice()), "{options:?}");
     }
-    assert_eq!(old_tls_versions("localhost", free_port(), Duration::from_secs(1)).await, None);
+    let nobody = TlsServer { name: "localhost", port: free_port(), at: None };
+    assert_eq!(old_tls_versions(nobody, Duration::from_secs(1)).await, None);
 }
 
 fn openssl(options: &[&str]) -> Option<(std::process::Child, u16, tempfile::TempDir)> {

@@ -3,10 +3,10 @@
 mod cloudfront;
 mod edit;
 mod redis;
+mod shop;
 
 use crate::connect::profile::{
-    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, TlsMode, memory_text, parse_memory,
-    parse_postgres, parse_shop,
+    CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, TlsMode, memory_text, parse_memory, parse_postgres,
 };
 use crate::connect::steps::{TestReport, TestStep};
 use crate::secret::Secret;
@@ -83,6 +83,7 @@ pub enum Field {
     StorefrontUrl,
     BackendUrl,
     PublishableKey,
+    Resolve,
     WindowSeconds,
     StatementTimeoutMs,
     LockTimeoutMs,
@@ -146,6 +147,8 @@ pub struct Wizard {
     pub storefront_url: String,
     pub backend_url: String,
     pub publishable_key: String,
+    /// `HOST=ADDRESS`, apart by commas or spaces.
+    pub resolve: String,
     pub shop_error: Option<String>,
     pub keep: KeepSecrets,
     pub limits: Limits,
@@ -188,6 +191,7 @@ impl Wizard {
             storefront_url: String::new(),
             backend_url: String::new(),
             publishable_key: String::new(),
+            resolve: String::new(),
             shop_error: None,
             keep: if has_keychain { KeepSecrets::Keychain } else { KeepSecrets::AskEachTime },
             limits,
@@ -220,6 +224,7 @@ impl Wizard {
             w.storefront_url = s.storefront_url.clone().unwrap_or_default();
             w.backend_url = s.backend_url.clone().unwrap_or_default();
             w.publishable_key = s.publishable_key.clone().unwrap_or_default();
+            w.resolve = s.resolve.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         }
         w
     }
@@ -275,7 +280,7 @@ impl Wizard {
                 self.set_redis_part(i, field, text);
             }
             Field::Zone | Field::Token | Field::Distributions | Field::AwsProfile | Field::AwsRegion => self.set_cdn(field, text),
-            Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
+            Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey | Field::Resolve => self.set_shop(field, text),
             limit => self.set_limit(limit, &text),
         }
     }
@@ -365,19 +370,6 @@ impl Wizard {
             keep_secrets: self.keep,
             limits: self.limits.clone(),
         })
-    }
-
-    fn shop_profile(&self) -> Result<Option<ShopProfile>, String> {
-        let checked = |text: &str| match filled(text) {
-            None => Ok(None),
-            Some(t) => parse_shop(&t).map(|u| Some(u.to_string())).map_err(|e| e.to_string()),
-        };
-        let (storefront_url, backend_url) = (checked(&self.storefront_url)?, checked(&self.backend_url)?);
-        Ok((storefront_url.is_some() || backend_url.is_some()).then(|| ShopProfile {
-            storefront_url,
-            backend_url,
-            publishable_key: filled(&self.publishable_key),
-        }))
     }
 
     /// The secrets typed in this session; what was not typed is absent.

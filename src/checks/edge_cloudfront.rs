@@ -17,7 +17,9 @@ use crate::finding::{Finding, Severity};
 
 pub use files::{Files, answering_files, is_everybodys, is_file_pattern};
 pub use hit_ratio::{hit_rate, rate_of, ratio_evidence, replaces_cloudflare, subscribe};
-pub use remedies::{CACHING_DISABLED, CACHING_OPTIMIZED, Change, changed, console, new_policy, policy_json, quoted, saved, undo};
+pub use remedies::{
+    CACHING_DISABLED, CACHING_OPTIMIZED, Change, changed, chosen, console, images_policy, new_policy, pages_policy, policy_json, quoted, saved, undo,
+};
 
 /// What [`applies`] reads beside CloudFront itself.
 pub const APPLIES_USES: [Section; 4] = [Section::CdnZone, Section::StorefrontPages, Section::StorefrontAssets, Section::StorefrontMedia];

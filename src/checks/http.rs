@@ -4,8 +4,9 @@ mod paths;
 
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
-use crate::evidence::storefront::{Answer, Target, Variant};
+use crate::evidence::storefront::{Answer, Target, Tls, Variant};
 use crate::evidence::{Gap, Snapshot};
+use crate::finding::Evidence;
 
 pub use crate::evidence::edge::{Edge, Verdict, edge, verdict};
 pub use paths::{PathKind, host, is_private_host, path, path_kind, pattern};
@@ -135,6 +136,11 @@ pub fn is_session_cookie(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(name.as_str(), "connect.sid" | "medusa_session" | "_medusa_jwt" | "_medusa_cart_id")
         || ["session", "sessid", "jwt", "auth", "token", "cart"].iter().any(|w| name.contains(w))
+}
+
+/// That the certificate is not trusted, where it is not: the handshake was judged all the same.
+pub fn distrust(tls: &Tls) -> Option<Evidence> {
+    tls.distrust.as_ref().map(|why| Evidence::text("Certificate", format!("of {}, not trusted here: {why}", tls.host)))
 }
 
 /// The answer to one request of the recipe, when there was one.

@@ -48,7 +48,7 @@ pub mod workload;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
-use crate::finding::{Effort, Finding, Outcome};
+use crate::finding::{Effort, Evidence, Finding, Outcome};
 
 /// Findings of one check that are kept; the rest is counted ("and 412 more").
 pub const FINDINGS_MAX: usize = 200;
@@ -131,7 +131,7 @@ impl Check {
             Ok(Applies::Yes) => match (self.evaluate)(snapshot) {
                 Err(gap) => Outcome::Unknown(gap),
                 Ok(findings) if findings.is_empty() => Outcome::Passed,
-                Ok(findings) => Outcome::Failed(findings),
+                Ok(findings) => Outcome::Failed(self.with_addresses(snapshot, findings)),
             },
         }));
         judged.unwrap_or_else(|_| {
@@ -139,6 +139,19 @@ impl Check {
             let detail = format!("The check {} failed on this evidence: a defect of Medusa Advisor. The other checks are not touched.", self.id);
             Outcome::Unknown(Gap::new(section, Cause::CheckPanicked, detail))
         })
+    }
+
+    /// What was seen at an address of the user's choice says so: it may not be what shoppers meet.
+    fn with_addresses(&self, snapshot: &Snapshot, mut findings: Vec<Finding>) -> Vec<Finding> {
+        const PROBED: [Section; 5] =
+            [Section::StorefrontPages, Section::StorefrontAssets, Section::StorefrontMedia, Section::StoreApi, Section::StorefrontTls];
+        let resolved = snapshot.shop().map_or(&[][..], |shop| &shop.resolved);
+        if !resolved.is_empty() && self.needs.iter().any(|s| PROBED.contains(s)) {
+            let asked: Vec<String> = resolved.iter().map(|r| format!("{} at {}", r.host, r.address)).collect();
+            let evidence = Evidence::text("Asked as given, not where DNS has it", asked.join(", "));
+            findings.iter_mut().for_each(|f| f.evidence.push(evidence.clone()));
+        }
+        findings
     }
 }
 

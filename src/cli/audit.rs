@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use url::Url;
 
 use super::progress::Progress;
 use super::{AuditArgs, Ended, Format, output, terminal};
 use crate::audit;
 use crate::collect::run::Run;
 use crate::connect::profile::{
-    self, CloudFrontProfile, CloudflareProfile, Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile, parse_postgres,
-    parse_redis, parse_shop,
+    self, CloudFrontProfile, CloudflareProfile, Environment, FixedAddress, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile,
+    parse_postgres, parse_redis, parse_shop,
 };
+use crate::connect::shop::Shop;
 use crate::connect::stores::{self, Places, write_whole};
 use crate::connect::vault;
 use crate::evidence::{Snapshot, Targets};
@@ -31,6 +33,7 @@ pub fn perform(args: AuditArgs) -> anyhow::Result<Ended> {
     if let (Some(postgres), Some(bytes)) = (&mut profile.postgres, args.postgres_memory) {
         postgres.memory_bytes = Some(bytes);
     }
+    fix_addresses(&mut profile, &args.resolve)?;
     leave_out_layers(&mut profile, &args);
     say_what_is_not_read(&args);
     let window = Duration::from_secs(u64::from(profile.limits.window_s));
@@ -138,6 +141,7 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
         storefront_url,
         backend_url,
         publishable_key: args.publishable_key.clone(),
+        resolve: Vec::new(),
     });
     let cloudflare = args.cloudflare_zone.clone().map(|zone| CloudflareProfile { zone, base_url: std::env::var("CLOUDFLARE_BASE_URL").ok() });
     let cloudfront = given_cloudfront(&args.cloudfront);
@@ -190,6 +194,23 @@ fn given_postgres(urls: &[String]) -> anyhow::Result<GivenPostgres> {
     let (nodes, node_passwords) = parsed.map(|(node, password)| (node.as_node_of(&store), password)).unzip();
     store.nodes = nodes;
     Ok((Some(store), password, node_passwords))
+}
+
+/// Those of the command line take the place of the store's own.
+fn fix_addresses(profile: &mut Profile, resolve: &[FixedAddress]) -> anyhow::Result<()> {
+    if resolve.is_empty() {
+        return Ok(());
+    }
+    let Some(shop) = &mut profile.shop else {
+        bail!("--resolve gives the address of a storefront or backend: name one with --storefront or --backend")
+    };
+    shop.resolve = resolve.to_vec();
+    let opened = Shop::from_profile(shop).map_err(anyhow::Error::msg).context("--resolve")?;
+    let own: Vec<&str> = opened.storefront.iter().chain(&opened.backend).filter_map(Url::host_str).collect();
+    for fixed in resolve.iter().filter(|f| !own.contains(&f.host.as_str())) {
+        eprintln!("--resolve {fixed}: the storefront and the backend are elsewhere ({}), so this is for media and redirects only.", own.join(", "));
+    }
+    Ok(())
 }
 
 /// A layer that nobody asks about is not contacted. The database stays: application and media checks read it.

@@ -84,6 +84,10 @@ pub struct AuditArgs {
     pub backend: Option<String>,
     #[arg(long, value_name = "URL")]
     pub storefront: Option<String>,
+    /// Ask a host of the storefront or backend at this address instead of the one DNS names: a store before its DNS is switched. Repeat for
+    /// several hosts. The address may be private; no proxy is used then.
+    #[arg(long, value_name = "HOST=ADDRESS", value_parser = crate::connect::profile::parse_resolve)]
+    pub resolve: Vec<crate::connect::profile::FixedAddress>,
     /// The store API's publishable key (v2); public by design.
     #[arg(long, value_name = "KEY", env = "MEDUSA_PUBLISHABLE_KEY")]
     pub publishable_key: Option<String>,

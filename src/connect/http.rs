@@ -1,13 +1,16 @@
 //! HTTP clients that follow nothing on their own and reach private addresses only where the user named them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
+
+use super::profile::FixedAddress;
 
 /// How the advisor names itself to every server.
 pub const USER_AGENT: &str = concat!("medusa-advisor/", env!("CARGO_PKG_VERSION"));
@@ -18,6 +21,8 @@ pub struct HostGuard {
     typed: BTreeSet<String>,
     /// A typed host is on this machine: then the store's other services may be there too.
     allows_loopback: bool,
+    /// Hosts whose address the user gave: that one is asked, private or not, and DNS is not.
+    fixed: BTreeMap<String, IpAddr>,
 }
 
 impl HostGuard {
@@ -29,6 +34,17 @@ impl HostGuard {
             guard.typed.extend(url.host_str().map(str::to_ascii_lowercase));
         }
         guard
+    }
+
+    /// With hosts at addresses of the user's choice.
+    pub fn with_addresses(mut self, fixed: &[FixedAddress]) -> Self {
+        self.fixed.extend(fixed.iter().map(|f| (f.host.to_ascii_lowercase(), f.address)));
+        self
+    }
+
+    /// Where the user says a host is.
+    pub fn address_of(&self, host: &str) -> Option<IpAddr> {
+        self.fixed.get(&host.to_ascii_lowercase()).copied()
     }
 
     /// Whether every typed host is on this machine.
@@ -103,18 +119,25 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// TLS with this system's certificate authorities.
-///
-/// # Errors
-/// A sentence when the system has none.
-pub fn tls_config() -> Result<ClientConfig, String> {
+/// What is offered in a TLS handshake, the better first.
+pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+pub fn crypto() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// This system's certificate authorities, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+pub fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    roots
+}
+
+fn tls_config() -> Result<ClientConfig, String> {
     let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| format!("TLS could not be set up: {e}."))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        ClientConfig::builder_with_provider(crypto()).with_safe_default_protocol_versions().map_err(|e| format!("TLS could not be set up: {e}."))?;
+    let mut config = builder.with_root_certificates(system_roots()).with_no_client_auth();
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     Ok(config)
 }
 
@@ -135,8 +158,8 @@ pub fn client(guard: &HostGuard, timeout: Duration) -> Result<reqwest::Client, S
         .connect_timeout(timeout)
         .pool_max_idle_per_host(2)
         .dns_resolver(Arc::new(GuardedResolver { guard: guard.clone(), proxies: proxy_hosts() }));
-    if guard.is_all_loopback() {
-        // A proxy cannot reach this machine's own loopback.
+    if guard.is_all_loopback() || !guard.fixed.is_empty() {
+        // A proxy cannot reach this machine's own loopback, and looks names up by itself.
         builder = builder.no_proxy();
     }
     builder.build().map_err(|e| format!("The HTTP client could not be set up: {}.", reason(&e)))
@@ -151,7 +174,11 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_ascii_lowercase();
         let is_trusted = self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.allows_loopback && is_localhost(&host));
+        let fixed = self.guard.address_of(&host);
         Box::pin(async move {
+            if let Some(address) = fixed {
+                return Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as Addrs);
+            }
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             if !is_trusted && found.iter().any(|a| is_private_ip(a.ip())) {
                 return Err(format!("{host} resolves to a private address that was not entered for this store").into());
@@ -205,6 +232,21 @@ mod tests {
         let typed = HostGuard::new([&url("http://10.0.0.7:8000")]);
         assert!(typed.permits(&url("http://10.0.0.7/")).is_ok());
         assert!(typed.permits(&url("http://10.0.0.8/")).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_given_address_is_that_of_one_host_only() {
+        let fixed = [FixedAddress { host: "shop.example.com".into(), address: "10.0.0.7".parse().unwrap() }];
+        let guard = HostGuard::new([&url("https://shop.example.com")]).with_addresses(&fixed);
+        assert_eq!(guard.address_of("Shop.example.com"), Some(fixed[0].address));
+        assert_eq!(guard.address_of("www.shop.example.com"), None);
+        assert!(guard.permits(&url("https://shop.example.com/")).is_ok());
+        assert!(guard.permits(&url("https://10.0.0.7/")).is_err(), "the address itself was not typed as a host");
+        assert!(!guard.is_all_loopback());
+        let resolver = GuardedResolver { guard, proxies: BTreeSet::new() };
+        let found: Vec<SocketAddr> = resolver.resolve("shop.example.com".parse().unwrap()).await.unwrap().collect();
+        assert_eq!(found, [SocketAddr::new(fixed[0].address, 0)]);
+        assert!(resolver.resolve("localhost".parse().unwrap()).await.is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A store as the user described it. Profiles hold no secret: passwords and tokens live in the keychain or are asked for.
 
 mod redis;
+mod shop;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use url::Url;
 use crate::secret::Secret;
 
 pub use redis::{KeyRole, RedisProfile, Sentinel, parse_redis, parse_roles, roles_text};
+pub use shop::{FixedAddress, ShopProfile, parse_resolve, parse_shop};
 
 /// One saved store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,15 +133,6 @@ pub struct CloudFrontProfile {
     pub endpoint: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShopProfile {
-    pub storefront_url: Option<String>,
-    /// The Medusa backend, where the store API answers.
-    pub backend_url: Option<String>,
-    /// v2's publishable key; public by design, so no secret.
-    pub publishable_key: Option<String>,
-}
-
 /// Everything takes a limit, and says so when it bites.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -153,7 +146,7 @@ pub struct Limits {
     pub redis_commands_per_s: u32,
     pub redis_keys_max: u32,
     pub redis_scan_s_max: u32,
-    /// HTTP: requests and bytes a run, timed repeats of each store API endpoint beside them, bytes of one body, seconds of one request.
+    /// HTTP: requests and bytes a run, timings of each store API endpoint among them, bytes of one body, seconds of one request.
     pub probe_requests_max: u32,
     pub probe_bytes_max: u64,
     pub probe_timings: u32,
@@ -214,7 +207,6 @@ pub enum AddressError {
 }
 
 const POSTGRES_EXAMPLE: &str = "postgres://medusa_advisor@db.example.com:5432/medusa";
-const SHOP_EXAMPLE: &str = "https://www.example.com";
 
 /// Reads a `postgres://` or `postgresql://` URL. `sslmode` and `sslrootcert` are honoured; the password comes back apart.
 pub fn parse_postgres(text: &str) -> Result<(PostgresProfile, Option<Secret<String>>), AddressError> {
@@ -272,20 +264,6 @@ pub fn parse_memory(text: &str) -> Result<u64, String> {
 pub fn memory_text(bytes: u64) -> String {
     const MIB: u64 = 1_024 * 1_024;
     if bytes.is_multiple_of(1_024 * MIB) { format!("{}GiB", bytes / MIB / 1_024) } else { format!("{}MiB", bytes / MIB) }
-}
-
-/// Reads a storefront or backend address; `www.example.com` is taken as https.
-pub fn parse_shop(text: &str) -> Result<Url, AddressError> {
-    let text = text.trim();
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&with_scheme).map_err(|_| AddressError::NotAnAddress { example: SHOP_EXAMPLE })?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(AddressError::WrongScheme { found: url.scheme().to_owned(), expected: "https://" });
-    }
-    match host_of(&url) {
-        Some(_) => Ok(url),
-        None => Err(AddressError::Missing { what: "host", example: SHOP_EXAMPLE }),
-    }
 }
 
 impl PostgresProfile {
@@ -364,8 +342,6 @@ mod tests {
         assert_eq!(parse_postgres("mysql://u@h/d").unwrap_err().to_string(), "The address starts with mysql://; postgres:// is needed here.");
         assert!(matches!(parse_postgres("db.example.com"), Err(AddressError::NotAnAddress { .. })));
         assert!(matches!(parse_postgres("postgres://u@h"), Err(AddressError::Missing { what: "database", .. })));
-        assert!(parse_shop("shop.example.com").is_ok());
-        assert!(parse_shop("ftp://x").is_err());
     }
 
     #[test]

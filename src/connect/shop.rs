@@ -24,7 +24,10 @@ impl Shop {
             text.as_deref().filter(|t| !t.trim().is_empty()).map(parse_shop).transpose().map_err(|e| e.to_string()).map(|u| u.map(bare))
         };
         let (storefront, backend) = (read(&profile.storefront_url)?, read(&profile.backend_url)?);
-        let guard = HostGuard::new(storefront.iter().chain(&backend));
+        if let Some(twice) = profile.resolve.iter().enumerate().find(|(i, f)| profile.resolve[..*i].iter().any(|g| g.host == f.host)) {
+            return Err(format!("{} is given two addresses. Give it one.", twice.1.host));
+        }
+        let guard = HostGuard::new(storefront.iter().chain(&backend)).with_addresses(&profile.resolve);
         Ok(Self { storefront, backend, guard })
     }
 }
@@ -92,7 +95,9 @@ async fn ask(name: &str, client: &reqwest::Client, guard: &HostGuard, url: &Url,
     match outcome {
         Ok(response) => {
             let status = response.status().as_u16();
-            let detail = format!("HTTP {status} from {}", url.host_str().unwrap_or("the server"));
+            let host = url.host_str().unwrap_or("the server");
+            let at = guard.address_of(host).map_or_else(String::new, |address| format!(" at {address}"));
+            let detail = format!("HTTP {status} from {host}{at}");
             let state =
                 if status >= 500 { StepState::Failed(format!("{detail}: the server reports an error. Look at its log.")) } else { StepState::Done };
             (step(detail, state), Some(status))

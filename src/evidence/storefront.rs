@@ -17,6 +17,31 @@ pub struct Storefront {
     /// What a limit kept from being asked, in sentences.
     #[serde(default)]
     pub limits_met: Vec<String>,
+    /// Hosts that were asked at an address of the user's choice instead of the one DNS names.
+    #[serde(default)]
+    pub resolved: Vec<Resolved>,
+}
+
+/// A host and the address it was asked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Lower case, without a port.
+    pub host: String,
+    pub address: String,
+}
+
+impl Storefront {
+    /// What a reader of the answers must know of how they were got, in sentences.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.addresses();
+        notes.extend(self.limits_met.iter().cloned());
+        notes
+    }
+
+    /// Where hosts were asked that DNS has elsewhere, in sentences.
+    pub fn addresses(&self) -> Vec<String> {
+        self.resolved.iter().map(|r| format!("{} was asked at {}, as given, not where DNS has it.", r.host, r.address)).collect()
+    }
 }
 
 sections!(Storefront {
@@ -145,8 +170,12 @@ pub struct Tls {
     /// "h2", "http/1.1".
     pub alpn: Option<String>,
     pub issuer: Option<String>,
+    /// 0 where nothing newer than TLS 1.1 was agreed to: that handshake is not completed.
     pub handshake_ms: f64,
     /// Versions before 1.2 that the host still agrees to: "TLSv1.0", "TLSv1.1". `None`: not asked, or no answer told.
     #[serde(default)]
     pub old_versions: Option<Vec<String>>,
+    /// Why this system does not trust the certificate, as a clause: "it has expired". `None`: it does, or earlier versions did not note it.
+    #[serde(default)]
+    pub distrust: Option<String>,
 }

@@ -59,6 +59,9 @@ pub fn hosts(snapshot: &Snapshot) -> Vec<String> {
     if let Ok(tls) = snapshot.shop().and_then(|s| s.tls()) {
         found.extend(tls.iter().filter_map(|t| host_of(&t.host)));
     }
+    if let Ok(shop) = snapshot.shop() {
+        found.extend(shop.resolved.iter().flat_map(|r| [&r.host, &r.address]).cloned());
+    }
     // A layer that did not answer is known only by the sentence that says so.
     for gap in snapshot.gaps().iter().filter(|g| matches!(g.cause, Cause::Unreachable | Cause::TimedOut { .. })) {
         found.extend(named_in(&gap.detail));

@@ -18,6 +18,7 @@ pub(super) fn facts(snapshot: &Snapshot, plan: &Plan) -> Vec<Fact> {
         ("Access", Some(access())),
         ("Window", Some(window(snapshot))),
         ("Versions", Some(versions(snapshot)).filter(|v| !v.is_empty())),
+        ("Addresses", Some(addresses(snapshot)).filter(|v| !v.is_empty())),
         ("Samples", Some(samples(snapshot)).filter(|v| !v.is_empty())),
         ("Limits reached", Some(limits(snapshot, plan))),
         ("Ranking", Some(ranking())),
@@ -73,6 +74,11 @@ fn versions(snapshot: &Snapshot) -> String {
         parts.push(format!("CloudFront {}", ids.join(", ")));
     }
     format!("{}.", parts.join("; "))
+}
+
+/// Hosts that were asked elsewhere than DNS has them.
+fn addresses(snapshot: &Snapshot) -> String {
+    snapshot.shop().map_or_else(|_| String::new(), |shop| shop.addresses().join(" "))
 }
 
 fn samples(snapshot: &Snapshot) -> String {
@@ -135,8 +141,11 @@ fn limits(snapshot: &Snapshot, plan: &Plan) -> String {
     if let Ok(buckets) = snapshot.cloudfront().and_then(|c| c.buckets()) {
         cut.extend(limit("media buckets", buckets));
     }
+    if let Ok(shop) = snapshot.shop() {
+        cut.extend(shop.limits_met.iter().map(|sentence| sentence.trim_end_matches('.').to_owned()));
+    }
     cut.extend(findings_limits(plan));
-    if cut.is_empty() { "None of the limits on rows was reached.".into() } else { format!("{}.", cut.join("; ")) }
+    if cut.is_empty() { "None of the limits on rows and requests was reached.".into() } else { format!("{}.", cut.join("; ")) }
 }
 
 /// Checks that found as much as they may list.

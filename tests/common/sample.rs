@@ -238,6 +238,7 @@ pub fn profile(id: &str, name: &str, environment: Environment) -> Profile {
             storefront_url: Some("https://www.northwind-outfitters.com".to_owned()),
             backend_url: Some("https://api.northwind-outfitters.com".to_owned()),
             publishable_key: Some("pk_0123456789".to_owned()),
+            resolve: Vec::new(),
         }),
         keep_secrets: KeepSecrets::Keychain,
         limits: Limits::default(),

@@ -436,6 +436,7 @@ fn storefront() -> Storefront {
         ]),
         tls: Ok(Vec::new()),
         limits_met: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

@@ -236,8 +236,12 @@ pub async fn probe(port: u16, limits: &Limits, media: Vec<MediaHost>) -> Snapsho
 
 /// The same at an address.
 pub async fn probe_at(url: &str, limits: &Limits, media: Vec<MediaHost>) -> Snapshot {
+    probe_shop(ShopProfile { storefront_url: Some(url.to_owned()), backend_url: Some(url.to_owned()), ..ShopProfile::default() }, limits, media).await
+}
+
+/// The same of a profile.
+pub async fn probe_shop(profile: ShopProfile, limits: &Limits, media: Vec<MediaHost>) -> Snapshot {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let profile = ShopProfile { storefront_url: Some(url.to_owned()), backend_url: Some(url.to_owned()), publishable_key: None };
     let run = Run::new(Duration::from_secs(u64::from(limits.window_s)), |_| {});
     let postgres = run.lane(Layer::Postgres);
     postgres.publish_media(media);

@@ -44,6 +44,7 @@ impl Wizard {
         match field {
             Field::StorefrontUrl => self.storefront_url = text,
             Field::BackendUrl => self.backend_url = text,
+            Field::Resolve => self.resolve = text,
             _ => self.publishable_key = text,
         }
         self.shop_error = None;

@@ -1,5 +1,6 @@
 //! Texts travel uncompressed.
 
+use crate::checks::edge::remedy;
 use crate::checks::http::{edge, good, host, is_private_host, pattern};
 use crate::checks::{Check, always};
 use crate::evidence::storefront::{Answer, PathClass, Target};
@@ -137,16 +138,12 @@ fn medusa_1() -> Remedy {
 }
 
 fn nginx() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Shell,
-        label: "Compress in nginx".to_owned(),
-        text: "# http or server block\ngzip on;\ngzip_proxied any;\ngzip_vary on;\ngzip_min_length 1000;\n\
-               gzip_types text/css text/plain text/x-component application/javascript text/javascript application/json image/svg+xml application/xml;"
-            .to_owned(),
-        lock: None,
-        risk: "Low: costs processor time; text/html is included by default.".to_owned(),
-        undo: Some("gzip off; and reload.".to_owned()),
-    }
+    remedy::nginx(
+        "Compress in nginx",
+        "# http or server block\ngzip on;\ngzip_proxied any;\ngzip_vary on;\ngzip_min_length 1000;\n\
+         gzip_types text/css text/plain text/x-component application/javascript text/javascript application/json image/svg+xml application/xml;",
+        "Low: costs processor time; text/html is included by default.",
+    )
 }
 
 fn cloudflare() -> Remedy {

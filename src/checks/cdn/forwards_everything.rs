@@ -1,7 +1,7 @@
 //! CloudFront keeps a copy of its own for every visitor.
 
 use crate::checks::edge_cloudfront::{
-    APPLIES_USES, Change, Files, answering_files, applies, changed, console, cost_of_files, enabled, new_policy, policy_json, quoted, saved, settled,
+    APPLIES_USES, Change, Files, answering_files, applies, changed, console, cost_of_files, enabled, pages_policy, quoted, saved, settled,
     subject_name, title, undo,
 };
 use crate::checks::http::{CacheControl, forbids_caching, good, host, path};
@@ -165,26 +165,7 @@ fn finding(distribution: &Distribution, behaviour: &Behaviour, settings: &CacheP
     }
 }
 
-/// Cookies that stand for a shopper stay in the key: nobody is served another's page.
-const SHOPPER_COOKIES: [&str; 4] = ["_medusa_jwt", "_medusa_cart_id", "connect.sid", "medusa_session"];
-/// Next.js answers the same address with a page or with its data, by these.
-const NEXT_HEADERS: [&str; 5] = ["Host", "RSC", "Next-Router-Prefetch", "Next-Router-State-Tree", "Next-Router-Segment-Prefetch"];
-
 fn page_policy(distribution: &Distribution, behaviour: &Behaviour) -> Remedy {
-    let only = |names: &[&str]| Names::Only(names.iter().map(|n| (*n).to_owned()).collect());
-    let settings = CachePolicy {
-        name: String::new(),
-        is_managed: false,
-        // Only what the origin itself lets a shared cache keep.
-        min_ttl_s: 0,
-        default_ttl_s: 0,
-        max_ttl_s: 31_536_000,
-        headers: only(&NEXT_HEADERS),
-        cookies: only(&SHOPPER_COOKIES),
-        query: Names::All,
-        has_gzip: true,
-        has_brotli: true,
-    };
     let edit = "(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL))";
     let place = if behaviour.is_default {
         format!(".DefaultCacheBehavior |= {edit}")
@@ -195,7 +176,7 @@ fn page_policy(distribution: &Distribution, behaviour: &Behaviour) -> Remedy {
         "ID={}\naws cloudfront get-distribution-config --id \"$ID\" > before.json\n{}jq --arg pattern {} --arg policy \"$PAGES\" \\\n  \
          '.DistributionConfig | {place}' before.json > after.json\n{}",
         distribution.id,
-        new_policy("PAGES", &policy_json("medusa-pages", &settings)),
+        pages_policy(),
         quoted(&behaviour.path_pattern),
         saved()
     );

@@ -1,11 +1,11 @@
 //! Browsers get HTTP/1.1 only.
 
 use crate::checks::edge::remedy;
-use crate::checks::http::{edge, host, is_private_host};
+use crate::checks::http::{distrust, edge, host, is_private_host};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Storefront, Tls};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
-use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
+use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Resource, Severity, Subject};
 
 pub static CHECK: Check = Check {
     id: "cdn-http-version",
@@ -75,11 +75,11 @@ fn old_version(shop: &Storefront, tls: &Tls) -> Finding {
         subject: Subject::new("host", tls.host.clone()),
         observed: format!("{} was offered h2 and http/1.1 and took {taken}{at}.", tls.host),
         step: "Switch HTTP/2 on".to_owned(),
-        evidence: vec![
-            Evidence::text("Protocol taken (ALPN)", taken),
-            Evidence::text("TLS", tls.version.clone()),
-            Evidence::figure("Handshake", tls.handshake_ms, "ms", crate::text::millis(tls.handshake_ms)),
-        ],
+        evidence: vec![Evidence::text("Protocol taken (ALPN)", taken), Evidence::text("TLS", tls.version.clone())]
+            .into_iter()
+            .chain((tls.handshake_ms > 0.0).then(|| Evidence::figure("Handshake", tls.handshake_ms, "ms", crate::text::millis(tls.handshake_ms))))
+            .chain(distrust(tls))
+            .collect(),
         severity: Severity::from_share(LATENCY_SHARE),
         confidence: Confidence::High,
         confidence_because: "the server's own choice in the handshake".to_owned(),
@@ -87,14 +87,11 @@ fn old_version(shop: &Storefront, tls: &Tls) -> Finding {
         cost: Cost { resource: Resource::Latency, share: LATENCY_SHARE },
         gain: None,
         averts: None,
-        remedies: vec![Remedy {
-            kind: RemedyKind::Shell,
-            label: "nginx".to_owned(),
-            text: "# server block; nginx 1.25.1 and later\nlisten 443 ssl;\nhttp2 on;\n# before 1.25.1: listen 443 ssl http2;".to_owned(),
-            lock: None,
-            risk: "Low: clients without HTTP/2 go on with 1.1.".to_owned(),
-            undo: Some("Remove the line and reload.".to_owned()),
-        }],
+        remedies: vec![remedy::nginx(
+            "nginx",
+            "# server block; nginx 1.25.1 and later\nlisten 443 ssl;\nhttp2 on;\n# before 1.25.1: listen 443 ssl http2;",
+            "Low: clients without HTTP/2 go on with 1.1.",
+        )],
         verify: format!("curl -sI --http2 https://{}/ answers with HTTP/2.", tls.host),
         touches: vec!["traffic:cdn".to_owned()],
     }
@@ -143,6 +140,7 @@ mod tests {
             issuer: None,
             handshake_ms: 20.0,
             old_versions: None,
+            distrust: None,
         }]);
         snapshot
     }

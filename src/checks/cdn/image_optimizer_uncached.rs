@@ -1,6 +1,7 @@
 //! Pictures that the storefront scales are scaled again for each request, or one width is kept for all.
 
 use crate::checks::edge::remedy;
+use crate::checks::edge_cloudfront;
 use crate::checks::http::{Edge, Verdict, answer, answers, edge, host, verdict};
 use crate::checks::measures::origin_share;
 use crate::checks::{Applies, Check};
@@ -179,20 +180,13 @@ fn cloudflare() -> Remedy {
 }
 
 fn cloudfront() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Cloudfront,
-        label: "A behaviour of its own, with url, w, q and Accept in the key".to_owned(),
-        text: "# Console: CloudFront → Policies → Cache → Create; then Behaviors → Create: path pattern /_next/image*, this policy.\n\
-               aws cloudfront create-cache-policy --cache-policy-config '{\"Name\":\"nextjs-image\",\"MinTTL\":0,\"DefaultTTL\":86400,\"MaxTTL\":31536000,\
-               \"ParametersInCacheKeyAndForwardedToOrigin\":{\"EnableAcceptEncodingGzip\":false,\"EnableAcceptEncodingBrotli\":false,\
-               \"HeadersConfig\":{\"HeaderBehavior\":\"whitelist\",\"Headers\":{\"Quantity\":1,\"Items\":[\"Accept\"]}},\
-               \"CookiesConfig\":{\"CookieBehavior\":\"none\"},\
-               \"QueryStringsConfig\":{\"QueryStringBehavior\":\"whitelist\",\"QueryStrings\":{\"Quantity\":3,\"Items\":[\"url\",\"w\",\"q\"]}}}}'"
-            .to_owned(),
-        lock: None,
-        risk: "Low: no cookie and no page is involved.".to_owned(),
-        undo: Some("Delete the behaviour, then the policy.".to_owned()),
-    }
+    let place = "Create behavior, at the top: path pattern /_next/image*, cache policy medusa-next-image.";
+    edge_cloudfront::chosen(
+        "A behaviour of its own, with url, w, q and Accept in the key",
+        &edge_cloudfront::images_policy(),
+        place,
+        "Low: no cookie and no page is involved.",
+    )
 }
 
 fn next_config() -> Remedy {
@@ -207,16 +201,13 @@ fn next_config() -> Remedy {
 }
 
 fn nginx() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Shell,
-        label: "Or in nginx, in front of the storefront".to_owned(),
-        text: "# server block\nlocation = /_next/image {\n  proxy_pass http://storefront;\n  proxy_cache shop;\n  proxy_cache_key $scheme$proxy_host$request_uri$http_accept;\n  \
-               proxy_cache_valid 200 1d;\n  proxy_ignore_headers Cache-Control Expires Vary;\n}"
-            .to_owned(),
-        lock: None,
-        risk: "Low: the key holds url, w, q and Accept.".to_owned(),
-        undo: Some("Remove the block and reload.".to_owned()),
-    }
+    remedy::nginx(
+        "Or in nginx, in front of the storefront",
+        "# server block\nlocation = /_next/image {\n  proxy_pass http://storefront;\n  proxy_cache shop;\n  \
+         proxy_cache_key $scheme$proxy_host$request_uri$http_accept;\n  proxy_cache_valid 200 1d;\n  \
+         proxy_ignore_headers Cache-Control Expires Vary;\n}",
+        "Low: the key holds url, w, q and Accept.",
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Pages and the data of Next.js navigations share a cache key.
 
 use crate::checks::edge::remedy;
+use crate::checks::edge_cloudfront;
 use crate::checks::http::{Edge, Verdict, answer, edge, host, path, pattern, verdict};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Answer, Target, Variant};
@@ -103,32 +104,17 @@ fn finding(target: &Target, mixed: &Answer) -> Finding {
 }
 
 fn cloudfront() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Cloudfront,
-        label: "Keep the query and the RSC headers in the key".to_owned(),
-        text: "# Console: CloudFront → Policies → Cache → the policy of this behaviour → Headers: Include RSC, Next-Router-State-Tree,\n\
-               # Next-Router-Prefetch; Query strings: All. Then invalidate /*.\n\
-               aws cloudfront create-cache-policy --cache-policy-config '{\"Name\":\"nextjs-pages\",\"MinTTL\":0,\"DefaultTTL\":0,\"MaxTTL\":31536000,\
-               \"ParametersInCacheKeyAndForwardedToOrigin\":{\"EnableAcceptEncodingGzip\":true,\"EnableAcceptEncodingBrotli\":true,\
-               \"HeadersConfig\":{\"HeaderBehavior\":\"whitelist\",\"Headers\":{\"Quantity\":3,\"Items\":[\"RSC\",\"Next-Router-State-Tree\",\"Next-Router-Prefetch\"]}},\
-               \"CookiesConfig\":{\"CookieBehavior\":\"whitelist\",\"Cookies\":{\"Quantity\":2,\"Items\":[\"_medusa_jwt\",\"_medusa_cart_id\"]}},\
-               \"QueryStringsConfig\":{\"QueryStringBehavior\":\"all\"}}}'"
-            .to_owned(),
-        lock: None,
-        risk: "Low: more entries for one path; shoppers with a cart have their own.".to_owned(),
-        undo: Some("Give the behaviour its former policy.".to_owned()),
-    }
+    let place = "that of the pages → Edit: cache policy medusa-pages. Then invalidate /*.";
+    let risk = "Low: more entries for one path; shoppers with a cart have their own.";
+    edge_cloudfront::chosen("Keep the query and the RSC headers in the key", &edge_cloudfront::pages_policy(), place, risk)
 }
 
 fn nginx() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Shell,
-        label: "nginx: put both in the key".to_owned(),
-        text: "# location block\nproxy_cache_key $scheme$proxy_host$request_uri$http_rsc$http_next_router_prefetch;".to_owned(),
-        lock: None,
-        risk: "Low: the cache fills anew; empty its folder once.".to_owned(),
-        undo: Some("Remove the line and reload.".to_owned()),
-    }
+    remedy::nginx(
+        "nginx: put both in the key",
+        "# location block\nproxy_cache_key $scheme$proxy_host$request_uri$http_rsc$http_next_router_prefetch;",
+        "Low: the cache fills anew; empty its folder once.",
+    )
 }
 
 fn varnish() -> Remedy {

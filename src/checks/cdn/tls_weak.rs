@@ -1,9 +1,9 @@
 //! Old versions of TLS are still agreed to, or the shop is reached without TLS.
 
 use crate::checks::edge::remedy;
-use crate::checks::http::{host, is_private_host};
+use crate::checks::http::{answer, distrust, host, is_private_host};
 use crate::checks::{Applies, Check};
-use crate::evidence::storefront::{Storefront, Tls};
+use crate::evidence::storefront::{Storefront, Tls, Variant};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 
@@ -16,7 +16,8 @@ pub static CHECK: Check = Check {
           sign-ins to every network on the way.",
     remedy: "Set the lowest version to TLS 1.2 at whatever ends TLS.",
     method: "Greets each public host of the shop once with TLS 1.1 and once with 1.0, and reads whether the server agrees; also the zone's min_tls_version. The \
-             connection ends after the answer. Hosts of this machine or a private network are not judged.",
+             connection ends after the answer. An address entered as http:// fires where its answers are not redirected to https. Hosts of this machine or a \
+             private network are not judged.",
     effort: Effort::Minutes,
     references: &[
         "https://www.rfc-editor.org/rfc/rfc8996",
@@ -24,7 +25,7 @@ pub static CHECK: Check = Check {
         "https://ssl-config.mozilla.org/",
     ],
     needs: &[Section::StorefrontTls],
-    uses: &[Section::CdnSettings],
+    uses: &[Section::CdnSettings, Section::StorefrontPages, Section::StoreApi],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -48,7 +49,7 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let shop = snapshot.shop()?;
     let urls = public_urls(shop);
-    let plain: Vec<&str> = urls.iter().copied().filter(|u| u.starts_with("http://")).map(host).collect();
+    let plain: Vec<&str> = urls.iter().copied().filter(|u| answers_plain(shop, u)).map(host).collect();
     let seen: Vec<&Tls> = shop.tls()?.iter().filter(|t| urls.iter().any(|u| host(u) == t.host)).collect();
     let old: Vec<&Tls> = seen.iter().copied().filter(|t| t.old_versions.as_ref().is_some_and(|v| !v.is_empty())).collect();
     let setting = min_version(snapshot);
@@ -63,6 +64,14 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         return Err(Gap::new(Section::StorefrontTls, cause, detail));
     }
     Ok(findings)
+}
+
+/// Whether an address entered as http:// answers there, and not from the https it leads to.
+fn answers_plain(shop: &Storefront, url: &str) -> bool {
+    let asked = [shop.pages(), shop.api()].into_iter().flatten().flatten();
+    let own = asked.filter(|t| url.starts_with("http://") && t.url.starts_with("http://") && host(&t.url) == host(url));
+    let mut last = own.filter_map(|t| Some(answer(t, Variant::First)?.redirects.last().map_or(t.url.as_str(), |(_, to)| to)));
+    last.any(|at| at.starts_with("http://"))
 }
 
 /// The zone's lowest version, when it is older than 1.2.
@@ -87,6 +96,7 @@ fn finding(old: &[&Tls], setting: Option<&str>, urls: &[&str]) -> Finding {
     if !old.is_empty() {
         evidence.push(Evidence::table("Hosts", &["host", "old versions accepted", "version taken"], rows.collect()));
     }
+    evidence.extend(old.iter().filter_map(|t| distrust(t)));
     evidence.extend(setting.map(|v| Evidence::text("min_tls_version of the zone", v)));
     Finding {
         subject: Subject::new("host", name),
@@ -114,19 +124,16 @@ fn unencrypted(name: &str) -> Finding {
         evidence: Vec::new(),
         severity: Severity::High,
         confidence: Confidence::Medium,
-        confidence_because: "the address as it was entered; whether https works as well was not asked".to_owned(),
+        confidence_because: "no answer led to https; whether that works as well was not asked".to_owned(),
         effort: Effort::Hours,
         cost: Cost { resource: Resource::Risk, share: PLAIN_RISK },
         gain: None,
         averts: Some("carts and sign-ins readable on the way".to_owned()),
-        remedies: vec![Remedy {
-            kind: RemedyKind::Shell,
-            label: "nginx: one address, encrypted".to_owned(),
-            text: "# server block of port 80\nreturn 301 https://$host$request_uri;\n# server block of port 443\nadd_header Strict-Transport-Security \"max-age=31536000\" always;".to_owned(),
-            lock: None,
-            risk: "Low, once a certificate is in place; begin with a max-age of a day.".to_owned(),
-            undo: Some("Remove the lines and reload.".to_owned()),
-        }],
+        remedies: vec![remedy::nginx(
+            "nginx: one address, encrypted",
+            "# server block of port 80\nreturn 301 https://$host$request_uri;\n# server block of port 443\nadd_header Strict-Transport-Security \"max-age=31536000\" always;",
+            "Low, once a certificate is in place; begin with a max-age of a day.",
+        )],
         verify: format!("curl -sI http://{name}/ answers 301 to https://."),
         touches: Vec::new(),
     }
@@ -144,14 +151,8 @@ fn cloudflare() -> Remedy {
 }
 
 fn nginx() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Shell,
-        label: "nginx".to_owned(),
-        text: "# http or server block\nssl_protocols TLSv1.2 TLSv1.3;".to_owned(),
-        lock: None,
-        risk: "Low: browsers before 2014 can no longer connect.".to_owned(),
-        undo: Some("Restore the line and reload.".to_owned()),
-    }
+    let risk = "Low: browsers before 2014 can no longer connect.";
+    remedy::nginx("nginx", "# http or server block, in place of the former line\nssl_protocols TLSv1.2 TLSv1.3;", risk)
 }
 
 fn cloudfront() -> Remedy {
@@ -170,15 +171,35 @@ fn cloudfront() -> Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::http::fixtures::{found, shop};
+    use crate::checks::http::fixtures::{found, shop, target};
+    use crate::evidence::storefront::PathClass;
     use crate::finding::Outcome;
 
     fn with(url: &str, old_versions: Option<Vec<String>>) -> Snapshot {
         let mut snapshot = shop(vec![], vec![], vec![]);
         let shop = snapshot.storefront.as_mut().unwrap();
         (shop.storefront_url, shop.backend_url) = (Some(url.into()), None);
-        let tls = Tls { host: host(url).into(), version: "TLSv1.3".into(), alpn: Some("h2".into()), issuer: None, handshake_ms: 20.0, old_versions };
+        let tls = Tls {
+            host: host(url).into(),
+            version: "TLSv1.3".into(),
+            alpn: Some("h2".into()),
+            issuer: None,
+            handshake_ms: 20.0,
+            old_versions,
+            distrust: None,
+        };
         shop.tls = Ok(vec![tls]);
+        snapshot
+    }
+
+    /// With the home page as it was asked, and where it led.
+    fn with_home(url: &str, led_to: Option<&str>) -> Snapshot {
+        let mut snapshot = with(url, Some(Vec::new()));
+        let mut home = target(PathClass::Home, &format!("{url}/"), &[], &[]);
+        for probe in &mut home.probes {
+            probe.answer.as_mut().unwrap().redirects = led_to.iter().map(|to| (301, (*to).to_owned())).collect();
+        }
+        snapshot.storefront.as_mut().unwrap().pages = Ok(vec![home]);
         snapshot
     }
 
@@ -194,7 +215,11 @@ mod tests {
 
     #[test]
     fn plain_http_is_worse_and_private_hosts_are_left_alone() {
-        assert_eq!(found(CHECK.run(&with("http://shop.example.com", None)))[0].severity, Severity::High);
+        let plain = "http://shop.example.com";
+        assert_eq!(found(CHECK.run(&with_home(plain, None)))[0].severity, Severity::High);
+        assert_eq!(found(CHECK.run(&with_home(plain, Some("http://shop.example.com/us"))))[0].severity, Severity::High);
+        assert_eq!(CHECK.run(&with_home(plain, Some("https://shop.example.com/"))), Outcome::Passed);
+        assert!(matches!(CHECK.run(&with(plain, None)), Outcome::Unknown(_)), "nothing answered");
         assert!(matches!(CHECK.run(&with("http://localhost:8000", Some(vec!["TLSv1.0".into()]))), Outcome::NotApplicable(_)));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::checks::http::{Edge, answer, answers, edge, host, is_private_host, path, pattern};
 use crate::checks::{Check, always};
-use crate::evidence::storefront::{Target, Variant};
+use crate::evidence::storefront::{PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -15,7 +15,7 @@ pub static CHECK: Check = Check {
     why: "The storefront's middleware answers every first visit, search engine and link preview with a redirect to the same address and a cookie. No cache \
           can keep that answer, the first view of each visitor costs one round trip more, and clients that keep no cookies never see the page.",
     remedy: "Set the cookie on the page's own answer, or not at all, instead of redirecting for it.",
-    method: "Asks each page without a cookie, as a first visitor does; fires when the answer is a redirect to the address that was asked. Redirects to another \
+    method: "Asks each page but the personal ones without a cookie, as a first visitor does; fires when the answer is a redirect to the address that was asked. Redirects to another \
              address, such as the one that adds the country, are left out. Hosts of this machine or a private network are Info.",
     effort: Effort::Hours,
     references: &[
@@ -38,8 +38,13 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let cause = Cause::TooFew { have: 0, need: 1, what: "pages that answered".into() };
         return Err(Gap::new(Section::StorefrontPages, cause, "No page of the storefront answered a first visit."));
     }
-    let bad: Vec<(&Target, u16)> = pages.iter().filter_map(|t| Some((t, redirect_to_itself(t)?))).collect();
+    let bad: Vec<(&Target, u16)> = pages.iter().filter(|t| is_first_visit(t)).filter_map(|t| Some((t, redirect_to_itself(t)?))).collect();
     Ok(if bad.is_empty() { Vec::new() } else { vec![finding(pages, &bad)] })
+}
+
+/// Who opens a cart has seen other pages: it is asked with the cookies of those.
+fn is_first_visit(target: &Target) -> bool {
+    target.class != PathClass::Personal
 }
 
 /// The status of a redirect on the way that leads to where it came from.
@@ -66,7 +71,7 @@ fn finding(pages: &[Target], bad: &[(&Target, u16)]) -> Finding {
         observed: format!(
             "{} of {} answered a visitor without a cookie with a redirect ({status}) to the same address.",
             text::count(bad.len() as u64),
-            text::plural(pages.len() as u64, "page", "pages")
+            text::plural(pages.iter().filter(|t| is_first_visit(t)).count() as u64, "page", "pages")
         ),
         step: "Answer first visits with the page".to_owned(),
         evidence: vec![Evidence::table("Asked without a cookie", &["path", "status", "first byte after it"], rows.collect())],
@@ -120,7 +125,6 @@ fn country() -> Remedy {
 mod tests {
     use super::*;
     use crate::checks::http::fixtures::{found, shop, target};
-    use crate::evidence::storefront::PathClass;
     use crate::finding::Outcome;
 
     fn page(url: &str, redirects: &[(u16, &str)]) -> Snapshot {

@@ -210,6 +210,18 @@ pub fn tiered_cache() -> Remedy {
     }
 }
 
+/// Lines for nginx, headed by the block they belong in.
+pub fn nginx(label: &str, text: &str, risk: &str) -> Remedy {
+    Remedy {
+        kind: RemedyKind::Shell,
+        label: label.to_owned(),
+        text: text.to_owned(),
+        lock: None,
+        risk: risk.to_owned(),
+        undo: Some("Restore the former lines and reload.".to_owned()),
+    }
+}
+
 /// One zone setting.
 pub fn setting(label: &str, place: &str, id: &str, value: &str, risk: &str, undo: &str) -> Remedy {
     Remedy {

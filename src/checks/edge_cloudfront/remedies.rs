@@ -30,6 +30,11 @@ const IMAGE_POLICY: &str = r#"{
   }
 }"#;
 
+/// Cookies that stand for a shopper stay in the key: nobody is served another's page.
+const SHOPPER_COOKIES: [&str; 4] = ["_medusa_jwt", "_medusa_cart_id", "connect.sid", "medusa_session"];
+/// Next.js answers the same address with a page or with its data, by these.
+const NEXT_HEADERS: [&str; 5] = ["Host", "RSC", "Next-Router-Prefetch", "Next-Router-State-Tree", "Next-Router-Segment-Prefetch"];
+
 /// A change of the behaviour for one pattern.
 pub struct Change {
     pub pattern: String,
@@ -67,7 +72,7 @@ pub fn quoted(text: &str) -> String {
 pub fn changed(distribution: &str, changes: &[Change]) -> Remedy {
     let mut text = format!("ID={distribution}\naws cloudfront get-distribution-config --id \"$ID\" > before.json\n");
     if changes.iter().any(|c| c.is_image_optimizer) {
-        text.push_str(&new_policy("IMAGES", IMAGE_POLICY));
+        text.push_str(&images_policy());
     }
     text.push_str("jq .DistributionConfig before.json > after.json\n");
     for change in changes {
@@ -92,6 +97,42 @@ pub fn new_policy(variable: &str, json: &str) -> String {
         "cat > policy.json <<'JSON'\n{json}\nJSON\n{variable}=$(aws cloudfront create-cache-policy --cache-policy-config file://policy.json \
          --query CachePolicy.Id --output text)\n"
     )
+}
+
+/// Makes the policy of optimised pictures; its id is in `$IMAGES`.
+pub fn images_policy() -> String {
+    new_policy("IMAGES", IMAGE_POLICY)
+}
+
+/// Makes the policy of Next.js pages; its id is in `$PAGES`.
+pub fn pages_policy() -> String {
+    let only = |names: &[&str]| Names::Only(names.iter().map(|n| (*n).to_owned()).collect());
+    let settings = CachePolicy {
+        name: String::new(),
+        is_managed: false,
+        // Only what the origin itself lets a shared cache keep.
+        min_ttl_s: 0,
+        default_ttl_s: 0,
+        max_ttl_s: 31_536_000,
+        headers: only(&NEXT_HEADERS),
+        cookies: only(&SHOPPER_COOKIES),
+        query: Names::All,
+        has_gzip: true,
+        has_brotli: true,
+    };
+    new_policy("PAGES", &policy_json("medusa-pages", &settings))
+}
+
+/// A policy to be chosen by hand, where the distribution was not read: `policy` makes it, `place` says for which behaviour.
+pub fn chosen(label: &str, policy: &str, place: &str, risk: &str) -> Remedy {
+    Remedy {
+        kind: RemedyKind::Cloudfront,
+        label: label.to_owned(),
+        text: format!("{policy}# Console: CloudFront → Distributions → the shop's → Behaviors → {place}"),
+        lock: None,
+        risk: risk.to_owned(),
+        undo: Some("Choose the former cache policy again, or delete the behaviour.".to_owned()),
+    }
 }
 
 /// The last command: after.json becomes the configuration, unless somebody else has changed it meanwhile.
@@ -204,6 +245,18 @@ mod tests {
             let text = changed("E1", &[change(exists)]).text;
             assert!(text.contains("del(.ForwardedValues") && text.contains(".OriginRequestPolicyId)") && text.contains(HOST_HEADER_ONLY), "{text}");
         }
+    }
+
+    #[test]
+    fn policies_of_pages_tell_shoppers_and_forms_apart() {
+        let remedy = chosen("Keep both apart", &pages_policy(), "Default (*) → Edit.", "Low.");
+        let json = remedy.text.split("JSON").nth(1).unwrap().trim_start_matches('\'');
+        let policy: serde_json::Value = serde_json::from_str(json).unwrap();
+        let key = &policy["ParametersInCacheKeyAndForwardedToOrigin"];
+        assert!(key["CookiesConfig"]["Cookies"]["Items"].as_array().unwrap().iter().any(|c| c == "_medusa_cart_id"));
+        assert!(key["HeadersConfig"]["Headers"]["Items"].as_array().unwrap().iter().any(|h| h == "RSC"));
+        assert_eq!(key["QueryStringsConfig"]["QueryStringBehavior"], "all");
+        assert!(remedy.text.ends_with("# Console: CloudFront → Distributions → the shop's → Behaviors → Default (*) → Edit."));
     }
 
     #[test]

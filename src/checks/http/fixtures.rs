@@ -52,6 +52,7 @@ pub fn shop(pages: Vec<Target>, assets: Vec<Target>, api: Vec<Target>) -> Snapsh
         api: Ok(api),
         tls: Ok(Vec::new()),
         limits_met: Vec::new(),
+        resolved: Vec::new(),
     });
     snapshot
 }

@@ -1,14 +1,15 @@
 //! One bounded GET: redirects by hand, cookies for the length of one chain, bodies capped, headers reduced to what is judged.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::budget::Budget;
 use super::headers;
 use crate::collect::run::Lane;
 use crate::connect::http::{self, HostGuard};
@@ -28,48 +29,31 @@ pub struct Ask {
     /// Sent on the first hop, besides what the chain itself sets.
     pub cookie: Option<&'static str>,
     pub accept: &'static str,
-    /// `None` asks for the plain body, for reading links.
-    pub accept_encoding: Option<&'static str>,
     pub headers: Vec<(&'static str, String)>,
     pub keeps_body: bool,
-    /// Timed repeats have a limit of their own and do not count as probes.
-    pub counts: bool,
+    /// One of the timed repeats, for which requests are kept.
+    pub is_timed: bool,
     /// Sends the cookies that earlier redirects to the same address handed out, as a browser on its second page would.
     pub is_returning: bool,
 }
 
-pub const ENCODINGS: &str = "br, zstd, gzip";
+const ENCODINGS: &str = "br, zstd, gzip";
 pub const ACCEPT_PAGE: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 pub const ACCEPT_ANY: &str = "*/*";
 pub const ACCEPT_IMAGE: &str = "image/avif,image/webp,*/*;q=0.8";
 
 impl Ask {
     pub fn new(url: Url, accept: &'static str) -> Self {
-        Self {
-            url,
-            cookie: None,
-            accept,
-            accept_encoding: Some(ENCODINGS),
-            headers: Vec::new(),
-            keeps_body: false,
-            counts: true,
-            is_returning: false,
-        }
+        Self { url, cookie: None, accept, headers: Vec::new(), keeps_body: false, is_timed: false, is_returning: false }
     }
 
     /// What the first request carries, for the record: cookies by their names, a key by its presence.
     pub fn sent(&self) -> Vec<(String, String)> {
-        let mut sent = vec![("accept".to_owned(), self.accept.to_owned())];
-        sent.push(("accept-encoding".to_owned(), self.accept_encoding.unwrap_or("identity").to_owned()));
+        let mut sent = vec![("accept".to_owned(), self.accept.to_owned()), ("accept-encoding".to_owned(), ENCODINGS.to_owned())];
         sent.extend(self.cookie.map(|c| ("cookie".to_owned(), c.split('=').next().unwrap_or(c).to_owned())));
         let shown = |name: &str, value: &String| if name == "x-publishable-api-key" { "set".to_owned() } else { value.clone() };
         sent.extend(self.headers.iter().map(|(name, value)| ((*name).to_owned(), shown(name, value))));
         sent
-    }
-
-    /// The same, for reading the body.
-    pub fn plain(url: Url, accept: &'static str) -> Self {
-        Self { accept_encoding: None, keeps_body: true, ..Self::new(url, accept) }
     }
 }
 
@@ -90,9 +74,7 @@ pub struct Prober<'a> {
     lane: &'a Lane,
     timeout: Duration,
     body_bytes_max: u64,
-    requests_max: u32,
-    run_bytes_max: u64,
-    requests: AtomicU32,
+    budget: Mutex<Budget>,
     calls: AtomicU64,
     bytes: AtomicU64,
     slots: Semaphore,
@@ -112,9 +94,7 @@ impl<'a> Prober<'a> {
             lane,
             timeout,
             body_bytes_max: limits.probe_body_bytes_max,
-            requests_max: limits.probe_requests_max,
-            run_bytes_max: limits.probe_bytes_max,
-            requests: AtomicU32::new(0),
+            budget: Mutex::new(Budget::new(limits.probe_requests_max, limits.probe_bytes_max)),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             slots: Semaphore::new(CONCURRENT_MAX),
@@ -128,10 +108,9 @@ impl<'a> Prober<'a> {
         (self.calls.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// Requests that may still be sent in this run, 0 once the bytes of a run are spent.
-    pub fn left(&self) -> u32 {
-        let is_full = self.bytes.load(Ordering::Relaxed) >= self.run_bytes_max;
-        if is_full { 0 } else { self.requests_max.saturating_sub(self.requests.load(Ordering::Relaxed)) }
+    /// Reads or changes what the run may still ask.
+    pub fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
+        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends the request and follows its redirects, all within one timeout.
@@ -177,7 +156,8 @@ impl<'a> Prober<'a> {
         let mut redirects = Vec::new();
         let mut jar = if ask.is_returning { self.visitor_cookies(&url) } else { BTreeMap::new() };
         loop {
-            self.charge(ask)?;
+            self.budget(|b| b.take(ask.is_timed)).map_err(Failure::Own)?;
+            self.calls.fetch_add(1, Ordering::Relaxed);
             let start = Instant::now();
             let response = self.send(ask, &url, &jar).await?;
             let first_byte_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -216,20 +196,9 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn charge(&self, ask: &Ask) -> Result<(), Failure> {
-        if ask.counts && self.requests.fetch_add(1, Ordering::Relaxed) >= self.requests_max {
-            return Err(Failure::Own(format!("The limit of {} requests a run was reached.", self.requests_max)));
-        }
-        if ask.counts && self.bytes.load(Ordering::Relaxed) >= self.run_bytes_max {
-            return Err(Failure::Own(format!("The limit of {} MB a run was reached.", self.run_bytes_max / 1_000_000)));
-        }
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
     async fn send(&self, ask: &Ask, url: &Url, jar: &BTreeMap<String, String>) -> Result<reqwest::Response, Failure> {
         let mut request = self.client.get(url.clone()).header("accept", ask.accept);
-        request = request.header("accept-encoding", ask.accept_encoding.unwrap_or("identity"));
+        request = request.header("accept-encoding", ENCODINGS);
         let is_same_host = url.host_str() == ask.url.host_str();
         let own = ask.cookie.filter(|_| is_same_host).map(str::to_owned);
         let cookies: Vec<String> = own.into_iter().chain(jar.iter().map(|(name, value)| format!("{name}={value}"))).collect();
@@ -256,11 +225,12 @@ impl<'a> Prober<'a> {
         let (mut body, mut body_bytes, mut body_cut) = (Vec::new(), 0u64, false);
         while let Some(chunk) = response.chunk().await.map_err(|e| self.failure(&url, &e))? {
             body_bytes += chunk.len() as u64;
-            let of_run = chunk.len() as u64 + self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            let is_run_full = self.budget(|b| b.spend(chunk.len() as u64, ask.is_timed));
             if ask.keeps_body {
                 body.extend_from_slice(&chunk);
             }
-            if body_bytes >= self.body_bytes_max || of_run >= self.run_bytes_max {
+            if body_bytes >= self.body_bytes_max || is_run_full {
                 body_cut = true;
                 break;
             }

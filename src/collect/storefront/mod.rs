@@ -1,17 +1,20 @@
 //! Asks the storefront, its media and the store API as a shopper's browser would, twice and with a cookie, and times the store API
 //! over the observation window. GET only: no cart is created.
 
+mod body;
+mod budget;
 mod client;
 mod headers;
 mod links;
+mod plan;
 mod recipe;
 mod timing;
 mod tls;
 mod tls_old;
+mod trust;
 
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -23,25 +26,29 @@ use super::run::Lane;
 use crate::connect::profile::{Limits, ShopProfile};
 use crate::connect::shop::Shop;
 use crate::evidence::medusa::MediaHost;
-use crate::evidence::storefront::{PathClass, Storefront, Target, Tls};
+use crate::evidence::storefront::{PathClass, Resolved, Storefront, Target, Tls, Variant};
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Section, Seen};
-use client::{ACCEPT_ANY, ACCEPT_PAGE, Ask, Fetched, Prober};
+use body::text_of;
+use client::{ACCEPT_PAGE, Ask, Prober};
 use links::Links;
-use recipe::Planned;
-use timing::Endpoint;
+use plan::{asset_plan, first_product, is_picture, page_plan, part_class};
+use recipe::{Page, Path};
+use timing::{Endpoint, Timing};
+pub use tls::Server as TlsServer;
 pub use tls_old::accepted as old_tls_versions;
 
 /// How long the database may take to tell where the media lie.
 const MEDIA_WAIT: Duration = Duration::from_secs(15);
 /// Media hosts probed, those with most addresses first.
 const MEDIA_HOSTS_MAX: usize = 3;
+/// A media address is asked twice.
+const MEDIA_REQUESTS: usize = 2;
 const STEPS: u32 = 4;
-/// Bytes of a page, unpacked, that are read for links.
-const HTML_BYTES_MAX: u64 = 2_000_000;
 /// Files weighed beside those that are asked twice.
 const WEIGHED_MAX: usize = 12;
-/// Requests that weighing leaves to media and the store API, which are asked at the same time.
-const KEPT_FOR_OTHERS: u32 = 14;
+/// What the recipe takes of a store that has everything: its storefront with media, redirects and all, and its store API.
+const STOREFRONT_REQUESTS: u32 = 38;
+const API_REQUESTS: u32 = 7;
 /// Small enough to be answered quickly by a large catalogue, the page size of the storefront starter.
 const PRODUCT_LIST: &str = "/store/products?limit=12";
 
@@ -64,34 +71,38 @@ pub async fn collect(profile: &ShopProfile, media: MediaReceiver, limits: &Limit
     }
     lane.reading("store API", 0, STEPS);
     let probes = Probes { shop: &shop, prober: &prober, lane, limits, api_headers: api_headers(profile, &shop), limits_met: Mutex::default() };
-    let (window, product) = tokio::join!(lane.window_opens(), probes.one_product());
-    let endpoints = probes.endpoints(product.as_deref());
-    let ((storefront, media_targets), api, tls, timed) = tokio::join!(
-        probes.storefront_and_media(media),
-        probes.api(product.as_deref()),
-        probes.tls(),
-        timing::run(&prober, lane, window, &endpoints, limits),
-    );
-    let (pages, assets) = storefront;
+    let (window, (list, product)) = tokio::join!(lane.window_opens(), probes.product_list());
+    let endpoints = probes.endpoints(product.as_ref());
+    // The recipe's second request for an endpoint is one of its timings.
+    let mut timing = Timing::new(&prober, &endpoints, limits.probe_timings.saturating_sub(1));
+    let ((seen, media_targets, api), window_s) = tokio::join!(probes.recipe(media, list, product), timing.over(window, limits.window_s, lane));
+    // What the recipe left may replace timings that failed.
+    prober.budget(|b| b.keep(b.left()));
+    let (timings_ms, timeline) = timing.finish(lane).await;
+    let (pages, assets, tls) = seen;
+    let mut limits_met = probes.limits_met.into_inner().unwrap_or_else(PoisonError::into_inner);
+    limits_met.extend(prober.budget(|b| b.met()));
     let storefront = Storefront {
         storefront_url: shop.storefront.as_ref().map(origin),
         backend_url: shop.backend.as_ref().map(origin),
         pages,
         assets,
         media: media_targets,
-        api: api.map(|targets| with_timings(targets, &endpoints, timed.timings_ms)),
+        api: api.map(|targets| with_timings(targets, &endpoints, timings_ms)),
         tls,
-        limits_met: probes.limits_met.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
+        limits_met,
+        resolved: profile.resolve.iter().map(|r| Resolved { host: r.host.clone(), address: r.address.to_string() }).collect(),
     };
     storefront.gaps().iter().for_each(|gap| lane.gap(gap.detail.clone()));
+    storefront.notes().into_iter().for_each(|note| lane.activity(note));
     lane.reading("storefront", STEPS, STEPS);
     lane.done(None);
     let (calls, bytes) = prober.spent();
-    let wall_ms = (start.elapsed().as_secs_f64() - timed.window_s).max(0.0) * 1e3;
+    let wall_ms = (start.elapsed().as_secs_f64() - window_s).max(0.0) * 1e3;
     Collected {
         seen: Ok(storefront),
         cost: LayerCost { layer: Layer::App, calls, busy_ms: None, wall_ms, bytes },
-        timelines: timed.timeline.into_iter().collect(),
+        timelines: timeline.into_iter().collect(),
     }
 }
 
@@ -110,14 +121,28 @@ fn api_headers(profile: &ShopProfile, shop: &Shop) -> Vec<(&'static str, String)
     all
 }
 
+/// Adds the repeats of an endpoint to the recipe's second request for it. The first opened the connection, so it is not one of them.
 fn with_timings(mut targets: Vec<Target>, endpoints: &[Endpoint], timings: Vec<Vec<f64>>) -> Vec<Target> {
     for (endpoint, timings_ms) in endpoints.iter().zip(timings) {
         let url = headers::without_query(&endpoint.url);
         if let Some(target) = targets.iter_mut().find(|t| t.url == url) {
-            target.timings_ms = timings_ms;
+            let second = target.probes.iter().find(|p| p.variant == Variant::Second).and_then(|p| p.answer.as_ref().ok());
+            target.timings_ms = second.filter(|a| a.status == 200).map(|a| a.total_ms).into_iter().chain(timings_ms).collect();
         }
     }
     targets
+}
+
+type Targets = Seen<Vec<Target>>;
+
+/// What the storefront answered, and the files of its pages that were not asked yet.
+struct Walk {
+    /// The home page after redirects.
+    landed: Url,
+    pages: Vec<Target>,
+    assets: Vec<Target>,
+    unasked: Vec<Url>,
+    parts: usize,
 }
 
 struct Probes<'a> {
@@ -131,104 +156,115 @@ struct Probes<'a> {
 }
 
 impl Probes<'_> {
-    /// The path of one product in the store API, for timing it.
-    async fn one_product(&self) -> Option<String> {
-        let list = self.shop.backend.as_ref()?.join(PRODUCT_LIST).ok()?;
-        let ask = Ask { headers: self.api_headers.clone(), ..Ask::plain(list, ACCEPT_ANY) };
-        let fetched = self.prober.fetch(&ask).await.ok()?;
-        let body: serde_json::Value = serde_json::from_str(&text_of(&fetched)).ok()?;
-        let id = body["products"][0]["id"].as_str()?;
-        let is_plain = !id.is_empty() && id.len() <= 100 && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        is_plain.then(|| format!("/store/products/{id}"))
+    /// The product list of the store API, and the path of one product in it.
+    async fn product_list(&self) -> (Option<Path>, Option<Url>) {
+        let url = self.shop.backend.as_ref().and_then(|b| b.join(PRODUCT_LIST).ok());
+        let Some(mut list) = url.map(|url| self.api_path(PathClass::ApiCatalogue, url)) else { return (None, None) };
+        let page = list.read(self.prober).await;
+        let product = page.ok().and_then(|page| first_product(&page.text)).and_then(|path| self.shop.backend.as_ref()?.join(&path).ok());
+        (Some(list), product)
     }
 
-    fn endpoints(&self, product: Option<&str>) -> Vec<Endpoint> {
-        let Some(backend) = &self.shop.backend else { return Vec::new() };
-        let paths = std::iter::once(PRODUCT_LIST).chain(product);
-        paths.filter_map(|p| backend.join(p).ok()).map(|url| Endpoint { url, headers: self.api_headers.clone() }).collect()
+    fn api_path(&self, class: PathClass, url: Url) -> Path {
+        Path::new(class, url).with_headers(&self.api_headers)
     }
 
-    async fn api(&self, product: Option<&str>) -> Seen<Vec<Target>> {
+    /// What is timed, with the requests for it put aside: the product list before all, one product where the limit has room for both.
+    fn endpoints(&self, product: Option<&Url>) -> Vec<Endpoint> {
+        let Some(list) = self.shop.backend.as_ref().and_then(|b| b.join(PRODUCT_LIST).ok()) else { return Vec::new() };
+        let (limit, wanted) = (self.limits.probe_requests_max, self.limits.probe_timings.saturating_sub(1));
+        if wanted == 0 {
+            return Vec::new();
+        }
+        let kept = wanted.min(limit / 2);
+        if kept < wanted {
+            self.limit(format!("The product list was timed {kept} times at most: the limit is {limit} requests a run."));
+        }
+        let recipe = API_REQUESTS + if self.shop.storefront.is_some() { STOREFRONT_REQUESTS } else { 0 };
+        let has_room = limit >= recipe.saturating_add(wanted.saturating_mul(2)).saturating_add(timing::SPARE_ATTEMPTS);
+        if let Some(product) = product.filter(|_| !has_room) {
+            self.limit(format!("{} was not timed: the limit of {limit} requests a run leaves timings of the product list only.", product.path()));
+        }
+        let timed: Vec<&Url> = std::iter::once(&list).chain(product.filter(|_| has_room)).collect();
+        self.prober.budget(|b| b.keep(kept.saturating_mul(timed.len() as u32)));
+        timed.into_iter().map(|url| Endpoint { url: url.clone(), headers: self.api_headers.clone() }).collect()
+    }
+
+    /// Everything but the timed repeats. Media, then the weighing of files, get what the pages and the store API leave.
+    async fn recipe(&self, media: MediaReceiver, list: Option<Path>, product: Option<Url>) -> ((Targets, Targets, Seen<Vec<Tls>>), Targets, Targets) {
+        let (mut walk, api) = tokio::join!(self.storefront(), self.api(list, product));
+        let media = self.media(media).await;
+        let landed = walk.as_ref().ok().map(|w| w.landed.clone());
+        if let Ok(walk) = &mut walk {
+            walk.assets.extend(self.weigh(walk).await);
+            self.lane.activity(format!("{} pages and {} assets asked", walk.pages.len(), walk.assets.len()));
+        }
+        let (pages, assets) = pages_and_assets(walk);
+        ((pages, assets, self.tls(landed).await), media, api)
+    }
+
+    async fn api(&self, list: Option<Path>, product: Option<Url>) -> Targets {
         let Some(backend) = &self.shop.backend else {
             let detail = "No backend address is set for this store, so the store API was not asked.";
             return Err(Gap::new(Section::StoreApi, Cause::NotConfigured, detail));
         };
-        let list = [(PathClass::Health, "/health"), (PathClass::ApiCatalogue, PRODUCT_LIST), (PathClass::ApiCatalogue, "/store/regions")];
-        let paths = list.into_iter().chain(product.map(|p| (PathClass::ApiCatalogue, p)));
-        let planned: Vec<Planned> = paths
-            .filter_map(|(class, path)| Some(Planned { headers: self.api_headers.clone(), ..Planned::new(class, backend.join(path).ok()?) }))
-            .collect();
-        answered(Section::StoreApi, recipe::run(self.prober, &planned).await)
-    }
-
-    async fn storefront_and_media(&self, media: MediaReceiver) -> ((Seen<Vec<Target>>, Seen<Vec<Target>>), Seen<Vec<Target>>) {
-        tokio::join!(self.storefront(), self.media(media))
+        let path = |class, url: Url| self.api_path(class, url);
+        let health = backend.join("/health").ok().map(|url| path(PathClass::Health, url));
+        let regions = backend.join("/store/regions").ok().map(|url| path(PathClass::ApiCatalogue, url));
+        let product = product.map(|url| path(PathClass::ApiCatalogue, url));
+        let paths = [health, list, regions, product].into_iter().flatten().collect();
+        answered(Section::StoreApi, recipe::run(self.prober, paths).await)
     }
 
     /// Pages and assets.
-    async fn storefront(&self) -> (Seen<Vec<Target>>, Seen<Vec<Target>>) {
-        let Some(home) = &self.shop.storefront else {
-            let gap = |s| Gap::new(s, Cause::NotConfigured, "No storefront address is set for this store.");
-            return (Err(gap(Section::StorefrontPages)), Err(gap(Section::StorefrontAssets)));
-        };
-        let found = match self.prober.fetch(&Ask::plain(home.clone(), ACCEPT_PAGE)).await {
-            Ok(found) => found,
-            Err(sentence) => {
-                let gap = |s| Gap::new(s, Cause::Unreachable, sentence.clone());
-                return (Err(gap(Section::StorefrontPages)), Err(gap(Section::StorefrontAssets)));
-            }
-        };
+    async fn storefront(&self) -> Result<Walk, Option<String>> {
+        let Some(home) = &self.shop.storefront else { return Err(None) };
+        let mut home = Path::new(PathClass::Home, home.clone());
+        let page = home.read(self.prober).await.map_err(Some)?;
         self.lane.reading("storefront pages", 1, STEPS);
-        let links = self.links(&found).await;
-        let (pages, mut assets) = (page_plan(home, &found.url, &links), asset_plan(&links));
-        let all: Vec<Planned> = pages.iter().chain(&assets).cloned().collect();
-        let mut targets = recipe::run(self.prober, &all).await;
-        let mut asset_targets = targets.split_off(pages.len());
-        assets.extend(pages);
-        asset_targets.extend(self.weigh(&found.url, &links, &assets).await);
-        self.lane.activity(format!("{} pages and {} assets asked", targets.len(), asset_targets.len()));
-        let assets = if asset_targets.is_empty() {
-            Err(Gap::new(Section::StorefrontAssets, absent("static assets"), "The home page names no script, stylesheet or image to probe."))
-        } else {
-            answered(Section::StorefrontAssets, asset_targets)
-        };
-        (answered(Section::StorefrontPages, targets), assets)
+        let (links, product) = self.links(&page).await;
+        let mut paths = vec![home];
+        paths.extend(product);
+        paths.extend(page_plan(&page.url, &links));
+        let pages = paths.len();
+        paths.extend(asset_plan(&links));
+        let asked: BTreeSet<Url> = paths.iter().map(|p| p.url.clone()).collect();
+        let mut targets = recipe::run(self.prober, paths).await;
+        let assets = targets.split_off(pages);
+        let parts = links.parts.len();
+        Ok(Walk { landed: page.url, pages: targets, assets, unasked: links.parts.into_iter().filter(|u| !asked.contains(u)).collect(), parts })
     }
 
-    /// Links of the home page, of the store page where home names no product, and of the product's page.
-    async fn links(&self, home: &Fetched) -> Links {
-        let mut links = Links::read(&home.url, &text_of(home));
+    /// Links of the home page, of the store page where home names no product, and of the product's page, which is asked with that.
+    async fn links(&self, home: &Page) -> (Links, Option<Path>) {
+        let mut links = Links::read(&home.url, &home.text);
         if links.product.is_none()
             && let Ok(store) = home.url.join(&format!("{}/store", links::locale_prefix(home.url.path())))
+            && let Ok(found) = self.prober.fetch(&Ask { is_returning: true, keeps_body: true, ..Ask::new(store, ACCEPT_PAGE) }).await
         {
-            links = self.with_page(links, store).await;
+            links = links.or(Links::read(&found.url, &text_of(&found).await));
         }
-        match links.product.clone() {
-            Some(product) => self.with_page(links, product).await,
-            None => links,
+        let Some(mut product) = links.product.clone().map(|url| Path::new(PathClass::Product, url)) else { return (links, None) };
+        if let Ok(page) = product.read(self.prober).await {
+            links = links.or(Links::read(&page.url, &page.text));
         }
+        (links, Some(product))
     }
 
-    async fn with_page(&self, links: Links, page: Url) -> Links {
-        match self.prober.fetch(&Ask { is_returning: true, ..Ask::plain(page, ACCEPT_PAGE) }).await {
-            Ok(found) => links.or(Links::read(&found.url, &text_of(&found))),
-            Err(_) => links,
-        }
-    }
-
-    /// What else the pages load, once each, as far as the requests of a run reach; the media and the API keep theirs.
-    async fn weigh(&self, page: &Url, links: &Links, asked: &[Planned]) -> Vec<Target> {
-        let mut wanted: Vec<&Url> = links.parts.iter().filter(|u| asked.iter().all(|p| p.url != **u)).collect();
+    /// What else the pages load, once each, as far as the requests of a run reach.
+    async fn weigh(&self, walk: &Walk) -> Vec<Target> {
+        let mut wanted: Vec<&Url> = walk.unasked.iter().collect();
         // Pictures vary most in weight, so they come first.
         wanted.sort_by_key(|u| !is_picture(u));
-        let room = (self.prober.left().saturating_sub(KEPT_FOR_OTHERS) as usize).min(WEIGHED_MAX);
+        let room = (self.prober.budget(|b| b.left()).saturating_sub(timing::SPARE_ATTEMPTS) as usize).min(WEIGHED_MAX);
         let left_out = wanted.len().saturating_sub(room);
         if left_out > 0 {
-            let why = if room == WEIGHED_MAX { format!("{WEIGHED_MAX} files are weighed") } else { "the limit of requests a run".to_owned() };
-            self.limit(format!("{left_out} of {} files that the pages load were not weighed: {why}.", links.parts.len()));
+            let limit = || format!("the limit is {}", self.prober.budget(|b| b.limit()));
+            let why = if room == WEIGHED_MAX { format!("{WEIGHED_MAX} files are weighed") } else { limit() };
+            self.limit(format!("{left_out} of {} files that the pages load were not weighed: {why}.", walk.parts));
         }
-        let planned: Vec<Planned> = wanted.into_iter().take(room).map(|u| Planned::once(part_class(page, u), u.clone())).collect();
-        recipe::run(self.prober, &planned).await
+        let paths = wanted.into_iter().take(room).map(|u| Path::once(part_class(&walk.landed, u), u.clone())).collect();
+        recipe::run(self.prober, paths).await
     }
 
     fn limit(&self, sentence: String) {
@@ -248,10 +284,15 @@ impl Probes<'_> {
         hosts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.host.cmp(&b.host)));
         let mut seen = BTreeSet::new();
         hosts.retain(|m| seen.insert(m.host.as_str()));
-        let planned: Vec<Planned> =
-            hosts.iter().take(MEDIA_HOSTS_MAX).filter_map(|m| Some(Planned::new(PathClass::Media, self.media_url(m)?))).collect();
+        let room = self.prober.budget(|b| b.left()) as usize / MEDIA_REQUESTS;
+        let wanted = hosts.len().min(MEDIA_HOSTS_MAX);
+        if room < wanted {
+            let limit = self.prober.budget(|b| b.limit());
+            self.limit(format!("{} of {wanted} media hosts were not asked: the limit is {limit}.", wanted - room));
+        }
+        let paths = hosts.iter().take(wanted.min(room)).filter_map(|m| Some(Path::new(PathClass::Media, self.media_url(m)?))).collect();
         self.lane.reading("media", 2, STEPS);
-        answered(Section::StorefrontMedia, recipe::run(self.prober, &planned).await)
+        answered(Section::StorefrontMedia, recipe::run(self.prober, paths).await)
     }
 
     /// Addresses without a host belong to the storefront, else to the backend.
@@ -265,10 +306,14 @@ impl Probes<'_> {
         base.join(&full).ok()
     }
 
-    async fn tls(&self) -> Seen<Vec<Tls>> {
-        let mut urls: Vec<&Url> = self.shop.storefront.iter().chain(&self.shop.backend).filter(|u| u.scheme() == "https").collect();
-        urls.dedup_by(|a, b| a.host_str() == b.host_str() && a.port() == b.port());
-        let tried = join_all(urls.iter().map(|u| tls::handshake(u, self.limits.connect_timeout()))).await;
+    /// Of the hosts that were entered with https, and of the storefront where its http leads there.
+    async fn tls(&self, landed: Option<Url>) -> Seen<Vec<Tls>> {
+        let typed = self.shop.storefront.iter().chain(&self.shop.backend);
+        let is_own = |url: &&Url| self.shop.storefront.as_ref().is_some_and(|s| s.host_str() == url.host_str());
+        let mut urls: Vec<&Url> = typed.chain(landed.as_ref().filter(is_own)).filter(|u| u.scheme() == "https").collect();
+        let mut seen = BTreeSet::new();
+        urls.retain(|u| seen.insert((u.host_str(), u.port())));
+        let tried = join_all(urls.iter().map(|u| tls::handshake(u, &self.shop.guard, self.limits.connect_timeout()))).await;
         let (mut seen, mut failed) = (Vec::new(), None);
         for outcome in tried {
             match outcome {
@@ -283,38 +328,20 @@ impl Probes<'_> {
     }
 }
 
-fn page_plan(home: &Url, landed: &Url, links: &Links) -> Vec<Planned> {
-    let mut plan = vec![Planned::new(PathClass::Home, home.clone())];
-    let catalogue = [(PathClass::Product, &links.product), (PathClass::Collection, &links.collection), (PathClass::Category, &links.category)];
-    plan.extend(catalogue.into_iter().filter_map(|(class, url)| Some(Planned::new(class, url.clone()?))));
-    // Product links carry the country even where the home page does not.
-    let known = links.product.as_ref().unwrap_or(landed);
-    let prefix = links::locale_prefix(known.path());
-    let personal = ["cart", "account", "checkout"].into_iter().filter_map(|p| landed.join(&format!("{prefix}/{p}")).ok());
-    plan.extend(personal.map(|url| Planned::new(PathClass::Personal, url)));
-    plan
-}
-
-fn asset_plan(links: &Links) -> Vec<Planned> {
-    let hashed = links.hashed.iter().map(|u| Planned::new(PathClass::HashedAsset, u.clone()));
-    let asset = links.asset.iter().map(|u| Planned::new(PathClass::Asset, u.clone()));
-    let image = links.image.iter().map(|u| Planned::new(PathClass::OptimizedImage, u.clone()));
-    hashed.chain(asset).chain(image).collect()
-}
-
-fn is_picture(url: &Url) -> bool {
-    url.path() == "/_next/image" || links::is_picture(url.path())
-}
-
-fn part_class(page: &Url, url: &Url) -> PathClass {
-    if url.path() == "/_next/image" {
-        PathClass::OptimizedImage
-    } else if links::is_hashed(url.path()) {
-        PathClass::HashedAsset
-    } else if url.host_str() == page.host_str() {
-        PathClass::Asset
-    } else {
-        PathClass::Media
+fn pages_and_assets(walk: Result<Walk, Option<String>>) -> (Targets, Targets) {
+    match walk {
+        Ok(walk) if walk.assets.is_empty() => {
+            let detail = "The home page names no script, stylesheet or image to probe.";
+            let gap = Gap::new(Section::StorefrontAssets, absent("static assets"), detail);
+            (answered(Section::StorefrontPages, walk.pages), Err(gap))
+        }
+        Ok(walk) => (answered(Section::StorefrontPages, walk.pages), answered(Section::StorefrontAssets, walk.assets)),
+        Err(failed) => {
+            let cause = if failed.is_some() { Cause::Unreachable } else { Cause::NotConfigured };
+            let detail = failed.unwrap_or_else(|| "No storefront address is set for this store.".to_owned());
+            let gap = |section| Gap::new(section, cause.clone(), detail.clone());
+            (Err(gap(Section::StorefrontPages)), Err(gap(Section::StorefrontAssets)))
+        }
     }
 }
 
@@ -330,17 +357,4 @@ fn answered(section: Section, targets: Vec<Target>) -> Seen<Vec<Target>> {
     let first = targets.iter().flat_map(|t| &t.probes).find_map(|p| p.answer.as_ref().err());
     let detail = first.cloned().unwrap_or_else(|| format!("No {} could be asked.", section.name()));
     Err(Gap::new(section, Cause::Unreachable, detail))
-}
-
-/// The body as text; servers that compress unasked are tolerated.
-fn text_of(fetched: &Fetched) -> String {
-    if !fetched.answer.header("content-encoding").is_some_and(|e| e.contains("gzip")) {
-        return String::from_utf8_lossy(&fetched.body).into_owned();
-    }
-    let mut plain = Vec::new();
-    // A bomb must not fill memory: links of a page that is longer than this are found in its beginning.
-    let limit = HTML_BYTES_MAX;
-    // What was decoded before an error still holds links.
-    let _ = flate2::read::GzDecoder::new(fetched.body.as_slice()).take(limit).read_to_end(&mut plain);
-    String::from_utf8_lossy(&plain).into_owned()
 }

@@ -1,4 +1,4 @@
-//! What is asked of each path, and in which order: twice a second apart, then with a cart cookie, then with a random parameter.
+//! What is asked of each path, and in which order: twice a second apart, and of a product's page with a cart cookie and a random parameter too.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use url::Url;
 
-use super::client::{ACCEPT_ANY, ACCEPT_IMAGE, ACCEPT_PAGE, Ask, Prober};
+use super::body::text_of;
+use super::client::{ACCEPT_ANY, ACCEPT_IMAGE, ACCEPT_PAGE, Ask, Fetched, Prober};
 use super::headers::without_query;
 use super::links::is_picture;
 use crate::evidence::edge::{Verdict, verdict};
@@ -18,20 +19,28 @@ const CART_COOKIE: &str = "_medusa_cart_id=probe";
 /// Next.js's own pictures come in this width in every version: 64 pixels cannot weigh what a page's picture weighs.
 const OTHER_WIDTH: &str = "64";
 
-/// One path and the requests it gets.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    pub class: PathClass,
+/// One path, the requests it gets and what it has answered so far.
+#[derive(Debug)]
+pub struct Path {
     pub url: Url,
-    pub variants: &'static [Variant],
-    pub headers: Vec<(&'static str, String)>,
+    /// Where the requests after the first go.
+    again: Url,
+    variants: &'static [Variant],
+    headers: Vec<(&'static str, String)>,
+    target: Target,
+}
+
+/// The first answer of a path, read.
+pub struct Page {
+    /// After redirects.
+    pub url: Url,
+    pub text: String,
 }
 
 /// In this order. The last two would harm shoppers where a cache ignores what tells them apart and holds nothing yet: they follow a hit only.
 const ORDER: &[Variant] =
     &[Variant::First, Variant::Second, Variant::Conditional, Variant::WithCartCookie, Variant::WithQuery, Variant::Rsc, Variant::OtherWidth];
 const PRODUCT: &[Variant] = &[Variant::First, Variant::Second, Variant::WithCartCookie, Variant::WithQuery, Variant::Rsc];
-const PAGE: &[Variant] = &[Variant::First, Variant::Second, Variant::WithCartCookie];
 /// The first request fills a careless cache, the one with the cookie finds it.
 const PERSONAL: &[Variant] = &[Variant::First, Variant::WithCartCookie];
 const FILE: &[Variant] = &[Variant::First, Variant::Second, Variant::Conditional];
@@ -39,18 +48,20 @@ const PICTURE: &[Variant] = &[Variant::First, Variant::Second, Variant::OtherWid
 const TWICE: &[Variant] = &[Variant::First, Variant::Second];
 const ONCE: &[Variant] = &[Variant::First];
 
-impl Planned {
+impl Path {
     pub fn new(class: PathClass, url: Url) -> Self {
         let variants = match class {
             PathClass::Product => PRODUCT,
-            PathClass::Home | PathClass::Collection | PathClass::Category => PAGE,
             PathClass::Personal | PathClass::ApiPersonal => PERSONAL,
             PathClass::Asset => FILE,
             PathClass::OptimizedImage => PICTURE,
             PathClass::Health => ONCE,
+            // What a cookie or a parameter changes is asked of one page, the product's: requests are few.
+            PathClass::Home | PathClass::Collection | PathClass::Category => TWICE,
             PathClass::HashedAsset | PathClass::Media | PathClass::ApiCatalogue => TWICE,
         };
-        Self { class, url, variants, headers: Vec::new() }
+        let target = Target { class, url: without_query(&url), probes: Vec::new(), timings_ms: Vec::new() };
+        Self { again: url.clone(), url, variants, headers: Vec::new(), target }
     }
 
     /// Asked once, for its weight.
@@ -58,34 +69,75 @@ impl Planned {
         Self { variants: ONCE, ..Self::new(class, url) }
     }
 
+    pub fn with_headers(mut self, headers: &[(&'static str, String)]) -> Self {
+        self.headers = headers.to_vec();
+        self
+    }
+
+    /// Asks for the first time, and reads the answer.
+    ///
+    /// # Errors
+    /// One sentence on why nothing came back.
+    pub async fn read(&mut self, prober: &Prober<'_>) -> Result<Page, String> {
+        let ask = Ask { keeps_body: true, ..self.ask(Variant::First).ok_or("There is nothing to ask.")? };
+        let fetched = prober.fetch(&ask).await;
+        let page = match &fetched {
+            Ok(fetched) => Ok(Page { url: fetched.url.clone(), text: text_of(fetched).await }),
+            Err(sentence) => Err(sentence.clone()),
+        };
+        self.note(Variant::First, &ask, fetched);
+        page
+    }
+
+    fn is_due(&self, variant: Variant) -> bool {
+        let probes = &self.target.probes;
+        self.variants.contains(&variant) && probes.iter().all(|p| p.variant != variant && p.answer.is_ok())
+    }
+
     /// `None` where there is nothing to ask: no validator to send back, or no cache that holds the path.
-    fn ask(&self, variant: Variant, so_far: &Target) -> Option<Ask> {
-        let accept = match self.class {
+    fn ask(&self, variant: Variant) -> Option<Ask> {
+        let class = self.target.class;
+        let accept = match class {
             PathClass::Home | PathClass::Product | PathClass::Collection | PathClass::Category | PathClass::Personal => ACCEPT_PAGE,
             PathClass::Media | PathClass::OptimizedImage => ACCEPT_IMAGE,
             _ if is_picture(self.url.path()) => ACCEPT_IMAGE,
             _ => ACCEPT_ANY,
         };
-        let mut ask = Ask { headers: self.headers.clone(), is_returning: variant != Variant::First, ..Ask::new(self.url.clone(), accept) };
+        let url = if variant == Variant::First { &self.url } else { &self.again };
+        // Who opens a cart has seen other pages before.
+        let is_returning = variant != Variant::First || class == PathClass::Personal;
+        let mut ask = Ask { headers: self.headers.clone(), is_returning, ..Ask::new(url.clone(), accept) };
         match variant {
             Variant::First | Variant::Second => {}
             Variant::WithCartCookie => ask.cookie = Some(CART_COOKIE),
             Variant::WithQuery => {
                 ask.url.query_pairs_mut().append_pair("advisor", &random_token());
             }
-            Variant::Conditional => ask.headers.push(validator(answer(so_far, Variant::First)?)?),
+            Variant::Conditional => ask.headers.push(validator(answer(&self.target, Variant::First)?)?),
             Variant::Rsc => {
-                is_kept(so_far).then_some(())?;
+                is_kept(&self.target).then_some(())?;
                 ask.accept = ACCEPT_ANY;
                 ask.headers.push(("rsc", "1".to_owned()));
                 ask.url.query_pairs_mut().append_pair("_rsc", "advisor");
             }
             Variant::OtherWidth => {
-                is_kept(so_far).then_some(())?;
-                ask.url = with_width(&self.url)?;
+                is_kept(&self.target).then_some(())?;
+                ask.url = with_width(url)?;
             }
         }
         Some(ask)
+    }
+
+    fn note(&mut self, variant: Variant, ask: &Ask, fetched: Result<Fetched, String>) {
+        // The way to a page has been seen with the first request. A personal page that leads elsewhere is asked itself each time: what it
+        // leads to is nobody's.
+        if let Ok(fetched) = &fetched
+            && variant == Variant::First
+            && self.target.class != PathClass::Personal
+        {
+            self.again = fetched.url.clone();
+        }
+        self.target.probes.push(Probe { variant, sent: ask.sent(), answer: fetched.map(|f| f.answer) });
     }
 }
 
@@ -120,24 +172,14 @@ fn random_token() -> String {
 }
 
 /// Runs all paths through the recipe. A path whose first request failed gets no further ones.
-pub async fn run(prober: &Prober<'_>, planned: &[Planned]) -> Vec<Target> {
-    let mut targets: Vec<Target> =
-        planned.iter().map(|p| Target { class: p.class, url: without_query(&p.url), probes: Vec::new(), timings_ms: Vec::new() }).collect();
-    let is_wanted = |variant: &Variant| planned.iter().any(|p| p.variants.contains(variant));
-    for variant in ORDER.iter().filter(|v| is_wanted(v)) {
-        if *variant == Variant::Second {
+pub async fn run(prober: &Prober<'_>, mut paths: Vec<Path>) -> Vec<Target> {
+    for variant in ORDER.iter().copied() {
+        let mut due: Vec<&mut Path> = paths.iter_mut().filter(|p| p.is_due(variant)).collect();
+        if variant == Variant::Second && !due.is_empty() {
             tokio::time::sleep_until(Instant::now() + SECOND_AFTER).await;
         }
-        let wanted = planned.iter().zip(&mut targets).filter(|(p, t)| p.variants.contains(variant) && has_answered(t));
-        let asked = wanted.filter_map(|(p, target)| p.ask(*variant, target).map(|ask| (ask, target))).map(|(ask, target)| async move {
-            let answer = prober.fetch(&ask).await.map(|f| f.answer);
-            target.probes.push(Probe { variant: *variant, sent: ask.sent(), answer });
-        });
-        join_all(asked).await;
+        let asked = due.iter_mut().filter_map(|path| Some((path.ask(variant)?, path)));
+        join_all(asked.map(|(ask, path)| async move { path.note(variant, &ask, prober.fetch(&ask).await) })).await;
     }
-    targets
-}
-
-fn has_answered(target: &Target) -> bool {
-    target.probes.iter().all(|p| p.answer.is_ok())
+    paths.into_iter().map(|p| p.target).collect()
 }

@@ -1,6 +1,7 @@
-//! One handshake a host: version, protocol and who issued the certificate.
+//! One handshake a host: version, protocol, who issued the certificate and whether that is trusted.
 
-use std::sync::Arc;
+use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
@@ -9,25 +10,53 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::tls_old;
-use crate::connect::http::tls_config;
+use super::trust;
+use crate::connect::http::HostGuard;
 use crate::evidence::storefront::Tls;
+
+/// Whom to greet, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Server<'a> {
+    pub name: &'a str,
+    pub port: u16,
+    /// Where the user says it is; `None`: where DNS says.
+    pub at: Option<IpAddr>,
+}
+
+impl Server<'_> {
+    pub async fn connect(&self) -> io::Result<TcpStream> {
+        match self.at {
+            Some(address) => TcpStream::connect((address, self.port)).await,
+            None => TcpStream::connect((self.name, self.port)).await,
+        }
+    }
+}
 
 /// # Errors
 /// A sentence when there was no handshake.
-pub async fn handshake(url: &Url, timeout: Duration) -> Result<Tls, String> {
-    let host = url.host_str().ok_or("The address names no host.")?.trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or(443);
-    let attempt = tokio::time::timeout(timeout, connect(&host, port)).await;
-    let tls = attempt.unwrap_or_else(|_| Err(format!("{host} completed no TLS handshake within {} s.", timeout.as_secs())))?;
-    let old_versions = tls_old::accepted(&host, port, timeout).await;
-    Ok(Tls { old_versions, ..tls })
+pub async fn handshake(url: &Url, guard: &HostGuard, timeout: Duration) -> Result<Tls, String> {
+    let host = url.host_str().ok_or("The address names no host.")?.trim_matches(['[', ']']);
+    let server = Server { name: host, port: url.port_or_known_default().unwrap_or(443), at: guard.address_of(host) };
+    let tcp = tokio::time::timeout(timeout, server.connect()).await.map_err(|_| format!("{host} was not reached within {} s.", timeout.as_secs()))?;
+    let tcp = tcp.map_err(|e| format!("{host}:{} could not be reached: {e}.", server.port))?;
+    let attempt = tokio::time::timeout(timeout, greet(host, tcp)).await;
+    let tls = attempt.unwrap_or_else(|_| Err(format!("{host} completed no TLS handshake within {} s.", timeout.as_secs())));
+    let old_versions = tls_old::accepted(server, timeout).await;
+    match (tls, old_versions.as_ref().and_then(|v| v.first().cloned())) {
+        (Ok(tls), _) => Ok(Tls { old_versions, ..tls }),
+        // A server of that age has nothing newer to agree to.
+        (Err(_), Some(version)) => {
+            Ok(Tls { host: host.to_owned(), version, alpn: None, issuer: None, handshake_ms: 0.0, old_versions, distrust: None })
+        }
+        (Err(sentence), None) => Err(sentence),
+    }
 }
 
-async fn connect(host: &str, port: u16) -> Result<Tls, String> {
+async fn greet(host: &str, tcp: TcpStream) -> Result<Tls, String> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is no name for a certificate."))?;
-    let tcp = TcpStream::connect((host, port)).await.map_err(|e| format!("{host}:{port} could not be reached: {e}."))?;
+    let (config, verdict) = trust::noting_config()?;
     let start = Instant::now();
-    let stream = TlsConnector::from(Arc::new(tls_config()?)).connect(name, tcp).await;
+    let stream = TlsConnector::from(config).connect(name, tcp).await;
     let stream = stream.map_err(|e| format!("The TLS handshake with {host} failed: {e}."))?;
     let handshake_ms = start.elapsed().as_secs_f64() * 1e3;
     let session = stream.get_ref().1;
@@ -42,6 +71,7 @@ async fn connect(host: &str, port: u16) -> Result<Tls, String> {
         issuer: session.peer_certificates().and_then(<[_]>::first).and_then(|c| issuer(c)),
         handshake_ms,
         old_versions: None,
+        distrust: verdict.distrust(),
     })
 }
 

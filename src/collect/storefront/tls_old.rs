@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use super::tls::Server;
 
 /// Wire numbers (RFC 4346, appendix A.1) and names, newest first.
 const VERSIONS: [(u8, &str); 2] = [(2, "TLSv1.1"), (1, "TLSv1.0")];
@@ -14,10 +15,10 @@ const SERVER_HELLO: u8 = 2;
 const SUITES: [[u8; 2]; 8] = [[0xc0, 0x09], [0xc0, 0x0a], [0xc0, 0x13], [0xc0, 0x14], [0x00, 0x2f], [0x00, 0x35], [0x00, 0x0a], [0x00, 0xff]];
 
 /// The old versions that the host agrees to; `None` when none of the greetings was answered.
-pub async fn accepted(host: &str, port: u16, timeout: Duration) -> Option<Vec<String>> {
+pub async fn accepted(server: Server<'_>, timeout: Duration) -> Option<Vec<String>> {
     let mut told = None;
     for (number, name) in VERSIONS {
-        let answer = tokio::time::timeout(timeout, greet(host, port, number)).await.ok().flatten();
+        let answer = tokio::time::timeout(timeout, greet(server, number)).await.ok().flatten();
         if let Some(agrees) = answer {
             told.get_or_insert_with(Vec::new).extend(agrees.then(|| name.to_owned()));
         }
@@ -26,9 +27,9 @@ pub async fn accepted(host: &str, port: u16, timeout: Duration) -> Option<Vec<St
 }
 
 /// `Some(true)`: the server answered with this version; `Some(false)`: it refused or closed; `None`: it could not be reached.
-async fn greet(host: &str, port: u16, number: u8) -> Option<bool> {
-    let mut stream = TcpStream::connect((host, port)).await.ok()?;
-    stream.write_all(&client_hello(host, number)).await.ok()?;
+async fn greet(server: Server<'_>, number: u8) -> Option<bool> {
+    let mut stream = server.connect().await.ok()?;
+    stream.write_all(&client_hello(server.name, number)).await.ok()?;
     // Record header (5 bytes), handshake header (4), the server's version (2).
     let mut head = [0u8; 11];
     match stream.read_exact(&mut head).await {

@@ -36,8 +36,10 @@ pub fn storefront() -> Storefront {
             issuer: Some("Example Trust Services".to_owned()),
             handshake_ms: 38.0,
             old_versions: Some(Vec::new()),
+            distrust: None,
         }]),
         limits_met: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

@@ -32,6 +32,10 @@ pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
     set(ui, form, Field::PublishableKey, input);
     ui.add_space(6.0);
     note(ui, "Public by design: every visitor's browser sends it. It is kept with the store.");
+    ui.add_space(space::M);
+    let hint = "shop.example.com=203.0.113.7, before DNS is switched";
+    let input = Input { label: "Asked at another address", hint, shown: &wizard.resolve, is_mono: true, ..Input::default() };
+    set(ui, form, Field::Resolve, input);
     rule(ui);
     limits::shop(ui, form);
 }

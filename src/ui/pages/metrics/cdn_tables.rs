@@ -201,7 +201,7 @@ pub fn headers(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Acti
     };
     let sections = [shop.pages(), shop.assets(), shop.api()];
     let mut notes: Vec<String> = sections.iter().filter_map(|s| s.as_ref().err().map(|g| format!("Not checked: {}", g.detail))).collect();
-    notes.extend(shop.limits_met.iter().cloned());
+    notes.extend(shop.notes());
     let targets: Vec<&Target> = sections.into_iter().filter_map(Result::ok).flatten().collect();
     if let Some(target) = model.metrics.target.as_ref().and_then(|url| targets.iter().find(|t| t.url == *url)) {
         super::cdn_trace::show(ui, model, target, actions);
