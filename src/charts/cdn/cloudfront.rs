@@ -53,7 +53,7 @@ fn ratio(snapshot: &Snapshot) -> Drawn {
         let hits: f64 = both().map(|(requests, percent)| requests * (percent / 100.0).clamp(0.0, 1.0)).sum();
         (of > 0.0).then(|| hits / of)
     });
-    hit_ratio(snapshot, "of GET and HEAD requests, by hour, UTC", points)
+    hit_ratio(snapshot, "of GET and HEAD, by hour, UTC", points)
 }
 
 fn sums(snapshot: &Snapshot, id: &str, title: &str, unit: Unit, of: fn(&HourMetrics) -> Option<f64>) -> Drawn {

@@ -83,8 +83,8 @@ fn origins(ui: &mut Ui, model: &Model, all: &[Distribution], tall: f32, actions:
     let row = |d: &Distribution, o: &Origin| {
         let access = match o.access {
             OriginAccess::None => Cell::None("–"),
-            OriginAccess::Identity => Cell::Weak("identity (OAI)".to_owned()),
-            OriginAccess::Control => Cell::Weak("control (OAC)".to_owned()),
+            OriginAccess::Identity => Cell::Weak("OAI".to_owned()),
+            OriginAccess::Control => Cell::Weak("OAC".to_owned()),
         };
         let protocol = o.protocol.clone().map_or(Cell::None("–"), Cell::Weak);
         let cells = vec![
@@ -99,7 +99,7 @@ fn origins(ui: &mut Ui, model: &Model, all: &[Distribution], tall: f32, actions:
     let columns = vec![
         Column::left("Distribution", Width::Points(128.0)).sortable(),
         Column::left("Origin", Width::Share(1.0)).sortable(),
-        Column::left("Access", Width::Points(100.0)),
+        Column::left("Access", Width::Points(64.0)),
         Column::left("Protocol", Width::Points(84.0)),
         Column::left("Shield", Width::Points(52.0)),
     ];
