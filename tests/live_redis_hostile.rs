@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Server, audit_limited, audit_with, command, fill, profile, write_stock};
-use medusa_advisor::connect::profile::{Limits, RedisProfile};
+use medusa_advisor::connect::profile::{Limits, RedisProfile, Secrets};
 use medusa_advisor::evidence::redis::Instance;
 use medusa_advisor::evidence::{Cause, Section, Snapshot};
 
@@ -72,7 +72,7 @@ fn proxy(server: &Server, delay: Duration, answered_max: usize) -> u16 {
 
 async fn audited(port: u16) -> (Snapshot, Duration) {
     let start = Instant::now();
-    let snapshot = audit_limited(&[RedisProfile::at("127.0.0.1", port)], &[None], 1, &limits(), || ()).await;
+    let snapshot = audit_limited(&[RedisProfile::at("127.0.0.1", port)], &Secrets::default(), 1, &limits(), || ()).await;
     (snapshot, start.elapsed())
 }
 
@@ -129,7 +129,7 @@ async fn a_server_that_stops_in_the_window_leaves_its_first_reading() {
     let start = Instant::now();
     let sleeper = &server;
     // Longer than an answer may take, and than the run.
-    let snapshot = audit_limited(&[profile(&server)], &[None], 1, &Limits { redis_commands_per_s: 1_000, ..limits() }, || {
+    let snapshot = audit_limited(&[profile(&server)], &Secrets::default(), 1, &Limits { redis_commands_per_s: 1_000, ..limits() }, || {
         let mut asleep = TcpStream::connect(("127.0.0.1", sleeper.port)).unwrap();
         asleep.write_all(b"DEBUG SLEEP 12\r\n").unwrap();
         std::thread::sleep(Duration::from_millis(300));

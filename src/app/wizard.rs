@@ -72,6 +72,11 @@ pub enum Field {
     RedisServerName(usize),
     /// The master that Sentinels know.
     RedisMaster(usize),
+    /// What differs at the Sentinels from the servers behind them.
+    SentinelUser(usize),
+    SentinelPassword(usize),
+    SentinelCaFile(usize),
+    SentinelServerName(usize),
     /// What keys of the store's own prefixes are for.
     RedisRoles(usize),
     Zone,
@@ -267,10 +272,13 @@ impl Wizard {
             | Field::RedisDatabase(i)
             | Field::RedisUser(i)
             | Field::RedisMaster(i)
+            | Field::SentinelUser(i)
+            | Field::SentinelCaFile(i)
+            | Field::SentinelServerName(i)
             | Field::RedisRoles(i) => {
                 self.set_redis_part(i, field, text);
             }
-            Field::RedisPassword(i) => self.set_redis_password(i, text),
+            Field::RedisPassword(i) | Field::SentinelPassword(i) => self.set_redis_password(i, field, text),
             Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) | Field::RedisServerName(i) => {
                 self.set_redis_part(i, field, text);
             }
@@ -387,6 +395,7 @@ impl Wizard {
             postgres_password: given(&self.postgres.password),
             node_passwords: self.postgres.nodes.iter().filter(|n| !n.url.is_empty()).map(|n| given(&n.password)).collect(),
             redis_passwords: self.redis.iter().filter(|r| r.is_set_up()).map(|r| given(&r.password)).collect(),
+            sentinel_passwords: self.redis.iter().filter(|r| r.is_set_up()).map(RedisForm::sentinel_password).collect(),
             cloudflare_token: given(&self.token),
         }
     }
