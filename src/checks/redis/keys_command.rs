@@ -2,7 +2,7 @@
 
 use crate::checks::measures::over_instances;
 use crate::checks::{Check, always};
-use crate::evidence::redis::{Command, CommandCounters, Instance, SlowEntry};
+use crate::evidence::redis::{Command, CommandCounters, Instance, Pattern, Role, SlowEntry};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -32,18 +32,26 @@ pub static CHECK: Check = Check {
         "https://github.com/medusajs/medusa/pull/14869",
     ],
     needs: &[Section::RedisCommands],
-    uses: &[Section::RedisSlowlog, Section::RedisServer, Section::PgMedusa],
+    uses: &[Section::RedisSlowlog, Section::RedisServer, Section::RedisKeys, Section::PgMedusa],
     symptom_of: &[],
     applies_to: always,
     evaluate,
 };
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let major = snapshot.medusa().ok().map(|m| m.major);
+    let told = snapshot.medusa().ok().map(|m| m.major);
     over_instances(snapshot, |instance| {
+        let major = told.or_else(|| has_prices_of_v1(instance).then_some(1));
         let commands = instance.commands()?;
         Ok(commands.iter().filter(|c| is_blocking(c)).filter_map(|c| judge(instance, c, snapshot.meta.window_s, major)).collect())
     })
+}
+
+/// Prices as the cache of version 1 names them, beside nothing of version 2: tells the version where Postgres does not.
+fn has_prices_of_v1(instance: &Instance) -> bool {
+    let Ok(keys) = instance.keys() else { return false };
+    let is_v2 = |p: &Pattern| matches!(p.role, Role::Workflows | Role::CacheTags);
+    keys.patterns.iter().any(|p| p.pattern.starts_with("medusa:ps:variant_")) && !keys.patterns.iter().any(is_v2)
 }
 
 /// Commands whose time grows with the keyspace or with one huge collection.
