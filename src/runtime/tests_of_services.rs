@@ -117,7 +117,7 @@ fn failed(name: &str, sentence: String) -> TestReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connect::profile::CloudflareProfile;
+    use crate::connect::profile::{CloudflareProfile, Sentinel};
     use crate::secret::Secret;
 
     #[test]
@@ -125,9 +125,15 @@ mod tests {
         let secret = || Some(Secret::new("typed".to_owned()));
         let typed = Secrets { postgres_password: secret(), redis_passwords: vec![secret(), None], ..Secrets::default() };
         let mut profile = crate::demo::profile("x");
+        profile.redis = ["a", "b"].map(|host| RedisProfile::at(host, 6_379)).into();
         let zone = CloudflareProfile { zone: "example.com".into(), base_url: None };
         profile.cloudflare = Some(zone);
         let needs = |service| !has_all(service, &profile, &typed);
+        let both = Secrets { redis_passwords: vec![secret(), secret()], ..Secrets::default() };
+        assert!(has_all(Service::Redis, &profile, &both));
+        let mut behind = profile.clone();
+        behind.redis[1].sentinel = Some(Sentinel { master: "shop".into(), ..Sentinel::default() });
+        assert!(!has_all(Service::Redis, &behind, &both), "the Sentinels' own may be kept");
         assert!(!needs(Service::Postgres) && needs(Service::Redis) && needs(Service::Cloudflare) && !needs(Service::Shop));
     }
 }

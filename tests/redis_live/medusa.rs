@@ -3,8 +3,9 @@
 // Each test file uses its part of this.
 #![allow(dead_code)]
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::harness::{Server, free_port};
@@ -62,11 +63,6 @@ impl Release {
         assert!(Command::new("sh").args(["-c", &load]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
         true
     }
-
-    /// The configuration that has everything in Redis.
-    pub fn config(&self) -> String {
-        std::fs::read_to_string(Path::new(SOURCES).join(self.sources).join("medusa-config.js")).unwrap()
-    }
 }
 
 /// A store with its Postgres and its Redis, which is up or not.
@@ -98,6 +94,10 @@ impl Shop {
         let project = redis.dir().join("store");
         std::fs::create_dir(&project).unwrap();
         std::fs::copy(packages.join("package.json"), project.join("package.json")).unwrap();
+        for file in ["stock.js", "medusa-config.js", "../apply.cjs"] {
+            let name = Path::new(file).file_name().unwrap();
+            std::fs::copy(Path::new(SOURCES).join(release.sources).join(file), project.join(name)).unwrap();
+        }
         std::os::unix::fs::symlink(packages.join("node_modules"), project.join("node_modules")).unwrap();
         let (key, region) = match release.name {
             "v2" => (one_text(&db, KEY).await, one_text(&db, "select min(id) from region where deleted_at is null").await),
@@ -112,14 +112,31 @@ impl Shop {
     /// A store that is up, with everything in Redis.
     pub async fn open(release: &'static Release, name: &str, mode: &str) -> Option<Self> {
         let mut shop = Self::new(release, name).await?;
-        shop.start(&release.config(), &[("MEDUSA_WORKER_MODE", mode)]);
+        shop.start(&[("MEDUSA_WORKER_MODE", mode)]);
         Some(shop)
     }
 
-    /// Starts Medusa with this medusa-config.js, after it was ended where it is up, and waits until it answers.
-    pub fn start(&mut self, config: &str, environment: &[(&str, &str)]) {
-        self.end();
+    /// Puts printed fragments into the configuration: `store` is what they change, an expression over `stock`.
+    pub fn configure(&self, store: &str, fragments: &[&str]) {
+        let names: Vec<String> = (0..fragments.len()).map(|i| format!("fragment-{i}.ts")).collect();
+        for (name, text) in names.iter().zip(fragments) {
+            std::fs::write(self.project.join(name), text).unwrap();
+        }
+        let define = if self.release.name == "v2" { "require(\"@medusajs/framework/utils\").defineConfig" } else { "" };
+        let config = format!("const stock = require(\"./stock\")\nmodule.exports = {define}(require(\"./apply.cjs\")({store}, {names:?}))\n");
         std::fs::write(self.project.join("medusa-config.js"), config).unwrap();
+    }
+
+    /// Puts a printed file where it belongs in the project.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.project.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Starts Medusa, after it was ended where it is up, and waits until it answers.
+    pub fn start(&mut self, environment: &[(&str, &str)]) {
+        self.end();
         let port = free_port().to_string();
         let log = std::fs::File::create(self.redis.file("medusa.log")).unwrap();
         let mut command = self.medusa(&["start", "--port", &port]);
@@ -154,9 +171,7 @@ impl Shop {
     fn medusa(&self, arguments: &[&str]) -> Command {
         let mut command = node(&self.project, &self.redis, &[&["node_modules/.bin/medusa"], arguments].concat());
         command.envs([("DATABASE_URL", self.database.as_str()), ("HOST", "127.0.0.1"), ("NODE_ENV", "production")]);
-        // Projects of one's own may read these.
-        command.envs([("CACHE_REDIS_URL", self.redis.url().as_str()), ("MEDUSA_FF_CACHING", "true"), ("DISABLE_MEDUSA_ADMIN", "true")]);
-        command.env("MEDUSA_DISABLE_TELEMETRY", "true");
+        command.envs([("CACHE_REDIS_URL", self.redis.url().as_str()), ("DISABLE_MEDUSA_ADMIN", "true"), ("MEDUSA_DISABLE_TELEMETRY", "true")]);
         // Version 1 listens on every address of the machine.
         if self.release.name == "v1" {
             command.env("NODE_OPTIONS", format!("--require {SOURCES}/{}/loopback.cjs", self.release.sources));
@@ -175,12 +190,31 @@ impl Shop {
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
     }
 
+    /// Runs a printed command line in the project, in the background: Medusa beside the one that is up.
+    pub fn beside(&self, line: &str) -> Group {
+        let log = std::fs::File::create(self.redis.file("beside.log")).unwrap();
+        let mut command = Command::new("sh");
+        let of_medusa = self.medusa(&[]);
+        command.envs(of_medusa.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&self.project);
+        Group(command.args(["-c", line]).process_group(0).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
+    }
+
     /// Takes a lock through Medusa's own module: those of carts are gone before they could be sampled.
     pub fn lock(&self) {
         std::fs::copy(Path::new(SOURCES).join(self.release.sources).join("lock.js"), self.project.join("lock.js")).unwrap();
         let mut command = self.medusa(&["exec", "./lock.js"]);
         command.env("MEDUSA_WORKER_MODE", "server");
         finished(command);
+    }
+}
+
+/// A shell and what it started, a process group of their own that ends with the test.
+pub struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
+        let _ = self.0.wait();
     }
 }
 

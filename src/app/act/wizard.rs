@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::app::message::Action;
     use crate::app::{Dialog, Event, Settings};
+    use crate::connect::profile::Secrets;
 
     fn model() -> Model {
         let mut model = Model::new(Settings::default(), true, String::new());

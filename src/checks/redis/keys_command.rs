@@ -1,8 +1,10 @@
 //! `redis-keys-command`: commands that walk the whole keyspace and block Redis meanwhile.
 
+use crate::checks::key_sample::update_medusa;
 use crate::checks::measures::over_instances;
+use crate::checks::redis_settings::major_by_keys;
 use crate::checks::{Check, always};
-use crate::evidence::redis::{Command, CommandCounters, Instance, Pattern, Role, SlowEntry};
+use crate::evidence::redis::{Command, CommandCounters, Instance, SlowEntry};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -41,17 +43,10 @@ pub static CHECK: Check = Check {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let told = snapshot.medusa().ok().map(|m| m.major);
     over_instances(snapshot, |instance| {
-        let major = told.or_else(|| has_prices_of_v1(instance).then_some(1));
+        let major = told.or_else(|| major_by_keys(instance));
         let commands = instance.commands()?;
         Ok(commands.iter().filter(|c| is_blocking(c)).filter_map(|c| judge(instance, c, snapshot.meta.window_s, major)).collect())
     })
-}
-
-/// Prices as the cache of version 1 names them, beside nothing of version 2: tells the version where Postgres does not.
-fn has_prices_of_v1(instance: &Instance) -> bool {
-    let Ok(keys) = instance.keys() else { return false };
-    let is_v2 = |p: &Pattern| matches!(p.role, Role::Workflows | Role::CacheTags);
-    keys.patterns.iter().any(|p| p.pattern.starts_with("medusa:ps:variant_")) && !keys.patterns.iter().any(is_v2)
 }
 
 /// Commands whose time grows with the keyspace or with one huge collection.
@@ -200,9 +195,9 @@ fn keys_remedies(seen: &Seen<'_>) -> Vec<Remedy> {
         _ if walks_tags => vec![Remedy {
             kind: RemedyKind::Shell,
             label: "Update the caching module".into(),
-            text: "npm install @medusajs/medusa@latest @medusajs/caching-redis@latest".into(),
+            text: update_medusa(Some("@medusajs/caching-redis")),
             lock: None,
-            risk: "Keep all @medusajs packages on one version. Versions up to 2.13.1 call KEYS mc:tag:* at every invalidation.".into(),
+            risk: "All @medusajs packages go to one version, as they must; run npx medusa db:migrate. Versions up to 2.13.1 call KEYS mc:tag:* at every invalidation.".into(),
             undo: None,
         }],
         _ => vec![code("Replace KEYS by SCAN and UNLINK", SCAN_UNLINK), code("Or keep the keys of a tag in a set", TAG_SET)],
@@ -250,7 +245,7 @@ for await (const members of redis.sscanStream(key, { count: 500 })) {
   await handle(members)
 }"#;
 
-const V1_INVALIDATE: &str = r#"// src/services/cache.js (v1): the module's invalidate() with SCAN in place of KEYS
+const V1_INVALIDATE: &str = r#"// medusa-config.js (v1), at its top: the module's invalidate() with SCAN in place of KEYS
 const RedisCacheService = require("@medusajs/cache-redis/dist/services/redis-cache").default
 RedisCacheService.prototype.invalidate = async function (pattern) {
   const stream = this.redis.scanStream({ match: this.getCacheKey(pattern), count: 500 })

@@ -35,7 +35,8 @@ const buy = async (region, products, turn) => {
 
 const reprice = async (products, turn) => {
   const product = products[turn % products.length]
-  const prices = [{ currency_code: "eur", amount: 1_000 + turn }]
+  // A price that stays what it was clears nothing.
+  const prices = [{ currency_code: "eur", amount: 1_000 + (Date.now() % 9_000) }]
   await ask(`/admin/products/${product.id}/variants/${product.variants[0].id}`, { prices }, { "x-medusa-access-token": KEY })
 }
 
