@@ -23,7 +23,10 @@ fn limits() -> Limits {
 
 macro_rules! server {
     ($($argument:expr),*) => {
-        match Server::start(&[$($argument),*]) {
+        server!(in Server::start(&[$($argument),*]))
+    };
+    (in $started:expr) => {
+        match $started {
             Some(server) => server,
             None => {
                 println!("skipped: no redis-server here");
@@ -123,7 +126,7 @@ async fn late_answers_are_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_in_the_window_leaves_its_first_reading() {
-    let server = server!("--enable-debug-command", "yes");
+    let server = server!(in Server::start_with_debug(&[]));
     write_stock(&server, ULID);
     fill(&server, (0..5_000).map(|i| command(&["SET", &format!("product:{i}"), "x", "EX", "600"])));
     let start = Instant::now();
@@ -146,8 +149,9 @@ async fn a_server_that_stops_in_the_window_leaves_its_first_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_loads_its_data_is_said_to() {
-    let server = server!("--enable-debug-command", "yes", "--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024");
-    fill(&server, (0..4_000).map(|i| command(&["SET", &format!("mc:{i:016x}"), &"x".repeat(100), "EX", "600"])));
+    // It answers after every two million bytes that it has loaded, here a tenth of a second, and loads for five.
+    let server = server!(in Server::start_with_debug(&["--key-load-delay", "2000", "--rdbcompression", "no"]));
+    fill(&server, (0..2_500).map(|i| command(&["SET", &format!("mc:{i:016x}"), &"x".repeat(40_000), "EX", "600"])));
     let loading = &server;
     let mut reload = TcpStream::connect(("127.0.0.1", loading.port)).unwrap();
     reload.write_all(b"DEBUG RELOAD\r\n").unwrap();

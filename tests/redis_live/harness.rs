@@ -53,6 +53,14 @@ impl Server {
         Self::spawn(port, &["--port", &port.to_string()], arguments)
     }
 
+    /// With leave to use DEBUG: Redis 7 and Valkey keep it to those who ask for it; earlier versions do not know the setting.
+    pub fn start_with_debug(arguments: &[&str]) -> Option<Self> {
+        let version = program_version();
+        let major: u32 = version.split([' ', '.']).find_map(|p| p.parse().ok()).unwrap();
+        let leave: &[&str] = if major >= 7 { &["--enable-debug-command", "yes"] } else { &[] };
+        Self::start(&[leave, arguments].concat())
+    }
+
     /// On a port that others already know.
     pub fn start_at(port: u16, arguments: &[&str]) -> Option<Self> {
         Self::spawn(port, &["--port", &port.to_string()], arguments)
