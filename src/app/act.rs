@@ -79,8 +79,8 @@ impl Model {
             Action::GiveSecrets { store, secrets } => {
                 self.dialog = None;
                 match self.recheck_wanted.take() {
-                    Some(key) => self.check_again(&key, Some(secrets), now),
-                    None => self.start_audit(&store, Some(secrets), now),
+                    Some(key) => self.check_again(&key, Some(*secrets), now),
+                    None => self.start_audit(&store, Some(*secrets), now),
                 }
             }
             Action::CheckAgain(key) => self.check_again(&key, None, now),

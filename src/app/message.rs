@@ -143,7 +143,7 @@ pub enum Action {
     /// The answers to "Ask each time".
     GiveSecrets {
         store: String,
-        secrets: Secrets,
+        secrets: Box<Secrets>,
     },
     AskCancelAudit,
     CancelAudit,

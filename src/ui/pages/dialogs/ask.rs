@@ -98,13 +98,13 @@ pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, asked: &Asked<'_>, actions: &mut Ve
         Answer::Cancelled => Action::CloseDialog,
         Answer::Confirmed => Action::GiveSecrets {
             store: store.to_owned(),
-            secrets: Secrets {
+            secrets: Box::new(Secrets {
                 postgres_password: given(typed.postgres),
                 redis_passwords: typed.redis.into_iter().map(given).collect(),
                 sentinel_passwords: typed.sentinels.into_iter().map(given).collect(),
                 cloudflare_token: given(typed.cloudflare),
                 ..Secrets::default()
-            },
+            }),
         },
     });
 }
