@@ -266,25 +266,12 @@ impl Wizard {
             }
             Field::PgMemory => self.postgres.memory = text,
             Field::PgNodeUrl(i) => self.set_node_url(i, &text),
-            Field::RedisUrl(i) => self.set_redis_url(i, text),
-            Field::RedisHost(i)
-            | Field::RedisPort(i)
-            | Field::RedisDatabase(i)
-            | Field::RedisUser(i)
-            | Field::RedisMaster(i)
-            | Field::SentinelUser(i)
-            | Field::SentinelCaFile(i)
-            | Field::SentinelServerName(i)
-            | Field::RedisRoles(i) => {
-                self.set_redis_part(i, field, text);
-            }
-            Field::RedisPassword(i) | Field::SentinelPassword(i) => self.set_redis_password(i, field, text),
-            Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) | Field::RedisServerName(i) => {
-                self.set_redis_part(i, field, text);
-            }
             Field::Zone | Field::Token | Field::Distributions | Field::AwsProfile | Field::AwsRegion => self.set_cdn(field, text),
             Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey => self.set_shop(field, text),
-            limit => self.set_limit(limit, &text),
+            other => match other.of_redis() {
+                Some(i) => self.set_redis(i, other, text),
+                None => self.set_limit(other, &text),
+            },
         }
     }
 

@@ -160,7 +160,28 @@ impl RedisForm {
     }
 }
 
+impl Field {
+    /// The instance that a field of the Redis step belongs to.
+    pub(super) fn of_redis(self) -> Option<usize> {
+        match self {
+            Field::RedisUrl(i) | Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) => Some(i),
+            Field::RedisPassword(i) | Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) => Some(i),
+            Field::RedisServerName(i) | Field::RedisMaster(i) | Field::RedisRoles(i) => Some(i),
+            Field::SentinelUser(i) | Field::SentinelPassword(i) | Field::SentinelCaFile(i) | Field::SentinelServerName(i) => Some(i),
+            _ => None,
+        }
+    }
+}
+
 impl Wizard {
+    pub(super) fn set_redis(&mut self, i: usize, field: Field, text: String) {
+        match field {
+            Field::RedisUrl(_) => self.set_redis_url(i, text),
+            Field::RedisPassword(_) | Field::SentinelPassword(_) => self.set_redis_password(i, field, text),
+            _ => self.set_redis_part(i, field, text),
+        }
+    }
+
     pub(super) fn set_redis_url(&mut self, i: usize, text: String) {
         self.forget_test(WizardStep::Redis);
         let Some(form) = self.redis.get_mut(i) else { return };

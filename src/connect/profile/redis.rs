@@ -159,7 +159,7 @@ pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>),
         Some(master) => Some(Sentinel {
             master,
             others,
-            user: query("sentinel_user").unwrap_or_default(),
+            user: query("sentinel_user").unwrap_or_else(String::new),
             is_tls: query("sentinel_tls").map(|word| yes_or_no(&word)).transpose()?,
             ca_file: query("sentinel_ca"),
             server_name: query("sentinel_sni"),
