@@ -26,7 +26,8 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
         .collect()
 }
 
-/// Secrets from the environment: libpq's `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `CLOUDFLARE_API_TOKEN`.
+/// Secrets from the environment: libpq's `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `MEDUSA_ADVISOR_SENTINEL_PASSWORD`,
+/// `CLOUDFLARE_API_TOKEN`.
 pub fn secrets_of_environment(profile: &Profile) -> Secrets {
     let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty()).map(Secret::new);
     Secrets {
@@ -34,6 +35,7 @@ pub fn secrets_of_environment(profile: &Profile) -> Secrets {
         // PGPASSWORD is all nodes' password, as it is libpq's for every host.
         node_passwords: Vec::new(),
         redis_passwords: profile.redis.iter().map(|_| var("MEDUSA_ADVISOR_REDIS_PASSWORD")).collect(),
+        sentinel_passwords: profile.redis.iter().map(|r| r.sentinel.as_ref().and_then(|_| var("MEDUSA_ADVISOR_SENTINEL_PASSWORD"))).collect(),
         cloudflare_token: var("CLOUDFLARE_API_TOKEN"),
     }
 }

@@ -105,6 +105,16 @@ fn the_remedy_for_keys_follows_the_version() {
     assert!(two.remedies[0].text.contains("scanStream") && two.remedies.iter().any(|r| r.text == "ACL SETUSER default -keys"));
     assert!(judged(Some(2), true).remedies[0].text.starts_with("npm install"));
     assert!(judged(None, false).remedies[0].text.contains("scanStream"));
+    // Without Postgres the names of version 1's prices tell it, unless keys of version 2 lie beside them.
+    let by_keys = |patterns: Vec<_>| {
+        let mut made = instance(patterns);
+        made.commands = Ok(vec![command("keys", 10, 1_000, Some((10, 1_000)))]);
+        found(run("redis-keys-command", made)).severity
+    };
+    let prices = || pattern("medusa:ps:variant_<ulid>:*", Role::Cache, 100, 0);
+    assert_eq!(by_keys(vec![prices()]), Severity::Info);
+    assert_eq!(by_keys(vec![prices(), queue()]), Severity::Low);
+    assert_eq!(by_keys(vec![pattern("medusa:catalog:<id>", Role::CustomCache, 100, 0)]), Severity::Low);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Server, audit, audit_with, command, fill, findings, outcome, profile, remedy};
+use medusa_advisor::connect::profile::{RedisPasswords, Secrets};
 use medusa_advisor::evidence::{Cause, Section};
 use medusa_advisor::finding::{Outcome, RemedyKind, Severity};
 use medusa_advisor::plan;
@@ -176,7 +177,7 @@ async fn a_stock_store_gives_nothing_above_info() {
 async fn the_server_is_named_with_its_own_version() {
     let server = server!();
     let expected = harness::program_version();
-    let test = medusa_advisor::connect::redis::test(&profile(&server), None, Duration::from_secs(2)).await;
+    let test = medusa_advisor::connect::redis::test(&profile(&server), RedisPasswords::default(), Duration::from_secs(2)).await;
     assert!(test.steps[4].detail.starts_with(&format!("{expected}, ")), "{expected}: {test:?}");
     let snapshot = audit(&server, |_: &Server| ()).await;
     let plan = plan::build(&snapshot, &[], |_| true);
@@ -221,7 +222,7 @@ async fn the_printed_grant_is_enough_and_reads_no_value() {
     let instance = &snapshot.redis.as_ref().unwrap().instances[0];
     assert_eq!(instance.gaps(), []);
     assert!(instance.keys().unwrap().patterns.iter().all(|p| p.bytes_estimate.is_some() && p.idle_s_median.is_some()));
-    let report = medusa_advisor::connect::redis::test(&p, Some(&password), Duration::from_secs(2)).await;
+    let report = medusa_advisor::connect::redis::test(&p, RedisPasswords::of_server(Some(&password)), Duration::from_secs(2)).await;
     assert!(
         report.is_connected()
             && report.capabilities.iter().all(|c| !matches!(c.state, medusa_advisor::connect::steps::CapabilityState::Missing { .. })),
@@ -281,7 +282,7 @@ async fn a_wrong_password_and_no_server_are_said_in_words() {
     let absent = gap(audit_with(&[nobody.clone()], &[None], 1, || ()).await);
     assert_eq!((absent.section, &absent.cause), (Section::Redis, &Cause::Unreachable));
     assert!(absent.detail.contains("Nothing listens"), "{absent:?}");
-    let report = medusa_advisor::connect::redis::test(&nobody, None, Duration::from_secs(2)).await;
+    let report = medusa_advisor::connect::redis::test(&nobody, RedisPasswords::default(), Duration::from_secs(2)).await;
     assert!(!report.is_connected() && report.steps.len() == 5, "{report:?}");
     // One of two failing leaves the other.
     let both = audit_with(&[nobody, p], &[None, Some(Secret::new("right".to_owned()))], 1, || ()).await;
@@ -327,11 +328,11 @@ async fn tls_is_verified_against_the_given_authority() {
     let mut p = profile(&server);
     p.is_tls = true;
     p.host = "localhost".into();
-    let unknown = medusa_advisor::connect::redis::test(&p, None, Duration::from_secs(3)).await;
+    let unknown = medusa_advisor::connect::redis::test(&p, RedisPasswords::default(), Duration::from_secs(3)).await;
     let failed = format!("{:?}", unknown.steps[2]);
     assert!(failed.contains("authority"), "{failed}");
     p.ca_file = Some(ca);
-    let known = medusa_advisor::connect::redis::test(&p, None, Duration::from_secs(3)).await;
+    let known = medusa_advisor::connect::redis::test(&p, RedisPasswords::default(), Duration::from_secs(3)).await;
     assert!(known.is_connected() && known.steps[2].detail.starts_with("1."), "{known:?}");
     let snapshot = audit_with(&[p], &[None], 1, || ()).await;
     assert_eq!(snapshot.redis.unwrap().instances[0].gaps(), []);
@@ -344,7 +345,7 @@ async fn a_large_keyspace_is_sampled_within_its_limits() {
     fill(&server, [command(&["SELECT", "3"]), command(&["HSET", "bull:medusa-workflows:meta", "opts", "{}"])]);
     let mut limits = medusa_advisor::connect::profile::Limits { redis_keys_max: 500, ..Default::default() };
     let sample = |snapshot: medusa_advisor::evidence::Snapshot| snapshot.redis.unwrap().instances.remove(0).keys.unwrap();
-    let keys = sample(harness::audit_limited(&[profile(&server)], &[None], 1, &limits, || ()).await);
+    let keys = sample(harness::audit_limited(&[profile(&server)], &Secrets::default(), 1, &limits, || ()).await);
     assert_eq!((keys.is_complete, keys.ended_by.as_deref(), keys.keys_total), (false, Some("keys"), 20_001));
     assert!((480..=502).contains(&keys.keys_sampled), "{}", keys.keys_sampled);
     let cache = keys.patterns.iter().find(|p| p.pattern == "mc:<hash16>").unwrap();
@@ -352,7 +353,7 @@ async fn a_large_keyspace_is_sampled_within_its_limits() {
     assert!(keys.patterns.iter().any(|p| p.database == 3 && p.pattern == "bull:medusa-workflows:meta"));
     limits = medusa_advisor::connect::profile::Limits { redis_scan_s_max: 1, redis_commands_per_s: 500, ..Default::default() };
     let start = std::time::Instant::now();
-    let keys = sample(harness::audit_limited(&[profile(&server)], &[None], 1, &limits, || ()).await);
+    let keys = sample(harness::audit_limited(&[profile(&server)], &Secrets::default(), 1, &limits, || ()).await);
     assert_eq!(keys.ended_by.as_deref(), Some("seconds"));
     assert!(start.elapsed() < Duration::from_secs(4) && keys.keys_sampled < 400, "{} keys, {:?}", keys.keys_sampled, start.elapsed());
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Server, audit_limited, audit_with, command, fill, profile, write_stock};
-use medusa_advisor::connect::profile::{Limits, RedisProfile};
+use medusa_advisor::connect::profile::{Limits, RedisProfile, Secrets};
 use medusa_advisor::evidence::redis::Instance;
 use medusa_advisor::evidence::{Cause, Section, Snapshot};
 
@@ -23,7 +23,10 @@ fn limits() -> Limits {
 
 macro_rules! server {
     ($($argument:expr),*) => {
-        match Server::start(&[$($argument),*]) {
+        server!(in Server::start(&[$($argument),*]))
+    };
+    (in $started:expr) => {
+        match $started {
             Some(server) => server,
             None => {
                 println!("skipped: no redis-server here");
@@ -72,7 +75,7 @@ fn proxy(server: &Server, delay: Duration, answered_max: usize) -> u16 {
 
 async fn audited(port: u16) -> (Snapshot, Duration) {
     let start = Instant::now();
-    let snapshot = audit_limited(&[RedisProfile::at("127.0.0.1", port)], &[None], 1, &limits(), || ()).await;
+    let snapshot = audit_limited(&[RedisProfile::at("127.0.0.1", port)], &Secrets::default(), 1, &limits(), || ()).await;
     (snapshot, start.elapsed())
 }
 
@@ -123,13 +126,13 @@ async fn late_answers_are_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_in_the_window_leaves_its_first_reading() {
-    let server = server!("--enable-debug-command", "yes");
+    let server = server!(in Server::start_with_debug(&[]));
     write_stock(&server, ULID);
     fill(&server, (0..5_000).map(|i| command(&["SET", &format!("product:{i}"), "x", "EX", "600"])));
     let start = Instant::now();
     let sleeper = &server;
     // Longer than an answer may take, and than the run.
-    let snapshot = audit_limited(&[profile(&server)], &[None], 1, &Limits { redis_commands_per_s: 1_000, ..limits() }, || {
+    let snapshot = audit_limited(&[profile(&server)], &Secrets::default(), 1, &Limits { redis_commands_per_s: 1_000, ..limits() }, || {
         let mut asleep = TcpStream::connect(("127.0.0.1", sleeper.port)).unwrap();
         asleep.write_all(b"DEBUG SLEEP 12\r\n").unwrap();
         std::thread::sleep(Duration::from_millis(300));
@@ -146,8 +149,9 @@ async fn a_server_that_stops_in_the_window_leaves_its_first_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_loads_its_data_is_said_to() {
-    let server = server!("--enable-debug-command", "yes", "--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024");
-    fill(&server, (0..4_000).map(|i| command(&["SET", &format!("mc:{i:016x}"), &"x".repeat(100), "EX", "600"])));
+    // It answers after every two million bytes that it has loaded, here a tenth of a second, and loads for five.
+    let server = server!(in Server::start_with_debug(&["--key-load-delay", "2000", "--rdbcompression", "no"]));
+    fill(&server, (0..2_500).map(|i| command(&["SET", &format!("mc:{i:016x}"), &"x".repeat(40_000), "EX", "600"])));
     let loading = &server;
     let mut reload = TcpStream::connect(("127.0.0.1", loading.port)).unwrap();
     reload.write_all(b"DEBUG RELOAD\r\n").unwrap();

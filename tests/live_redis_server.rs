@@ -75,13 +75,6 @@ fn gap_remedy(snapshot: &Snapshot, id: &str) -> String {
     }
 }
 
-/// Redis 7 and Valkey keep DEBUG to those who ask for it; earlier versions do not know the setting.
-fn start_with_debug() -> Option<Server> {
-    let version = harness::program_version();
-    let major: u32 = version.split([' ', '.']).find_map(|p| p.parse().ok()).unwrap();
-    Server::start(if major >= 7 { &["--enable-debug-command", "yes"] } else { &[] })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_stores_and_idle_servers_stay_quiet() {
     let default = ["--save", "3600 1 300 100 60 10000"];
@@ -271,7 +264,7 @@ async fn sessions_under_an_evicting_policy_are_named_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_keys_that_pile_up_are_named_and_removed() {
-    let Some(server) = start_with_debug() else {
+    let Some(server) = Server::start_with_debug(&[]) else {
         println!("skipped: no redis-server here");
         return;
     };

@@ -1,15 +1,15 @@
-//! Clusters, Sentinels and servers that want a client certificate: real ones, of real processes.
+//! Clusters and servers that want a client certificate: real ones, of real processes.
 
 #[path = "redis_live/harness.rs"]
 mod harness;
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use harness::{Server, audit_with, findings, free_port, profile};
-use medusa_advisor::connect::profile::{RedisProfile, parse_redis};
-use medusa_advisor::connect::redis::{GRANTS, OpenErrorKind, open, test};
+use harness::{Server, audit_with, findings, profile, wait_until};
+use medusa_advisor::connect::profile::{RedisPasswords, RedisProfile, parse_redis};
+use medusa_advisor::connect::redis::{GRANTS, OpenErrorKind, open};
 use medusa_advisor::evidence::redis::Instance;
 use medusa_advisor::evidence::{Cause, Section};
 use medusa_advisor::secret::Secret;
@@ -56,14 +56,6 @@ impl Cluster {
         let mut child = Command::new("redis-cli").args(["-c", "-p", &port]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
-    }
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within twenty seconds");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -123,93 +115,8 @@ async fn a_user_who_may_not_ask_for_the_nodes_leaves_a_gap() {
     assert!(instances[1].name.starts_with("other nodes of 127.0.0.1"), "{}", instances[1].name);
 }
 
-/// A Sentinel, ended by its own handle.
-struct Sentinel {
-    child: Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Sentinel {
-    fn start(master: u16) -> Option<Self> {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        let file = dir.path().join("sentinel.conf");
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor shop 127.0.0.1 {master} 2\nsentinel down-after-milliseconds shop 2000\n\
-             sentinel failover-timeout shop 5000\n",
-            dir.path().display()
-        );
-        std::fs::write(&file, text).unwrap();
-        let program = std::env::var("ADVISOR_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let child = Command::new(program).arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
-        let sentinel = Self { child, port, _dir: dir };
-        wait_until("the Sentinel listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Some(sentinel)
-    }
-
-    fn cli(&self, line: &str) -> String {
-        let ran = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(line.split(' ')).output().unwrap();
-        String::from_utf8(ran.stdout).unwrap()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sentinels_name_the_master_also_after_a_failover() {
-    let Some(first) = Server::start(&[]) else {
-        println!("skipped: no redis-server here");
-        return;
-    };
-    let second = Server::start(&["--replicaof", "127.0.0.1", &first.port.to_string()]).unwrap();
-    let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(first.port).unwrap()).collect();
-    wait_until("the Sentinels know each other and the replica", || {
-        sentinels.iter().all(|s| {
-            let told = s.cli("sentinel master shop");
-            let after = |name: &str| told.lines().skip_while(|l| *l != name).nth(1).unwrap_or("").to_owned();
-            after("num-other-sentinels") == "2" && after("num-slaves") == "1"
-        })
-    });
-    // The first Sentinel of the list is gone: the next one is asked.
-    let url = format!("redis+sentinel://127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}/shop", free_port(), sentinels[1].port, sentinels[2].port);
-    let p = parse_redis(&url).unwrap().0;
-    let audited = |p: RedisProfile| async move {
-        let snapshot = audit_with(&[p], &[None], 1, || ()).await;
-        let instance = snapshot.redis.unwrap().instances.remove(0);
-        assert_eq!(instance.gaps(), []);
-        assert_eq!(instance.server().unwrap().role, "master");
-        ports(&[instance])[0]
-    };
-    assert_eq!(audited(p.clone()).await, first.port);
-    wait_until("a failover begins", || sentinels[1].cli("sentinel failover shop").contains("OK"));
-    wait_until("the replica is master", || second.cli("INFO replication").contains("role:master"));
-    wait_until("the Sentinels say so", || {
-        sentinels[1..].iter().all(|s| s.cli("sentinel get-master-addr-by-name shop").contains(&second.port.to_string()))
-    });
-    assert_eq!(audited(p.clone()).await, second.port);
-    let report = test(&p, None, LIMIT).await;
-    assert!(report.is_connected() && report.steps[0].detail.contains("shop"), "{report:?}");
-
-    // What is wrong is told with what is right.
-    let wrong = RedisProfile { sentinel: Some(medusa_advisor::connect::profile::Sentinel { master: "other".into(), others: vec![] }), ..p.clone() };
-    let wrong = RedisProfile { port: sentinels[1].port, ..wrong };
-    let error = failure(&wrong).await;
-    assert!(error.ends_with("knows no master named other. It knows shop."), "{error}");
-    let plain = RedisProfile::at("127.0.0.1", sentinels[1].port);
-    let error = failure(&plain).await;
-    assert!(error.contains("is a Sentinel") && error.contains(&format!("redis+sentinel://127.0.0.1:{}/shop/0", sentinels[1].port)), "{error}");
-    let server = RedisProfile { port: second.port, ..wrong };
-    let error = failure(&server).await;
-    assert!(error.contains("is no Sentinel"), "{error}");
-}
-
 async fn failure(p: &RedisProfile) -> String {
-    match open(p, None, LIMIT).await {
+    match open(p, RedisPasswords::default(), LIMIT).await {
         Err(e) => {
             assert_eq!(e.kind, OpenErrorKind::Unreachable);
             e.words
@@ -220,7 +127,7 @@ async fn failure(p: &RedisProfile) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_shown_where_it_is_asked_for() {
-    let Some((server, ca)) = Server::start_tls_asking(true) else {
+    let Some((server, ca)) = Server::start_tls_asking(true, &[]) else {
         println!("skipped: no redis-server with TLS, or no openssl here");
         return;
     };

@@ -76,12 +76,11 @@ impl Model {
         Ok(match action {
             Action::Wizard(action) => self.act_wizard(action, now),
             Action::StartAudit(id) => self.start_audit(&id, None, now),
-            Action::GiveSecrets { store, postgres, redis, cloudflare } => {
+            Action::GiveSecrets { store, secrets } => {
                 self.dialog = None;
-                let secrets = Secrets { postgres_password: postgres, redis_passwords: redis, cloudflare_token: cloudflare, ..Secrets::default() };
                 match self.recheck_wanted.take() {
-                    Some(key) => self.check_again(&key, Some(secrets), now),
-                    None => self.start_audit(&store, Some(secrets), now),
+                    Some(key) => self.check_again(&key, Some(*secrets), now),
+                    None => self.start_audit(&store, Some(*secrets), now),
                 }
             }
             Action::CheckAgain(key) => self.check_again(&key, None, now),
@@ -382,6 +381,7 @@ pub(super) fn ask_secrets(profile: &Profile, reason: Option<String>) -> Dialog {
         store: profile.id.clone(),
         postgres: profile.postgres.as_ref().map(|p| format!("{} on {}", p.user, p.address())),
         redis: profile.redis.iter().map(|r| Some(r.address())).collect(),
+        sentinels: profile.redis.iter().map(|r| r.sentinel.as_ref().map(|s| s.master.clone())).collect(),
         cloudflare: profile.cloudflare.as_ref().map(|c| c.zone.clone()),
         reason,
     }

@@ -24,6 +24,8 @@ pub enum Dialog {
         store: String,
         postgres: Option<String>,
         redis: Vec<Option<String>>,
+        /// Of the Redis at the same place, where Sentinels stand before it.
+        sentinels: Vec<Option<String>>,
         cloudflare: Option<String>,
         reason: Option<String>,
     },

@@ -15,7 +15,6 @@ use crate::evidence::Layer;
 use crate::finding::{Effort, Severity};
 use crate::history::compare::Comparison;
 use crate::plan::Dismissal;
-use crate::secret::Secret;
 
 /// A service of the wizard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,9 +143,7 @@ pub enum Action {
     /// The answers to "Ask each time".
     GiveSecrets {
         store: String,
-        postgres: Option<Secret<String>>,
-        redis: Vec<Option<Secret<String>>>,
-        cloudflare: Option<Secret<String>>,
+        secrets: Box<Secrets>,
     },
     AskCancelAudit,
     CancelAudit,
@@ -240,6 +237,7 @@ pub enum WizardAction {
     Environment(Environment),
     Tls(TlsMode),
     RedisTls(usize, bool),
+    SentinelTls(usize, bool),
     AddRedis,
     RemoveRedis(usize),
     KeepSecrets(KeepSecrets),

@@ -72,6 +72,11 @@ pub enum Field {
     RedisServerName(usize),
     /// The master that Sentinels know.
     RedisMaster(usize),
+    /// What differs at the Sentinels from the servers behind them.
+    SentinelUser(usize),
+    SentinelPassword(usize),
+    SentinelCaFile(usize),
+    SentinelServerName(usize),
     /// What keys of the store's own prefixes are for.
     RedisRoles(usize),
     Zone,
@@ -266,22 +271,12 @@ impl Wizard {
             }
             Field::PgMemory => self.postgres.memory = text,
             Field::PgNodeUrl(i) => self.set_node_url(i, &text),
-            Field::RedisUrl(i) => self.set_redis_url(i, text),
-            Field::RedisHost(i)
-            | Field::RedisPort(i)
-            | Field::RedisDatabase(i)
-            | Field::RedisUser(i)
-            | Field::RedisMaster(i)
-            | Field::RedisRoles(i) => {
-                self.set_redis_part(i, field, text);
-            }
-            Field::RedisPassword(i) => self.set_redis_password(i, text),
-            Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) | Field::RedisServerName(i) => {
-                self.set_redis_part(i, field, text);
-            }
             Field::Zone | Field::Token | Field::Distributions | Field::AwsProfile | Field::AwsRegion => self.set_cdn(field, text),
             Field::StorefrontUrl | Field::BackendUrl | Field::PublishableKey | Field::Resolve => self.set_shop(field, text),
-            limit => self.set_limit(limit, &text),
+            other => match other.of_redis() {
+                Some(i) => self.set_redis(i, other, text),
+                None => self.set_limit(other, &text),
+            },
         }
     }
 
@@ -379,6 +374,7 @@ impl Wizard {
             postgres_password: given(&self.postgres.password),
             node_passwords: self.postgres.nodes.iter().filter(|n| !n.url.is_empty()).map(|n| given(&n.password)).collect(),
             redis_passwords: self.redis.iter().filter(|r| r.is_set_up()).map(|r| given(&r.password)).collect(),
+            sentinel_passwords: self.redis.iter().filter(|r| r.is_set_up()).map(RedisForm::sentinel_password).collect(),
             cloudflare_token: given(&self.token),
         }
     }

@@ -95,6 +95,17 @@ pub fn by_major(major: Option<u8>, v2: &str, v1: &str) -> String {
     }
 }
 
+/// Updates every `@medusajs` package that the project names, and `more`: each asks for its peers at its own version, so that npm refuses to
+/// update one alone (ERESOLVE; tried from 2.8.8 to 2.21.2).
+pub fn update_medusa(more: Option<&str>) -> String {
+    let named = "npm install $(grep -o '\"@medusajs/[^\"]*\"' package.json | tr -d '\"' | sed 's/$/@latest/')";
+    more.map_or_else(|| named.to_owned(), |package| format!("{named} {package}@latest"))
+}
+
+/// Of [`update_medusa`].
+pub const UPDATE_RISK: &str =
+    "All @medusajs packages go to one version, as they must. Read the release notes between, and run npx medusa db:migrate.";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Settings of a Redis instance and how each platform changes them, and what its keys are for. Shared by the Redis checks.
 
-use crate::evidence::redis::{Config, Instance, Pattern, Server};
+use crate::checks::key_sample::by_major;
+use crate::evidence::redis::{Config, Instance, Pattern, Role, Server};
 use crate::evidence::{Cause, Gap, Section};
 use crate::finding::{Remedy, RemedyKind};
 
@@ -140,19 +141,34 @@ pub fn touches<'p>(instance: &'p Instance, named: impl IntoIterator<Item = &'p P
     touches
 }
 
+/// The major version of Medusa, told by the names of its keys where Postgres does not: prices as the cache of version 1 names them, and the
+/// workflow engine and tagged cache that came with version 2.
+pub fn major_by_keys(instance: &Instance) -> Option<u8> {
+    let patterns = &instance.keys().ok()?.patterns;
+    if patterns.iter().any(|p| matches!(p.role, Role::Workflows | Role::CacheTags)) {
+        return Some(2);
+    }
+    patterns.iter().any(|p| p.pattern.starts_with("medusa:ps:variant_")).then_some(1)
+}
+
 /// The cache on a Redis of its own, where one policy cannot suit all that lies on the instance.
-pub fn own_cache() -> Remedy {
+pub fn own_cache(instance: &Instance) -> Remedy {
     Remedy {
         kind: RemedyKind::MedusaConfig,
         label: "Give the cache its own instance".into(),
-        text: OWN_CACHE.into(),
+        text: by_major(major_by_keys(instance), OWN_CACHE_V2, OWN_CACHE_V1),
         lock: None,
         risk: "The cache starts empty. Set maxmemory and allkeys-lru on the new instance.".into(),
-        undo: Some("Point redisUrl of the caching provider back at REDIS_URL.".into()),
+        undo: Some("Point redisUrl of the cache back at REDIS_URL.".into()),
     }
 }
 
-const OWN_CACHE: &str = r#"// medusa-config.ts: queues stay on REDIS_URL, the cache goes to CACHE_REDIS_URL
+const OWN_CACHE_V1: &str = r#"// medusa-config.js (v1): queues stay on REDIS_URL, the cache goes to CACHE_REDIS_URL
+modules: {
+  cacheService: { resolve: "@medusajs/cache-redis", options: { redisUrl: process.env.CACHE_REDIS_URL } },
+},"#;
+
+const OWN_CACHE_V2: &str = r#"// medusa-config.ts (v2): queues stay on REDIS_URL, the cache goes to CACHE_REDIS_URL
 modules: [
   {
     resolve: "@medusajs/medusa/caching",

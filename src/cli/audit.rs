@@ -12,7 +12,7 @@ use crate::audit;
 use crate::collect::run::Run;
 use crate::connect::profile::{
     self, CloudFrontProfile, CloudflareProfile, Environment, FixedAddress, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, ShopProfile,
-    parse_postgres, parse_redis, parse_shop,
+    parse_postgres, parse_redis, parse_shop, sentinel_password,
 };
 use crate::connect::shop::Shop;
 use crate::connect::stores::{self, Places, write_whole};
@@ -95,11 +95,13 @@ fn saved_store(name: &str) -> anyhow::Result<(Profile, Secrets)> {
     let secrets = match tokio.block_on(vault::read(&profile)) {
         Ok(kept) => over(env, kept),
         // CI has no keychain: what the environment gives may be all that is needed.
-        Err(e) if has_any(&env) => {
+        Err(e) if env.has_any() => {
             eprintln!("{e} Only the secrets of the environment are used.");
             env
         }
-        Err(e) => bail!("{e} Unlock it, or set PGPASSWORD, MEDUSA_ADVISOR_REDIS_PASSWORD or CLOUDFLARE_API_TOKEN instead"),
+        Err(e) => {
+            bail!("{e} Unlock it, or set PGPASSWORD, MEDUSA_ADVISOR_REDIS_PASSWORD, MEDUSA_ADVISOR_SENTINEL_PASSWORD or CLOUDFLARE_API_TOKEN instead")
+        }
     };
     Ok((profile, secrets))
 }
@@ -107,12 +109,8 @@ fn saved_store(name: &str) -> anyhow::Result<(Profile, Secrets)> {
 /// Nothing is left for the keychain to give.
 fn has_all(profile: &Profile, env: &Secrets) -> bool {
     (profile.postgres.is_none() || env.postgres_password.is_some())
-        && env.redis_passwords.iter().all(Option::is_some)
+        && env.has_all_of_redis(profile)
         && (profile.cloudflare.is_none() || env.cloudflare_token.is_some())
-}
-
-fn has_any(env: &Secrets) -> bool {
-    env.postgres_password.is_some() || env.cloudflare_token.is_some() || env.redis_passwords.iter().any(Option::is_some)
 }
 
 /// The environment wins.
@@ -121,18 +119,24 @@ fn over(env: Secrets, kept: Secrets) -> Secrets {
         // PGPASSWORD is every node's password.
         node_passwords: if env.postgres_password.is_some() { Vec::new() } else { kept.node_passwords },
         postgres_password: env.postgres_password.or(kept.postgres_password),
-        redis_passwords: env.redis_passwords.into_iter().zip(kept.redis_passwords).map(|(e, k)| e.or(k)).collect(),
+        redis_passwords: each_or(env.redis_passwords, kept.redis_passwords),
+        sentinel_passwords: each_or(env.sentinel_passwords, kept.sentinel_passwords),
         cloudflare_token: env.cloudflare_token.or(kept.cloudflare_token),
     }
 }
 
+fn each_or(first: Vec<Option<Secret<String>>>, second: Vec<Option<Secret<String>>>) -> Vec<Option<Secret<String>>> {
+    first.into_iter().zip(second).map(|(first, second)| first.or(second)).collect()
+}
+
 fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
     let mut redis = Vec::new();
-    let mut redis_urls: Vec<Option<Secret<String>>> = Vec::new();
+    let (mut redis_urls, mut sentinel_urls) = (Vec::new(), Vec::new());
     for url in &args.redis {
         let (profile, password) = parse_redis(url).with_context(|| "--redis".to_owned())?;
         redis.push(profile);
         redis_urls.push(password);
+        sentinel_urls.push(sentinel_password(url));
     }
     let (postgres, password, node_passwords) = given_postgres(&args.postgres)?;
     let shop_url = |url: &Option<String>| url.as_deref().map(|u| parse_shop(u).map(|u| u.to_string())).transpose();
@@ -169,7 +173,8 @@ fn given_store(args: &AuditArgs) -> anyhow::Result<(Profile, Secrets)> {
     let secrets = Secrets {
         postgres_password: password.or(env.postgres_password),
         node_passwords,
-        redis_passwords: redis_urls.into_iter().zip(env.redis_passwords).map(|(given, env)| given.or(env)).collect(),
+        redis_passwords: each_or(redis_urls, env.redis_passwords),
+        sentinel_passwords: each_or(sentinel_urls, env.sentinel_passwords),
         cloudflare_token: env.cloudflare_token,
     };
     Ok((profile, secrets))

@@ -76,7 +76,10 @@ pub struct AuditArgs {
     #[arg(long, value_name = "SIZE", value_parser = crate::connect::profile::parse_memory)]
     pub postgres_memory: Option<u64>,
     /// redis://host:6379/0, any node of a cluster, or redis+sentinel://host:26379,host:26379/master; repeat for several instances. The
-    /// query may give ca, cert and key (PEM files), sni, and roles of own key prefixes: rediss://host?ca=/ca.pem&roles=acme:=cache.
+    /// query may give ca, cert and key (PEM files), sni, and roles of own key prefixes: rediss://host?ca=/ca.pem&roles=acme:=cache. The user,
+    /// password and TLS are those of the servers; where the Sentinels differ, the query gives sentinel_user, sentinel_password (also from
+    /// `MEDUSA_ADVISOR_SENTINEL_PASSWORD`), sentinel_tls=yes|no, sentinel_ca and sentinel_sni:
+    /// rediss+sentinel://host/master?ca=/ca.pem&sentinel_tls=no.
     #[arg(long, value_name = "URL")]
     pub redis: Vec<String>,
     /// The Medusa backend, where the store API answers.

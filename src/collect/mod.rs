@@ -140,7 +140,7 @@ async fn redis_layer(request: &Request, run: &Arc<Run>) -> Collected<crate::evid
     if request.profile.redis.is_empty() {
         return Collected::nothing(Layer::Redis, Gap::not_configured(Section::Redis));
     }
-    redis::collect(&request.profile.redis, &request.secrets.redis_passwords, &request.profile.limits, &lane).await
+    redis::collect(&request.profile.redis, &request.secrets, &request.profile.limits, &lane).await
 }
 
 /// A store may have both: one layer, told of as one.

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::secret::Secret;
 
-pub use redis::{KeyRole, RedisProfile, Sentinel, parse_redis, parse_roles, roles_text};
+pub use redis::{KeyRole, RedisPasswords, RedisProfile, Sentinel, parse_redis, parse_roles, roles_text, sentinel_password};
 pub use shop::{FixedAddress, ShopProfile, parse_resolve, parse_shop};
 
 /// One saved store.
@@ -60,7 +60,7 @@ impl Environment {
 pub enum KeepSecrets {
     Keychain,
     AskEachTime,
-    /// `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `CLOUDFLARE_API_TOKEN`.
+    /// `PGPASSWORD`, `MEDUSA_ADVISOR_REDIS_PASSWORD`, `MEDUSA_ADVISOR_SENTINEL_PASSWORD`, `CLOUDFLARE_API_TOKEN`.
     Environment,
 }
 
@@ -182,7 +182,7 @@ impl Limits {
 }
 
 /// Secrets of one store, held in memory only while they are needed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     pub postgres_password: Option<Secret<String>>,
     /// In the order of `PostgresProfile::nodes`; a node without one is signed in to with `postgres_password`: replicas have the
@@ -190,7 +190,31 @@ pub struct Secrets {
     pub node_passwords: Vec<Option<Secret<String>>>,
     /// In the order of `Profile::redis`.
     pub redis_passwords: Vec<Option<Secret<String>>>,
+    /// The Sentinels' own, in the order of `Profile::redis`; Sentinels without one are asked without a password, then with the store's.
+    pub sentinel_passwords: Vec<Option<Secret<String>>>,
     pub cloudflare_token: Option<Secret<String>>,
+}
+
+impl Secrets {
+    /// Of the Redis that is `i`th in `Profile::redis`.
+    pub fn redis(&self, i: usize) -> RedisPasswords<'_> {
+        let [server, sentinels] = [&self.redis_passwords, &self.sentinel_passwords].map(|of| of.get(i).and_then(Option::as_ref));
+        RedisPasswords { server, sentinels }
+    }
+
+    /// Nothing is left to be fetched for the store's Redis.
+    pub fn has_all_of_redis(&self, profile: &Profile) -> bool {
+        profile.redis.iter().enumerate().all(|(i, redis)| {
+            let given = self.redis(i);
+            given.server.is_some() && (redis.sentinel.is_none() || given.sentinels.is_some())
+        })
+    }
+
+    /// A service's secret is there: its nodes' alone open nothing.
+    pub fn has_any(&self) -> bool {
+        let of_redis = self.redis_passwords.iter().chain(&self.sentinel_passwords);
+        self.postgres_password.is_some() || self.cloudflare_token.is_some() || of_redis.into_iter().any(Option::is_some)
+    }
 }
 
 /// Why a pasted address was not taken.
@@ -204,6 +228,8 @@ pub enum AddressError {
     Missing { what: &'static str, example: &'static str },
     #[error("{0}")]
     Roles(String),
+    #[error("{name} in the address must be {expected}.")]
+    Word { name: &'static str, expected: &'static str },
 }
 
 const POSTGRES_EXAMPLE: &str = "postgres://medusa_advisor@db.example.com:5432/medusa";

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::profile::RedisProfile;
+use super::profile::{RedisPasswords, RedisProfile};
 use super::steps::{StepState, TestStep};
 use crate::secret::{Secret, redact};
 
@@ -85,13 +85,33 @@ impl Drop for Opened {
 ///
 /// # Errors
 /// One sentence that names the failed step and what to do about it.
-pub async fn open(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> Result<Opened, OpenError> {
-    let mut opened = open_one(&behind_sentinels(profile, password, limit).await?, password, limit).await?;
+pub async fn open(profile: &RedisProfile, passwords: RedisPasswords<'_>, limit: Duration) -> Result<Opened, OpenError> {
+    open_found(profile, passwords, limit).await.map(|(_, opened)| opened).map_err(|(_, e)| e)
+}
+
+/// The same, with the profile of the server that was found; with an error, of the one that failed.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_found(
+    profile: &RedisProfile,
+    passwords: RedisPasswords<'_>,
+    limit: Duration,
+) -> Result<(RedisProfile, Opened), (RedisProfile, OpenError)> {
+    let place = behind_sentinels(profile, passwords, limit).await.map_err(|e| (profile.clone(), e))?;
+    let mut opened = match (open_one(&place, passwords.server, limit).await, &profile.sentinel) {
+        (Ok(opened), _) => opened,
+        (Err(e), None) => return Err((place, e)),
+        (Err(e), Some(sentinel)) => {
+            let words = format!("The master {} that the Sentinels name, {}:{}: {}", sentinel.master, place.host, place.port, e.words);
+            return Err((place, failed(e.kind, words)));
+        }
+    };
     match kind(&mut opened).await {
-        Kind::Sentinel => Err(topology::is_a_sentinel(&mut opened, profile).await),
+        Kind::Sentinel => Err((place, topology::is_a_sentinel(&mut opened, profile).await)),
         kind => {
             opened.is_cluster = kind == Kind::Cluster;
-            Ok(opened)
+            Ok((place, opened))
         }
     }
 }
@@ -240,7 +260,8 @@ fn tls_words(e: &std::io::Error) -> String {
     let text = e.to_string();
     if let Some(words) = refusal::client_certificate_words(&text) {
         words.to_owned()
-    } else if text.contains("UnknownIssuer") {
+    } else if text.contains("UnknownIssuer") || text.contains("BadSignature") {
+        // A bad signature is what an authority of the same name with another key looks like: one that was made anew.
         "The server's certificate is signed by an authority that is not known here. Give its CA file.".to_owned()
     } else if text.contains("NotValidForName") || text.contains("not valid for name") {
         "The server's certificate is for another name. Connect by the name in the certificate.".to_owned()

@@ -57,6 +57,7 @@ pub async fn read(profile: &Profile) -> Result<Secrets, VaultError> {
         postgres_password,
         node_passwords: kept.by_ref().take(nodes).collect(),
         redis_passwords: kept.by_ref().take(profile.redis.len()).collect(),
+        sentinel_passwords: profile.redis.iter().map(|r| r.sentinel.as_ref().and_then(|_| kept.next().flatten())).collect(),
         cloudflare_token: profile.cloudflare.as_ref().and_then(|_| kept.next().flatten()),
     })
 }
@@ -128,6 +129,7 @@ fn moved(profile: &Profile, before: &Profile) -> Vec<(String, String)> {
     }
     let mut all = pairs(node_accounts(before), node_accounts(profile));
     all.extend(pairs(redis_accounts(before), redis_accounts(profile)));
+    all.extend(pairs(sentinel_accounts(before), sentinel_accounts(profile)));
     all
 }
 
@@ -141,6 +143,8 @@ fn in_order(profile: &Profile, secrets: &Secrets) -> Vec<Option<Secret<String>>>
         all.extend(padded(&secrets.node_passwords, postgres.nodes.len()));
     }
     all.extend(padded(&secrets.redis_passwords, profile.redis.len()));
+    let of_sentinels = padded(&secrets.sentinel_passwords, profile.redis.len()).zip(&profile.redis);
+    all.extend(of_sentinels.filter(|(_, redis)| redis.sentinel.is_some()).map(|(secret, _)| secret));
     if profile.cloudflare.is_some() {
         all.push(secrets.cloudflare_token.clone());
     }
@@ -148,11 +152,12 @@ fn in_order(profile: &Profile, secrets: &Secrets) -> Vec<Option<Secret<String>>>
 }
 
 /// The names of a store's secrets: `northwind-1/postgres`, `northwind-1/postgres-db2:5432`, `northwind-1/redis-cache:6379`,
-/// `northwind-1/cloudflare`. By address, so that taking one out leaves the others their own.
+/// `northwind-1/sentinels-shop@cache:26379`, `northwind-1/cloudflare`. By address, so that taking one out leaves the others their own.
 fn accounts(profile: &Profile) -> Vec<String> {
     let mut all: Vec<String> = profile.postgres.iter().map(|_| format!("{}/postgres", profile.id)).collect();
     all.extend(node_accounts(profile));
     all.extend(redis_accounts(profile));
+    all.extend(sentinel_accounts(profile));
     all.extend(profile.cloudflare.iter().map(|_| format!("{}/cloudflare", profile.id)));
     all
 }
@@ -169,6 +174,12 @@ fn redis_accounts(profile: &Profile) -> Vec<String> {
         user => format!("{}/redis-{user}@{}:{}", profile.id, r.host, r.port),
     };
     profile.redis.iter().map(name).collect()
+}
+
+/// The Sentinels' own: of the master that they name, at the first of their addresses.
+fn sentinel_accounts(profile: &Profile) -> Vec<String> {
+    let name = |r: &RedisProfile| r.sentinel.as_ref().map(|s| format!("{}/sentinels-{}@{}:{}", profile.id, s.master, r.host, r.port));
+    profile.redis.iter().filter_map(name).collect()
 }
 
 #[cfg(test)]
@@ -217,6 +228,17 @@ mod tests {
         // Another database of the same instance has the same password; two that change places keep theirs.
         assert_eq!(steps(&profile(None, &["redis://a/5", "redis://b"]), &Secrets::default(), Some(&before)), []);
         assert_eq!(steps(&profile(None, &["redis://b", "redis://a"]), &Secrets::default(), Some(&before)), []);
+    }
+
+    #[test]
+    fn sentinels_have_a_secret_of_their_own() {
+        let p = profile(None, &["redis://a", "redis+sentinel://b/shop"]);
+        let typed = Secrets { sentinel_passwords: vec![None, secret("theirs")], ..Secrets::default() };
+        assert_eq!(steps(&p, &typed, None), [Step::Set("s/sentinels-shop@b:26379".into(), Secret::new("theirs".into()))]);
+        let now = profile(None, &["redis://a", "redis+sentinel://c/shop"]);
+        let moved = |kind: &str| Step::Move { from: format!("s/{kind}b:26379"), to: format!("s/{kind}c:26379") };
+        let found = steps(&now, &Secrets::default(), Some(&p));
+        assert!(found.contains(&moved("redis-")) && found.contains(&moved("sentinels-shop@")), "{found:?}");
     }
 
     #[test]

@@ -171,6 +171,7 @@ fn merged(typed: &Secrets, kept: &Secrets) -> Secrets {
         postgres_password: typed.postgres_password.clone().or_else(|| kept.postgres_password.clone()),
         node_passwords: each(&typed.node_passwords, &kept.node_passwords),
         redis_passwords: each(&typed.redis_passwords, &kept.redis_passwords),
+        sentinel_passwords: each(&typed.sentinel_passwords, &kept.sentinel_passwords),
         cloudflare_token: typed.cloudflare_token.clone().or_else(|| kept.cloudflare_token.clone()),
     }
 }

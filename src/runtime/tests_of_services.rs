@@ -7,7 +7,6 @@ use crate::app::{Event, Service};
 use crate::connect::profile::{KeepSecrets, Limits, Profile, RedisProfile, Secrets};
 use crate::connect::steps::{StepState, TestReport, TestStep};
 use crate::connect::{aws, cloudflare, postgres, redis, shop};
-use crate::secret::Secret;
 
 pub async fn test(shared: Arc<Shared>, service: Service, run: u64, profile: Profile, typed: Secrets) {
     let report = match secrets(&shared, service, &profile, typed).await {
@@ -30,7 +29,7 @@ async fn secrets(shared: &Shared, service: Service, profile: &Profile, typed: Se
 fn has_all(service: Service, profile: &Profile, typed: &Secrets) -> bool {
     match service {
         Service::Postgres => typed.postgres_password.is_some(),
-        Service::Redis => typed.redis_passwords.iter().all(Option::is_some),
+        Service::Redis => typed.has_all_of_redis(profile),
         Service::Cloudflare => typed.cloudflare_token.is_some() || profile.cloudflare.is_none(),
         Service::Shop => true,
     }
@@ -82,8 +81,7 @@ async fn all_redis(instances: &[RedisProfile], secrets: &Secrets, limits: &Limit
     }
     let mut whole = TestReport::default();
     for (i, instance) in instances.iter().enumerate() {
-        let password: Option<&Secret<String>> = secrets.redis_passwords.get(i).and_then(Option::as_ref);
-        let mut report = redis::test(instance, password, limits.connect_timeout()).await;
+        let mut report = redis::test(instance, secrets.redis(i), limits.connect_timeout()).await;
         if instances.len() > 1 {
             name_instance(&mut report, i + 1);
         }
@@ -119,16 +117,23 @@ fn failed(name: &str, sentence: String) -> TestReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connect::profile::CloudflareProfile;
+    use crate::connect::profile::{CloudflareProfile, Sentinel};
+    use crate::secret::Secret;
 
     #[test]
     fn a_service_whose_secret_is_typed_needs_no_keychain() {
         let secret = || Some(Secret::new("typed".to_owned()));
         let typed = Secrets { postgres_password: secret(), redis_passwords: vec![secret(), None], ..Secrets::default() };
         let mut profile = crate::demo::profile("x");
+        profile.redis = ["a", "b"].map(|host| RedisProfile::at(host, 6_379)).into();
         let zone = CloudflareProfile { zone: "example.com".into(), base_url: None };
         profile.cloudflare = Some(zone);
         let needs = |service| !has_all(service, &profile, &typed);
+        let both = Secrets { redis_passwords: vec![secret(), secret()], ..Secrets::default() };
+        assert!(has_all(Service::Redis, &profile, &both));
+        let mut behind = profile.clone();
+        behind.redis[1].sentinel = Some(Sentinel { master: "shop".into(), ..Sentinel::default() });
+        assert!(!has_all(Service::Redis, &behind, &both), "the Sentinels' own may be kept");
         assert!(!needs(Service::Postgres) && needs(Service::Redis) && needs(Service::Cloudflare) && !needs(Service::Shop));
     }
 }

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use medusa_advisor::checks;
 use medusa_advisor::collect::redis::collect;
 use medusa_advisor::collect::run::{Note, Run};
-use medusa_advisor::connect::profile::{Limits, RedisProfile};
+use medusa_advisor::connect::profile::{Limits, RedisProfile, Secrets};
 use medusa_advisor::evidence::{Layer, Meta, Snapshot, Targets};
-use medusa_advisor::finding::{Finding, Outcome, Remedy, RemedyKind};
+use medusa_advisor::finding::{Finding, Outcome, Remedy, RemedyKind, Severity};
 use medusa_advisor::secret::Secret;
 use redis::{Cmd, ConnectionLike};
 
@@ -51,6 +51,14 @@ impl Server {
     pub fn start(arguments: &[&str]) -> Option<Self> {
         let port = free_port();
         Self::spawn(port, &["--port", &port.to_string()], arguments)
+    }
+
+    /// With leave to use DEBUG: Redis 7 and Valkey keep it to those who ask for it; earlier versions do not know the setting.
+    pub fn start_with_debug(arguments: &[&str]) -> Option<Self> {
+        let version = program_version();
+        let major: u32 = version.split([' ', '.']).find_map(|p| p.parse().ok()).unwrap();
+        let leave: &[&str] = if major >= 7 { &["--enable-debug-command", "yes"] } else { &[] };
+        Self::start(&[leave, arguments].concat())
     }
 
     /// On a port that others already know.
@@ -98,55 +106,21 @@ impl Server {
 
     /// A server that speaks TLS alone, and the file of the authority that signed it.
     pub fn start_tls() -> Option<(Self, String)> {
-        Self::start_tls_asking(false)
+        Self::start_tls_asking(false, &[])
     }
 
     /// The same; `asks` for a certificate of the client too, which server.pem and server.key are.
-    pub fn start_tls_asking(asks: bool) -> Option<(Self, String)> {
+    pub fn start_tls_asking(asks: bool, arguments: &[&str]) -> Option<(Self, String)> {
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
-        let openssl = |arguments: &[&str]| {
-            let ran = Command::new("openssl").args(arguments).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            ran.is_ok_and(|s| s.success()).then_some(())
-        };
-        std::fs::write(path("san"), "subjectAltName=DNS:localhost\n").unwrap();
-        openssl(&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"])?;
-        openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"])?;
-        openssl(&[
-            "x509",
-            "-req",
-            "-in",
-            "server.csr",
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            "san",
-            "-out",
-            "server.pem",
-        ])?;
+        let tls = certificates(dir.path())?;
         let port = free_port();
-        let (cert, key, ca, text) = (path("server.pem"), path("server.key"), path("ca.pem"), port.to_string());
-        let listen = [
-            "--port",
-            "0",
-            "--tls-port",
-            &text,
-            "--tls-cert-file",
-            &cert,
-            "--tls-key-file",
-            &key,
-            "--tls-ca-cert-file",
-            &ca,
-            "--tls-auth-clients",
-            if asks { "yes" } else { "no" },
-        ];
-        let mut server = Self::spawn(port, &listen, &[])?;
+        let text = port.to_string();
+        let mut listen = vec!["--port", "0", "--tls-port", &text, "--tls-auth-clients", if asks { "yes" } else { "no" }];
+        let files: Vec<String> = tls.iter().flat_map(|(name, path)| [format!("--{name}"), path.clone()]).collect();
+        listen.extend(files.iter().map(String::as_str));
+        let mut server = Self::spawn(port, &listen, arguments)?;
         server.dir = dir;
+        let ca = server.file("ca.pem");
         Some((server, ca))
     }
 
@@ -213,6 +187,28 @@ impl Server {
     }
 }
 
+/// An authority of its own (ca.pem, ca.key) and what it signed for localhost (server.pem, server.key), with the settings that name them.
+pub fn certificates(dir: &std::path::Path) -> Option<[(&'static str, String); 3]> {
+    let openssl = |line: &str| {
+        let ran = Command::new("openssl").args(line.split(' ')).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ran.is_ok_and(|s| s.success()).then_some(())
+    };
+    std::fs::write(dir.join("san"), "subjectAltName=DNS:localhost\n").unwrap();
+    openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Authority -keyout ca.key -out ca.pem")?;
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr")?;
+    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem")?;
+    let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    Some([("tls-cert-file", path("server.pem")), ("tls-key-file", path("server.key")), ("tls-ca-cert-file", path("ca.pem"))])
+}
+
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not within twenty seconds");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 pub fn command(parts: &[&str]) -> Cmd {
     let mut command = redis::cmd(parts[0]);
     parts[1..].iter().for_each(|p| {
@@ -242,16 +238,14 @@ pub async fn audit(server: &Server, traffic: impl FnOnce(&Server) + Send) -> Sna
 }
 
 pub async fn audit_with(profiles: &[RedisProfile], passwords: &[Option<Secret<String>>], window_s: u64, traffic: impl FnOnce() + Send) -> Snapshot {
-    audit_limited(profiles, passwords, window_s, &Limits::default(), traffic).await
+    audit_of(profiles, &Secrets { redis_passwords: passwords.to_vec(), ..Secrets::default() }, window_s, traffic).await
 }
 
-pub async fn audit_limited(
-    profiles: &[RedisProfile],
-    passwords: &[Option<Secret<String>>],
-    window_s: u64,
-    limits: &Limits,
-    traffic: impl FnOnce() + Send,
-) -> Snapshot {
+pub async fn audit_of(profiles: &[RedisProfile], secrets: &Secrets, window_s: u64, traffic: impl FnOnce() + Send) -> Snapshot {
+    audit_limited(profiles, secrets, window_s, &Limits::default(), traffic).await
+}
+
+pub async fn audit_limited(profiles: &[RedisProfile], secrets: &Secrets, window_s: u64, limits: &Limits, traffic: impl FnOnce() + Send) -> Snapshot {
     let (opened, wait) = mpsc::sync_channel(1);
     let run = Run::new(Duration::from_secs(window_s), move |note| {
         if matches!(note, Note::WindowOpened) {
@@ -271,7 +265,7 @@ pub async fn audit_limited(
             }
         });
         let handle = tokio::runtime::Handle::current();
-        let collected = tokio::task::block_in_place(|| handle.block_on(collect(profiles, passwords, limits, &lane)));
+        let collected = tokio::task::block_in_place(|| handle.block_on(collect(profiles, secrets, limits, &lane)));
         drop(lane);
         drop(run.clone());
         (collected, traffic.is_finished())
@@ -303,6 +297,20 @@ pub fn findings(snapshot: &Snapshot, id: &str) -> Vec<Finding> {
     match outcome(snapshot, id) {
         Outcome::Failed(found) => found,
         _ => Vec::new(),
+    }
+}
+
+/// Nothing above Info is said of Redis but by these checks, each of which finds something; what is unknown is printed.
+pub fn assert_quiet(snapshot: &Snapshot, but: &[&str]) {
+    for judged in checks::run_all(snapshot, |c| c.id.starts_with("redis-")) {
+        let id = judged.check.id;
+        match &judged.outcome {
+            Outcome::Failed(found) => assert!(but.contains(&id) || found.iter().all(|f| f.severity == Severity::Info), "{id}: {found:?}"),
+            other => assert!(!but.contains(&id), "{id}: {other:?}"),
+        }
+        if let Outcome::Unknown(gap) = &judged.outcome {
+            println!("{id}: {}", gap.detail);
+        }
     }
 }
 

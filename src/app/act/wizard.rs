@@ -4,7 +4,7 @@ use crate::app::act::{ask_secrets, needs_secret};
 use crate::app::message::{Effect, Service, WizardAction};
 use crate::app::wizard::{Field, RedisForm, Test, WizardStep};
 use crate::app::{Model, Page};
-use crate::connect::profile::{KeepSecrets, Profile, Secrets, new_id};
+use crate::connect::profile::{KeepSecrets, Profile, new_id};
 
 impl Model {
     pub(super) fn act_wizard(&mut self, action: WizardAction, now: time::OffsetDateTime) -> Vec<Effect> {
@@ -23,6 +23,7 @@ impl Model {
                 w.set(Field::PgHost, w.postgres.host.clone());
             }
             WizardAction::RedisTls(i, on) => w.set_redis_tls(i, on),
+            WizardAction::SentinelTls(i, on) => w.set_sentinel_tls(i, on),
             WizardAction::AddRedis => {
                 w.redis.push(RedisForm::empty());
             }
@@ -103,7 +104,7 @@ impl Model {
                 self.selected_store = Some(id);
                 self.page = Page::Stores;
                 let asks = profile.keep_secrets == KeepSecrets::AskEachTime && needs_secret(&profile);
-                if run && asks && !is_new && !has_any(&secrets) {
+                if run && asks && !is_new && !secrets.has_any() {
                     effects.extend(self.show(ask_secrets(&profile, None)));
                 } else if run {
                     effects.extend(self.begin_run(for_this_run(profile, is_new), Some(secrets), now));
@@ -123,15 +124,12 @@ fn for_this_run(profile: Profile, is_new: bool) -> Profile {
     Profile { keep_secrets, ..profile }
 }
 
-fn has_any(s: &Secrets) -> bool {
-    s.postgres_password.is_some() || s.cloudflare_token.is_some() || s.redis_passwords.iter().any(Option::is_some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::message::Action;
     use crate::app::{Dialog, Event, Settings};
+    use crate::connect::profile::Secrets;
 
     fn model() -> Model {
         let mut model = Model::new(Settings::default(), true, String::new());

@@ -1,7 +1,7 @@
 //! The Redis step: an address as a URL or as fields, kept in step.
 
 use super::{Field, Wizard, WizardStep, filled};
-use crate::connect::profile::{RedisProfile, Sentinel, parse_redis, parse_roles, roles_text};
+use crate::connect::profile::{RedisProfile, Sentinel, parse_redis, parse_roles, roles_text, sentinel_password};
 use crate::secret::Secret;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,13 @@ pub struct RedisForm {
     pub server_name: String,
     /// Name of the master that the Sentinels at this address know; empty: a server stands there.
     pub master: String,
+    /// What the Sentinels have of their own; empty fields: what the servers behind them have.
+    pub sentinel_user: String,
+    pub sentinel_password: Secret<String>,
+    pub sentinel_ca_file: String,
+    pub sentinel_server_name: String,
+    /// Whether the Sentinels speak TLS where the servers do, and the other way round.
+    pub sentinels_differ_in_tls: bool,
     /// Prefixes and their roles as typed: "acme:=cache".
     pub roles: String,
     /// Further Sentinels, which only a URL names.
@@ -48,6 +55,11 @@ impl RedisForm {
             key_file: String::new(),
             server_name: String::new(),
             master: String::new(),
+            sentinel_user: String::new(),
+            sentinel_password: Secret::default(),
+            sentinel_ca_file: String::new(),
+            sentinel_server_name: String::new(),
+            sentinels_differ_in_tls: false,
             roles: String::new(),
             others: Vec::new(),
         }
@@ -100,8 +112,30 @@ impl RedisForm {
             key_file: filled(&self.key_file),
             server_name: filled(&self.server_name),
             roles: parse_roles(&self.roles)?,
-            sentinel: filled(&self.master).map(|master| Sentinel { master, others: self.others.clone() }),
+            sentinel: filled(&self.master).map(|master| self.sentinel(master)),
         })
+    }
+
+    fn sentinel(&self, master: String) -> Sentinel {
+        Sentinel {
+            master,
+            others: self.others.clone(),
+            user: self.sentinel_user.trim().to_owned(),
+            is_tls: self.sentinels_differ_in_tls.then_some(!self.is_tls),
+            ca_file: filled(&self.sentinel_ca_file),
+            server_name: filled(&self.sentinel_server_name),
+        }
+    }
+
+    /// The Sentinels' own password, as far as there are Sentinels.
+    pub fn sentinel_password(&self) -> Option<Secret<String>> {
+        let is_given = filled(&self.master).is_some() && !self.sentinel_password.expose().is_empty();
+        is_given.then(|| self.sentinel_password.clone())
+    }
+
+    /// Whether the Sentinels speak TLS.
+    pub fn has_tls_at_sentinels(&self) -> bool {
+        self.is_tls != self.sentinels_differ_in_tls
     }
 
     fn fill(&mut self, p: &RedisProfile) {
@@ -118,11 +152,36 @@ impl RedisForm {
         self.key_file = text(&p.key_file);
         self.server_name = text(&p.server_name);
         self.roles = roles_text(&p.roles);
-        (self.master, self.others) = p.sentinel.clone().map_or_else(Default::default, |s| (s.master, s.others));
+        let sentinel = p.sentinel.clone().unwrap_or_default();
+        (self.master, self.others, self.sentinel_user) = (sentinel.master, sentinel.others, sentinel.user);
+        self.sentinel_ca_file = text(&sentinel.ca_file);
+        self.sentinel_server_name = text(&sentinel.server_name);
+        self.sentinels_differ_in_tls = sentinel.is_tls.is_some_and(|on| on != p.is_tls);
+    }
+}
+
+impl Field {
+    /// The instance that a field of the Redis step belongs to.
+    pub(super) fn of_redis(self) -> Option<usize> {
+        match self {
+            Field::RedisUrl(i) | Field::RedisHost(i) | Field::RedisPort(i) | Field::RedisDatabase(i) | Field::RedisUser(i) => Some(i),
+            Field::RedisPassword(i) | Field::RedisCaFile(i) | Field::RedisCertFile(i) | Field::RedisKeyFile(i) => Some(i),
+            Field::RedisServerName(i) | Field::RedisMaster(i) | Field::RedisRoles(i) => Some(i),
+            Field::SentinelUser(i) | Field::SentinelPassword(i) | Field::SentinelCaFile(i) | Field::SentinelServerName(i) => Some(i),
+            _ => None,
+        }
     }
 }
 
 impl Wizard {
+    pub(super) fn set_redis(&mut self, i: usize, field: Field, text: String) {
+        match field {
+            Field::RedisUrl(_) => self.set_redis_url(i, text),
+            Field::RedisPassword(_) | Field::SentinelPassword(_) => self.set_redis_password(i, field, text),
+            _ => self.set_redis_part(i, field, text),
+        }
+    }
+
     pub(super) fn set_redis_url(&mut self, i: usize, text: String) {
         self.forget_test(WizardStep::Redis);
         let Some(form) = self.redis.get_mut(i) else { return };
@@ -131,6 +190,9 @@ impl Wizard {
                 form.fill(&profile);
                 if let Some(password) = password {
                     form.password = password;
+                }
+                if let Some(password) = sentinel_password(&text) {
+                    form.sentinel_password = password;
                 }
             }
             Err(e) => {
@@ -156,6 +218,9 @@ impl Wizard {
             Field::RedisKeyFile(_) => form.key_file = text,
             Field::RedisServerName(_) => form.server_name = text,
             Field::RedisMaster(_) => form.master = text,
+            Field::SentinelUser(_) => form.sentinel_user = text,
+            Field::SentinelCaFile(_) => form.sentinel_ca_file = text,
+            Field::SentinelServerName(_) => form.sentinel_server_name = text,
             Field::RedisRoles(_) => form.roles = text,
             _ => form.user = text,
         }
@@ -164,17 +229,29 @@ impl Wizard {
         form.url = form.profile().map_or_else(|_| String::new(), |p| p.url());
     }
 
-    pub(super) fn set_redis_password(&mut self, i: usize, text: String) {
+    pub(super) fn set_redis_password(&mut self, i: usize, field: Field, text: String) {
         self.forget_test(WizardStep::Redis);
         let Some(form) = self.redis.get_mut(i) else { return };
-        form.password = Secret::new(text);
+        match field {
+            Field::SentinelPassword(_) => form.sentinel_password = Secret::new(text),
+            _ => form.password = Secret::new(text),
+        }
     }
 
-    /// Turns TLS of one Redis instance on or off, in its address too.
+    /// Turns TLS of one Redis instance on or off, in its address too. Its Sentinels follow.
     pub fn set_redis_tls(&mut self, i: usize, on: bool) {
+        self.set_tls(i, |form| form.is_tls = on);
+    }
+
+    /// Turns TLS of the Sentinels before one instance on or off.
+    pub fn set_sentinel_tls(&mut self, i: usize, on: bool) {
+        self.set_tls(i, |form| form.sentinels_differ_in_tls = on != form.is_tls);
+    }
+
+    fn set_tls(&mut self, i: usize, set: impl FnOnce(&mut RedisForm)) {
         self.forget_test(WizardStep::Redis);
         let Some(form) = self.redis.get_mut(i) else { return };
-        form.is_tls = on;
+        set(form);
         if let Ok(profile) = form.profile() {
             form.url = profile.url();
         }
@@ -200,6 +277,27 @@ mod tests {
         assert_eq!(w.redis[0].url, "rediss://advisor@other.example.com:6380/2");
         w.set_redis_tls(0, false);
         assert_eq!(w.redis[0].url, "redis://advisor@other.example.com:6380/2");
+    }
+
+    #[test]
+    fn sentinels_keep_what_is_their_own() {
+        let mut w = Wizard::new(Limits::default(), true);
+        w.set(Field::Name, "Example".into());
+        w.set(Field::RedisUrl(0), "rediss+sentinel://s1,s2/shop?sentinel_password=hunter2&sentinel_tls=no&sentinel_user=watch".into());
+        let form = &w.redis[0];
+        assert!(form.is_tls && !form.has_tls_at_sentinels() && !form.url.contains("hunter2"), "{form:?}");
+        let given = |w: &Wizard| w.secrets().redis(0).sentinels.map(|s| s.expose().clone());
+        assert_eq!(given(&w).as_deref(), Some("hunter2"));
+        w.set_sentinel_tls(0, true);
+        w.set(Field::SentinelUser(0), String::new());
+        w.set(Field::SentinelCaFile(0), "/s.pem".into());
+        assert_eq!(w.redis[0].url, "rediss+sentinel://s1:26379,s2/shop/0?sentinel_ca=/s.pem");
+        w.set_redis_tls(0, false);
+        assert!(!w.redis[0].has_tls_at_sentinels(), "they follow");
+        w.set(Field::SentinelPassword(0), "other".into());
+        assert_eq!(given(&w).as_deref(), Some("other"));
+        w.set(Field::RedisMaster(0), String::new());
+        assert_eq!((given(&w), w.profile("x").unwrap().redis[0].sentinel.clone()), (None, None));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn judge(instance: &Instance, server: &Server, cache: &[&Pattern]) -> Result<Opt
         cost: Cost { resource: Resource::Risk, share: ((share - NEAR_SHARE) / (1.0 - NEAR_SHARE)).clamp(COST_MIN, 1.0) },
         gain: None,
         averts: Some("failed writes to the cache".into()),
-        remedies: remedies(server, is_alone),
+        remedies: remedies(instance, server, is_alone),
         verify: format!("redis-cli CONFIG GET maxmemory-policy on the cache's instance answers {CACHE_POLICY}; the next audit no longer lists it."),
         touches: touches(instance, cache.iter().copied().take(5)),
     }))
@@ -124,9 +124,9 @@ fn evidence(server: &Server, limit: u64, share: f64, cache: &[&Pattern]) -> Vec<
     ]
 }
 
-fn remedies(server: &Server, is_alone: bool) -> Vec<Remedy> {
+fn remedies(instance: &Instance, server: &Server, is_alone: bool) -> Vec<Remedy> {
     if !is_alone {
-        return vec![own_cache()];
+        return vec![own_cache(instance)];
     }
     vec![change(
         server,

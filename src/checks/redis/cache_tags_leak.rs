@@ -1,7 +1,7 @@
 //! `redis-cache-tags-leak`: the caching module's tag sets outgrow the entries they point to.
 
 use crate::checks::key_sample::{
-    about_bytes, bytes_of, confidence, denied, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max,
+    about_bytes, bytes_of, confidence, denied, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max, update_medusa,
 };
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -151,8 +151,8 @@ fn remedies(sets: &[&Pattern]) -> Vec<Remedy> {
         remedy(
             RemedyKind::Shell,
             "Update the caching module",
-            "npm install @medusajs/medusa@latest @medusajs/caching-redis@latest",
-            "Keep all @medusajs packages on one version, and run npx medusa db:migrate. Newer versions take dead members out when they clear a tag, not when an entry expires.",
+            update_medusa(Some("@medusajs/caching-redis")),
+            "All @medusajs packages go to one version, as they must; run npx medusa db:migrate. Newer versions take dead members out when they clear a tag, not when an entry expires.",
         ),
         remedy(
             RemedyKind::MedusaConfig,
@@ -173,12 +173,13 @@ const SHORTER: &str = r#"// medusa-config.ts (v2.11 and later)
 {
   resolve: "@medusajs/medusa/caching",
   options: {
+    ttl: 600,
     providers: [
       {
         resolve: "@medusajs/caching-redis",
         id: "caching-redis",
         is_default: true,
-        options: { redisUrl: process.env.CACHE_REDIS_URL, ttl: 600 },
+        options: { redisUrl: process.env.CACHE_REDIS_URL },
       },
     ],
   },

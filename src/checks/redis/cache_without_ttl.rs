@@ -187,16 +187,18 @@ fn glob(pattern: &str) -> Option<String> {
     is_narrow.then_some(out)
 }
 
+/// The module hands its own `ttl` to the provider with every entry, so that the provider's counts for nothing (caching 2.21.2).
 const CACHING_TTL: &str = r#"// medusa-config.ts
 {
   resolve: "@medusajs/medusa/caching",
   options: {
+    ttl: 3600,
     providers: [
       {
         resolve: "@medusajs/caching-redis",
         id: "caching-redis",
         is_default: true,
-        options: { redisUrl: process.env.CACHE_REDIS_URL, ttl: 3600 },
+        options: { redisUrl: process.env.CACHE_REDIS_URL },
       },
     ],
   },

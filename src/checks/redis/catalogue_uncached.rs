@@ -1,6 +1,6 @@
 //! `redis-catalogue-uncached`: the database computes the catalogue again for every request.
 
-use crate::checks::key_sample::{too_few_sampled, unseen_max};
+use crate::checks::key_sample::{too_few_sampled, unseen_max, update_medusa};
 use crate::checks::medusa::{Minor, told};
 use crate::checks::sql::Kind;
 use crate::checks::workload::{Period, ReadLoad, Workload, read_loads, workload};
@@ -184,9 +184,9 @@ fn remedies(medusa: &Medusa) -> Vec<Remedy> {
             Remedy {
                 kind: RemedyKind::Shell,
                 label: "Update to 2.11 or later: its caching module caches products".into(),
-                text: "npm install @medusajs/medusa@latest @medusajs/caching-redis@latest && npx medusa db:migrate".into(),
+                text: format!("{} && npx medusa db:migrate", update_medusa(Some("@medusajs/caching-redis"))),
                 lock: None,
-                risk: "Read the release notes of the versions between, and keep all @medusajs packages on one version. The cache module of before (cache-redis) does not cache products.".into(),
+                risk: "Read the release notes of the versions between; all @medusajs packages go to one version, as they must. The cache module of before (cache-redis) does not cache products.".into(),
                 undo: None,
             },
             caching(),
@@ -224,12 +224,13 @@ module.exports = defineConfig({
     {
       resolve: "@medusajs/medusa/caching",
       options: {
+        ttl: 3600,
         providers: [
           {
             resolve: "@medusajs/caching-redis",
             id: "caching-redis",
             is_default: true,
-            options: { redisUrl: process.env.CACHE_REDIS_URL, ttl: 3600 },
+            options: { redisUrl: process.env.CACHE_REDIS_URL },
           },
         ],
       },
@@ -240,7 +241,8 @@ module.exports = defineConfig({
 const OWN_V1: &str = r#"// src/api/index.js (v1): one answer a minute for all guests of a region and currency
 const { Router } = require("express")
 
-module.exports = () => {
+// what is not called default is not looked at
+exports.default = () => {
   const router = Router()
   router.get("/store/products", async (req, res, next) => {
     if (req.session?.customer_id || req.headers.authorization) return next()

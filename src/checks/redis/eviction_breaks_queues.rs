@@ -166,7 +166,7 @@ fn remedies(instance: &Instance, server: &Server, policy: &str) -> Vec<Remedy> {
         },
     )];
     if instance.keys().is_ok_and(|k| k.patterns.iter().any(|p| p.role.is_cache())) {
-        remedies.push(own_cache());
+        remedies.push(own_cache(instance));
     }
     remedies
 }

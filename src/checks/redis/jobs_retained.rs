@@ -1,7 +1,7 @@
 //! `redis-jobs-retained`: finished jobs that nobody looks at fill Redis.
 
 use crate::checks::bullmq::{held, is_hidden, jobs, open_queue, subject, touch};
-use crate::checks::key_sample::{about_bytes, by_major, memory_severity, memory_share, remedy};
+use crate::checks::key_sample::{UPDATE_RISK, about_bytes, by_major, memory_severity, memory_share, remedy, update_medusa};
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
 use crate::evidence::redis::{Instance, KeySample, Pattern, Queue, Role};
@@ -165,8 +165,8 @@ fn remedies(queue: &Queue, kept: &Kept, major: Option<u8>) -> Vec<Remedy> {
         (_, "bull:medusa-workflows-jobs") => remedy(
             RemedyKind::Shell,
             "Update Medusa: newer versions limit scheduled jobs themselves",
-            "npm install @medusajs/medusa@latest @medusajs/workflow-engine-redis@latest",
-            "Keep all @medusajs packages on one version, and run npx medusa db:migrate.",
+            update_medusa(Some("@medusajs/workflow-engine-redis")),
+            UPDATE_RISK,
         ),
         (Role::Workflows, _) => remedy(RemedyKind::MedusaConfig, label, WORKFLOWS, RISK),
         _ => remedy(RemedyKind::Code, label, OWN, RISK),

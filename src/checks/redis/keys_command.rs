@@ -1,6 +1,8 @@
 //! `redis-keys-command`: commands that walk the whole keyspace and block Redis meanwhile.
 
+use crate::checks::key_sample::update_medusa;
 use crate::checks::measures::over_instances;
+use crate::checks::redis_settings::major_by_keys;
 use crate::checks::{Check, always};
 use crate::evidence::redis::{Command, CommandCounters, Instance, SlowEntry};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
@@ -32,15 +34,16 @@ pub static CHECK: Check = Check {
         "https://github.com/medusajs/medusa/pull/14869",
     ],
     needs: &[Section::RedisCommands],
-    uses: &[Section::RedisSlowlog, Section::RedisServer, Section::PgMedusa],
+    uses: &[Section::RedisSlowlog, Section::RedisServer, Section::RedisKeys, Section::PgMedusa],
     symptom_of: &[],
     applies_to: always,
     evaluate,
 };
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    let major = snapshot.medusa().ok().map(|m| m.major);
+    let told = snapshot.medusa().ok().map(|m| m.major);
     over_instances(snapshot, |instance| {
+        let major = told.or_else(|| major_by_keys(instance));
         let commands = instance.commands()?;
         Ok(commands.iter().filter(|c| is_blocking(c)).filter_map(|c| judge(instance, c, snapshot.meta.window_s, major)).collect())
     })
@@ -192,9 +195,9 @@ fn keys_remedies(seen: &Seen<'_>) -> Vec<Remedy> {
         _ if walks_tags => vec![Remedy {
             kind: RemedyKind::Shell,
             label: "Update the caching module".into(),
-            text: "npm install @medusajs/medusa@latest @medusajs/caching-redis@latest".into(),
+            text: update_medusa(Some("@medusajs/caching-redis")),
             lock: None,
-            risk: "Keep all @medusajs packages on one version. Versions up to 2.13.1 call KEYS mc:tag:* at every invalidation.".into(),
+            risk: "All @medusajs packages go to one version, as they must; run npx medusa db:migrate. Versions up to 2.13.1 call KEYS mc:tag:* at every invalidation.".into(),
             undo: None,
         }],
         _ => vec![code("Replace KEYS by SCAN and UNLINK", SCAN_UNLINK), code("Or keep the keys of a tag in a set", TAG_SET)],
@@ -242,7 +245,7 @@ for await (const members of redis.sscanStream(key, { count: 500 })) {
   await handle(members)
 }"#;
 
-const V1_INVALIDATE: &str = r#"// src/services/cache.js (v1): the module's invalidate() with SCAN in place of KEYS
+const V1_INVALIDATE: &str = r#"// medusa-config.js (v1), at its top: the module's invalidate() with SCAN in place of KEYS
 const RedisCacheService = require("@medusajs/cache-redis/dist/services/redis-cache").default
 RedisCacheService.prototype.invalidate = async function (pattern) {
   const stream = this.redis.scanStream({ match: this.getCacheKey(pattern), count: 500 })

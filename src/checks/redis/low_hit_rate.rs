@@ -179,7 +179,7 @@ fn lifetime(major: Option<u8>) -> Remedy {
         "// medusa-config.js (v1)\nmodules: {{\n  cacheService: {{\n    resolve: \"@medusajs/cache-redis\",\n    options: {{ redisUrl: process.env.CACHE_REDIS_URL, ttl: {TTL_S} }},\n  }},\n}},"
     );
     let v2 = format!(
-        "// medusa-config.ts (v2.11 and later, with MEDUSA_FF_CACHING=true)\nmodules: [\n  {{\n    resolve: \"@medusajs/medusa/caching\",\n    options: {{\n      providers: [\n        {{\n          resolve: \"@medusajs/caching-redis\",\n          id: \"caching-redis\",\n          is_default: true,\n          options: {{ redisUrl: process.env.CACHE_REDIS_URL, ttl: {TTL_S} }},\n        }},\n      ],\n    }},\n  }},\n],"
+        "// medusa-config.ts (v2.11 and later, with MEDUSA_FF_CACHING=true)\nmodules: [\n  {{\n    resolve: \"@medusajs/medusa/caching\",\n    options: {{\n      ttl: {TTL_S},\n      providers: [\n        {{\n          resolve: \"@medusajs/caching-redis\",\n          id: \"caching-redis\",\n          is_default: true,\n          options: {{ redisUrl: process.env.CACHE_REDIS_URL }},\n        }},\n      ],\n    }},\n  }},\n],"
     );
     Remedy {
         kind: RemedyKind::MedusaConfig,

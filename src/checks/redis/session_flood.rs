@@ -1,6 +1,8 @@
 //! `redis-session-flood`: a session for every request instead of for every shopper.
 
-use crate::checks::key_sample::{about_bytes, by_major, bytes_of, confidence, keys_of, memory_severity, memory_share, remedy, touches, unseen_max};
+use crate::checks::key_sample::{
+    UPDATE_RISK, about_bytes, by_major, bytes_of, confidence, keys_of, memory_severity, memory_share, remedy, touches, unseen_max, update_medusa,
+};
 use crate::checks::measures::over_instances;
 use crate::checks::medusa::{Minor, told};
 use crate::checks::workload::statistics_age;
@@ -170,12 +172,7 @@ fn remedies(major: Option<u8>, is_fixed: bool) -> Vec<Remedy> {
         )
     }];
     if major != Some(1) && !is_fixed {
-        remedies.push(remedy(
-            RemedyKind::Shell,
-            "Or update Medusa: false is the default from 2.7 on",
-            "npm install @medusajs/medusa@latest",
-            "Keep all @medusajs packages on one version, and run npx medusa db:migrate.",
-        ));
+        remedies.push(remedy(RemedyKind::Shell, "Or update Medusa: false is the default from 2.7 on", update_medusa(None), UPDATE_RISK));
     }
     remedies.push(remedy(
         RemedyKind::MedusaConfig,

@@ -83,7 +83,7 @@ fn judge(instance: &Instance, server: &Server, sessions: &[&Pattern], count: u64
 fn evicted(instance: &Instance, server: &Server, sessions: &[&Pattern], policy: &str, count: u64, used: f64) -> Finding {
     let mut remedies = Vec::new();
     if instance.keys().is_ok_and(|k| k.patterns.iter().any(|p| p.role.is_cache())) {
-        remedies.push(own_cache());
+        remedies.push(own_cache(instance));
     }
     remedies.push(change(
         server,

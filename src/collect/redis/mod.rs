@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 use super::Collected;
 use super::run::{Lane, Window};
-use crate::connect::profile::{Limits, RedisProfile};
-use crate::connect::redis::{CLUSTER_GRANT, GRANTS, OpenError, OpenErrorKind, Opened, behind_sentinels, open, primaries};
+use crate::connect::profile::{Limits, RedisPasswords, RedisProfile, Secrets};
+use crate::connect::redis::{CLUSTER_GRANT, GRANTS, OpenError, OpenErrorKind, Opened, open, open_found, primaries};
 use crate::evidence::redis::{Instance, Redis};
 use crate::evidence::{Cause, Gap, Layer, LayerCost, Section};
 use crate::secret::Secret;
@@ -36,10 +36,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const SECTIONS: u32 = 8;
 
 /// Reads all instances at once. One that fails leaves the others; it is in the result with a gap in every section.
-pub async fn collect(profiles: &[RedisProfile], passwords: &[Option<Secret<String>>], limits: &Limits, lane: &Lane) -> Collected<Redis> {
+pub async fn collect(profiles: &[RedisProfile], secrets: &Secrets, limits: &Limits, lane: &Lane) -> Collected<Redis> {
     let start = Instant::now();
     lane.reading("connecting", 0, u32::try_from(profiles.len()).unwrap_or(u32::MAX) * SECTIONS);
-    let read = profiles.iter().enumerate().map(|(i, p)| first_readings(p, passwords.get(i).and_then(Option::as_ref), limits, lane));
+    let read = profiles.iter().enumerate().map(|(i, p)| first_readings(p, secrets.redis(i), limits, lane));
     let mut readers: Vec<Reader> = join_all(read).await.into_iter().flatten().collect();
     let count = u32::try_from(readers.len()).unwrap_or(u32::MAX);
     lane.reading("waiting for the window", count * (SECTIONS - 1), count * SECTIONS);
@@ -57,16 +57,10 @@ pub async fn collect(profiles: &[RedisProfile], passwords: &[Option<Secret<Strin
 }
 
 /// One reader for a server, the master behind Sentinels, or each primary of a cluster.
-async fn first_readings(profile: &RedisProfile, password: Option<&Secret<String>>, limits: &Limits, lane: &Lane) -> Vec<Reader> {
-    let opening = async {
-        let place = behind_sentinels(profile, password, limits.connect_timeout()).await.map_err(|e| (profile.clone(), e))?;
-        match open(&place, password, limits.connect_timeout()).await {
-            Ok(opened) => Ok((place, opened)),
-            Err(e) => Err((place, e)),
-        }
-    };
+async fn first_readings(profile: &RedisProfile, passwords: RedisPasswords<'_>, limits: &Limits, lane: &Lane) -> Vec<Reader> {
+    let password = passwords.server;
     let opened = tokio::select! {
-        opened = opening => opened,
+        opened = open_found(profile, passwords, limits.connect_timeout()) => opened,
         () = lane.cancelled() => return vec![cancelled(profile)],
     };
     let (place, mut opened) = match opened {
@@ -99,7 +93,7 @@ async fn node_reading(node: &RedisProfile, known: Option<Opened>, password: Opti
     let opened = match known {
         Some(opened) => Ok(opened),
         None => tokio::select! {
-            opened = open(node, password, limits.connect_timeout()) => opened,
+            opened = open(node, RedisPasswords::of_server(password), limits.connect_timeout()) => opened,
             () = lane.cancelled() => return cancelled(node),
         },
     };

@@ -67,14 +67,63 @@ pub fn roles_text(roles: &[KeyRole]) -> String {
 }
 
 /// The Sentinels beside the profile's own address, and the name they know the master by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sentinel {
     pub master: String,
     /// `host:port` of further Sentinels, asked where the first does not answer.
     pub others: Vec<String>,
+    /// ACL user at the Sentinels, to whom their own password belongs; empty: the default user.
+    #[serde(default)]
+    pub user: String,
+    /// Whether the Sentinels speak TLS; absent: as the servers behind them do.
+    #[serde(default)]
+    pub is_tls: Option<bool>,
+    /// PEM file of the authority that signed the Sentinels' certificates; absent: the servers'.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// The name in the Sentinels' certificates; absent: the servers'.
+    #[serde(default)]
+    pub server_name: Option<String>,
+}
+
+/// The passwords of one Redis. Sentinels are signed in to apart from the servers behind them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RedisPasswords<'a> {
+    pub server: Option<&'a Secret<String>>,
+    pub sentinels: Option<&'a Secret<String>>,
+}
+
+impl<'a> RedisPasswords<'a> {
+    /// Where no Sentinel has one of its own.
+    pub fn of_server(server: Option<&'a Secret<String>>) -> Self {
+        Self { server, sentinels: None }
+    }
 }
 
 impl Sentinel {
+    /// The Sentinel at `host` and `port` as the profile of a server, to be connected to.
+    pub fn place(&self, profile: &RedisProfile, host: String, port: u16) -> RedisProfile {
+        RedisProfile {
+            host,
+            port,
+            database: 0,
+            user: self.user.clone(),
+            is_tls: self.is_tls.unwrap_or(profile.is_tls),
+            ca_file: self.ca_file.clone().or_else(|| profile.ca_file.clone()),
+            server_name: self.server_name.clone().or_else(|| profile.server_name.clone()),
+            sentinel: None,
+            ..profile.clone()
+        }
+    }
+
+    /// What of a URL's query is about the Sentinels alone.
+    fn query(&self) -> Vec<String> {
+        let tls = self.is_tls.map(|on| if on { "yes" } else { "no" }.to_owned());
+        let user = Some(self.user.clone()).filter(|u| !u.is_empty());
+        let parts = [("user", user), ("tls", tls), ("ca", self.ca_file.clone()), ("sni", self.server_name.clone())];
+        parts.into_iter().filter_map(|(name, value)| Some(format!("sentinel_{name}={}", value?))).collect()
+    }
+
     /// Every Sentinel, the profile's own first.
     pub fn addresses(&self, profile: &RedisProfile) -> Vec<(String, u16)> {
         let own = (profile.host.clone(), profile.port);
@@ -83,7 +132,9 @@ impl Sentinel {
 }
 
 /// Reads a `redis://` or `rediss://` URL, or of Sentinels `redis+sentinel://host:26379,host2:26379/mymaster/0`; the password comes back
-/// apart. The query may give `ca`, `cert` and `key` (PEM files), `sni` (the name in the server's certificate) and `roles` (see [`parse_roles`]).
+/// apart. The query may give `ca`, `cert` and `key` (PEM files), `sni` (the name in the server's certificate) and `roles` (see [`parse_roles`]);
+/// of Sentinels that differ from the servers behind them also `sentinel_user`, `sentinel_password` (see [`sentinel_password`]),
+/// `sentinel_tls` (yes or no), `sentinel_ca` and `sentinel_sni`.
 pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>), AddressError> {
     let text = text.trim();
     let (scheme, is_sentinel) = match text.split_once("://").map(|(s, _)| s).and_then(|s| s.strip_suffix("+sentinel")) {
@@ -104,6 +155,17 @@ pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>),
     if is_sentinel && master.is_none() {
         return Err(AddressError::Missing { what: "master", example: SENTINEL_EXAMPLE });
     }
+    let sentinel = match master {
+        Some(master) => Some(Sentinel {
+            master,
+            others,
+            user: query("sentinel_user").unwrap_or_else(String::new),
+            is_tls: query("sentinel_tls").map(|word| yes_or_no(&word)).transpose()?,
+            ca_file: query("sentinel_ca"),
+            server_name: query("sentinel_sni"),
+        }),
+        None => None,
+    };
     let profile = RedisProfile {
         port: url.port().unwrap_or(if is_sentinel { SENTINEL_PORT } else { REDIS_PORT }),
         database: path.next().and_then(|d| d.parse().ok()).unwrap_or(0),
@@ -113,11 +175,26 @@ pub fn parse_redis(text: &str) -> Result<(RedisProfile, Option<Secret<String>>),
         cert_file: query("cert"),
         key_file: query("key"),
         server_name: query("sni"),
-        sentinel: master.map(|master| Sentinel { master, others }),
+        sentinel,
         roles: query("roles").map_or(Ok(Vec::new()), |text| parse_roles(&text)).map_err(AddressError::Roles)?,
         ..RedisProfile::at(&host, REDIS_PORT)
     };
     Ok((profile, url.password().map(|p| Secret::new(percent_decode(p)))))
+}
+
+fn yes_or_no(word: &str) -> Result<bool, AddressError> {
+    match word {
+        "yes" | "true" | "1" => Ok(true),
+        "no" | "false" | "0" => Ok(false),
+        _ => Err(AddressError::Word { name: "sentinel_tls", expected: "yes or no" }),
+    }
+}
+
+/// The Sentinels' own password in such a URL, if it gives one.
+pub fn sentinel_password(text: &str) -> Option<Secret<String>> {
+    let url = Url::parse(&one_host(text.trim()).0).ok()?;
+    let given = url.query_pairs().find(|(k, v)| k == "sentinel_password" && !v.is_empty());
+    given.map(|(_, v)| Secret::new(v.into_owned()))
 }
 
 /// `scheme://user@a:1,b:2/master` as `scheme://user@a:1/master` and `["b:2"]`.
@@ -174,7 +251,8 @@ impl RedisProfile {
         };
         let files = [("ca", &self.ca_file), ("cert", &self.cert_file), ("key", &self.key_file), ("sni", &self.server_name)];
         let roles = (!self.roles.is_empty()).then(|| format!("roles={}", roles_text(&self.roles).replace(", ", ",")));
-        let query: Vec<String> = files.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name}={v}"))).chain(roles).collect();
+        let files = files.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name}={v}")));
+        let query: Vec<String> = files.chain(self.sentinel.iter().flat_map(Sentinel::query)).chain(roles).collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         format!("{secure}{kind}://{user}{host}:{}{others}/{master}{}{query}", self.port, self.database)
     }
@@ -214,6 +292,20 @@ mod tests {
         ] {
             assert_eq!(parse_redis(url).unwrap().0.url(), url);
         }
+        let url = "rediss+sentinel://s1:1,s2:2/shop/0?ca=/ca.pem&sentinel_user=watch&sentinel_tls=no&sentinel_ca=/s.pem&sentinel_sni=s.internal";
+        let (p, _) = parse_redis(&format!("{url}&sentinel_password=p%26w")).unwrap();
+        assert_eq!(p.url(), url, "without the password");
+        assert_eq!(sentinel_password(&format!("{url}&sentinel_password=p%26w")).unwrap().expose(), "p&w");
+        assert!(sentinel_password(url).is_none() && !format!("{p:?}").contains("p&w"));
+        let place = p.sentinel.clone().unwrap().place(&p, "s2".to_owned(), 2);
+        assert_eq!((place.user.as_str(), place.is_tls, place.ca_file.as_deref()), ("watch", false, Some("/s.pem")));
+        assert_eq!(place.server_name.as_deref(), Some("s.internal"));
+        assert!(p.is_tls && p.user.is_empty() && p.server_name.is_none(), "the servers keep theirs");
+        let plain = Sentinel { master: "shop".into(), ..Sentinel::default() };
+        let place = plain.place(&p, "s2".to_owned(), 2);
+        assert!(place.is_tls && place.ca_file.as_deref() == Some("/ca.pem"), "as the servers where nothing else is said");
+        let error = parse_redis("rediss+sentinel://s1/shop?sentinel_tls=perhaps").unwrap_err();
+        assert_eq!(error.to_string(), "sentinel_tls in the address must be yes or no.");
         assert!(matches!(parse_redis("redis+sentinel://s1"), Err(AddressError::Missing { what: "master", .. })));
     }
 }

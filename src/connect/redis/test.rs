@@ -5,18 +5,17 @@ use std::time::Duration;
 use redis::Cmd;
 
 use super::{CLUSTER_GRANT, Kind, Opened, Refusal, STEPS, Steps, ask, behind_sentinels, kind, open_stepwise, primaries};
-use crate::connect::profile::RedisProfile;
+use crate::connect::profile::{RedisPasswords, RedisProfile};
 use crate::connect::steps::{Capability, CapabilityState, StepState, TestReport, TestStep};
-use crate::secret::Secret;
 
 /// A key that no store has: asking for its type tells whether TYPE is allowed without touching anything.
 const ABSENT_KEY: &str = "medusa-advisor:absent";
 
 /// Tests the connection step by step, then each group of commands an audit uses. Reads no key and no value.
-pub async fn test(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> TestReport {
+pub async fn test(profile: &RedisProfile, passwords: RedisPasswords<'_>, limit: Duration) -> TestReport {
     let mut steps = Steps::default();
-    let opened = match behind_sentinels(profile, password, limit).await {
-        Ok(place) => open_stepwise(&place, password, limit, &mut steps).await,
+    let opened = match behind_sentinels(profile, passwords, limit).await {
+        Ok(place) => open_stepwise(&place, passwords.server, limit, &mut steps).await,
         Err(e) => Err(e),
     };
     if let (Some(sentinel), Some(resolved)) = (&profile.sentinel, steps.done.first_mut()) {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::{OpenError, OpenErrorKind, Opened, Refusal, ask, failed, open_error, open_one};
-use crate::connect::profile::{RedisProfile, Sentinel};
-use crate::secret::Secret;
+use super::{OpenError, OpenErrorKind, Opened, Refusal, Steps, ask, failed, open_error, open_stepwise};
+use crate::connect::profile::{RedisPasswords, RedisProfile, Sentinel};
 
 /// Primaries of a cluster that are read; a store has three, a large one a dozen.
 const PRIMARIES_MAX: usize = 32;
@@ -18,25 +17,66 @@ pub const CLUSTER_GRANT: &str = "+cluster|slots";
 ///
 /// # Errors
 /// None of them answers, or none knows a master of that name.
-pub async fn behind_sentinels(profile: &RedisProfile, password: Option<&Secret<String>>, limit: Duration) -> Result<RedisProfile, OpenError> {
+pub async fn behind_sentinels(profile: &RedisProfile, passwords: RedisPasswords<'_>, limit: Duration) -> Result<RedisProfile, OpenError> {
     let Some(sentinel) = &profile.sentinel else { return Ok(profile.clone()) };
-    let mut last: Option<OpenError> = None;
+    // Of several failures the one that came furthest says most: a refused password more than a Sentinel that is down.
+    let mut furthest: Option<(usize, OpenError)> = None;
     for (host, port) in sentinel.addresses(profile) {
-        let place = RedisProfile { host, port, database: 0, sentinel: None, ..profile.clone() };
-        match master_by(&place, password, limit, &sentinel.master).await {
+        let mut steps = Steps::default();
+        match master_by(&sentinel.place(profile, host, port), passwords, limit, &sentinel.master, (profile, &mut steps)).await {
             Ok((host, port)) => return Ok(RedisProfile { host, port, sentinel: None, ..profile.clone() }),
-            Err(e) => last = Some(e),
+            Err(e) if furthest.as_ref().is_none_or(|(came, _)| *came <= steps.done.len()) => furthest = Some((steps.done.len(), e)),
+            Err(_) => {}
         }
     }
-    Err(last.unwrap_or_else(|| failed(OpenErrorKind::Unreachable, "The address names no Sentinel.")))
+    Err(furthest.map_or_else(|| failed(OpenErrorKind::Unreachable, "The address names no Sentinel."), |(_, e)| e))
 }
 
-async fn master_by(place: &RedisProfile, password: Option<&Secret<String>>, limit: Duration, name: &str) -> Result<(String, u16), OpenError> {
-    // Sentinels mostly ask for no password; those that do are given the store's.
-    let mut opened = match open_one(place, None, limit).await {
-        Err(e) if e.kind == OpenErrorKind::SignIn && password.is_some() => open_one(place, password, limit).await?,
-        opened => opened?,
+/// Signs in to a Sentinel: with the Sentinels' own password where there is one, else without any, else with the store's.
+async fn open_sentinel(
+    place: &RedisProfile,
+    passwords: RedisPasswords<'_>,
+    limit: Duration,
+    (profile, steps): (&RedisProfile, &mut Steps),
+) -> Result<Opened, OpenError> {
+    let first = open_stepwise(place, passwords.sentinels, limit, steps).await;
+    let has_own = passwords.sentinels.is_some();
+    let error = match first {
+        Err(e) if e.kind == OpenErrorKind::SignIn && !has_own && passwords.server.is_some() => {
+            // Many set one password and one user for both.
+            let as_store = RedisProfile { user: profile.user.clone(), ..place.clone() };
+            *steps = Steps::default();
+            match open_stepwise(&as_store, passwords.server, limit, steps).await {
+                Ok(opened) => return Ok(opened),
+                Err(e) => e,
+            }
+        }
+        Err(e) => e,
+        Ok(opened) => return Ok(opened),
     };
+    let (host, port) = (&place.host, place.port);
+    let words = match error.kind {
+        OpenErrorKind::SignIn if !has_own => {
+            format!("The Sentinel {host}:{port} asks for a password of its own. Give the Sentinels' password: sentinel_password in the address.")
+        }
+        OpenErrorKind::SignIn => format!("The Sentinel {host}:{port}, with the Sentinels' own user and password: {}", error.words),
+        // Resolved and connected: it fell at the handshake.
+        _ if place.is_tls && steps.done.len() == 2 => {
+            format!("The Sentinel {host}:{port}: {} Sentinels without TLS before servers with it: sentinel_tls=no.", error.words)
+        }
+        _ => format!("The Sentinel {host}:{port}: {}", error.words),
+    };
+    Err(failed(error.kind, words))
+}
+
+async fn master_by(
+    place: &RedisProfile,
+    passwords: RedisPasswords<'_>,
+    limit: Duration,
+    name: &str,
+    known: (&RedisProfile, &mut Steps),
+) -> Result<(String, u16), OpenError> {
+    let mut opened = open_sentinel(place, passwords, limit, known).await?;
     let answer = ask(&mut opened, redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name)).await;
     let unknown = |known: &str| {
         failed(OpenErrorKind::Unreachable, format!("The Sentinel at {}:{} knows no master named {name}.{known}", place.host, place.port))
@@ -101,7 +141,7 @@ pub async fn kind(opened: &mut Opened) -> Kind {
 pub async fn is_a_sentinel(opened: &mut Opened, profile: &RedisProfile) -> OpenError {
     let names = master_names(opened).await;
     let master = names.first().map_or("mymaster", String::as_str);
-    let sentinel = Sentinel { master: master.to_owned(), others: Vec::new() };
+    let sentinel = Sentinel { master: master.to_owned(), ..Sentinel::default() };
     let url = RedisProfile { sentinel: Some(sentinel), ..profile.clone() }.url();
     let known = if names.is_empty() { String::new() } else { format!(" It looks after {}.", names.join(", ")) };
     failed(

@@ -17,10 +17,11 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         app::Dialog::DeleteStore { id, name } => delete(ui, id, name, actions),
         app::Dialog::CancelAudit => cancel(ui, actions),
         app::Dialog::Dismiss { title, reason, until, error, .. } => ask::dismiss(ui, title, (reason, until), error.as_deref(), actions),
-        app::Dialog::AskSecrets { store, postgres, redis, cloudflare, reason } => {
+        app::Dialog::AskSecrets { store, postgres, redis, sentinels, cloudflare, reason } => {
             let name = model.store(store).map_or(store.as_str(), |s| s.profile.name.as_str());
             let asks = ask::Asks { store, name, is_check: model.asks_for_recheck(), reason: reason.as_deref() };
-            ask::secrets(ui, &asks, (postgres.as_deref(), redis, cloudflare.as_deref()), actions);
+            let asked = ask::Asked { postgres: postgres.as_deref(), redis, sentinels, cloudflare: cloudflare.as_deref() };
+            ask::secrets(ui, &asks, &asked, actions);
         }
         app::Dialog::TypePath { wanted, path, error } => path::typed(ui, wanted, path, error.as_deref(), actions),
         app::Dialog::Replace { existing, .. } => path::replace(ui, existing, actions),

@@ -66,6 +66,10 @@ fn instance(ui: &mut Ui, form: &mut Form<'_>, index: usize, way: Way) {
         certificates(ui, form, index, &suffix);
     }
     ui.add_space(space::M);
+    if !form.wizard.redis[index].master.trim().is_empty() {
+        sentinels(ui, form, index, &suffix);
+        ui.add_space(space::M);
+    }
     let redis = form.wizard.redis[index].clone();
     let (label, error) = (format!("Own key prefixes{suffix}"), redis.roles_error());
     let roles =
@@ -113,6 +117,29 @@ fn certificates(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
     ui.add_space(space::S);
     let label = format!("Name in the certificate{suffix}");
     set(ui, form, Field::RedisServerName(index), Input { label: &label, hint: "the host", shown: &redis.server_name, ..Input::default() });
+}
+
+/// What the Sentinels have of their own; empty fields leave them what the servers behind them have.
+fn sentinels(ui: &mut Ui, form: &mut Form<'_>, index: usize, suffix: &str) {
+    let redis = form.wizard.redis[index].clone();
+    let label = format!("Sentinel user{suffix}");
+    set(ui, form, Field::SentinelUser(index), Input { label: &label, hint: "default", shown: &redis.sentinel_user, ..Input::default() });
+    ui.add_space(space::S);
+    secret(ui, form, Field::SentinelPassword(index), &format!("Sentinel password{suffix}"), &redis.sentinel_password);
+    ui.add_space(space::S);
+    let mut is_tls = redis.has_tls_at_sentinels();
+    if checkbox(ui, &mut is_tls, &format!("TLS to the Sentinels{suffix}")).changed() {
+        form.push(WizardAction::SentinelTls(index, is_tls));
+    }
+    if is_tls {
+        ui.add_space(space::S);
+        let as_servers = if redis.is_tls { "the servers'" } else { "the system's" };
+        file(ui, form, Field::SentinelCaFile(index), &format!("CA certificate of the Sentinels{suffix}"), as_servers, &redis.sentinel_ca_file, None);
+        ui.add_space(space::S);
+        let label = format!("Name in the Sentinels' certificate{suffix}");
+        let name = Input { label: &label, hint: "the host", shown: &redis.sentinel_server_name, ..Input::default() };
+        set(ui, form, Field::SentinelServerName(index), name);
+    }
 }
 
 fn file(ui: &mut Ui, form: &mut Form<'_>, field: Field, label: &str, hint: &str, shown: &str, error: Option<&str>) {

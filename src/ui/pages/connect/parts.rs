@@ -73,7 +73,9 @@ pub fn keep_secrets(ui: &mut Ui, form: &mut Form<'_>, label: &str) {
         form.push(WizardAction::KeepSecrets(CHOICES[chosen]));
     }
     let words = match (form.wizard.keep, form.model.has_keychain) {
-        (KeepSecrets::Environment, _) => "Read from PGPASSWORD, MEDUSA_ADVISOR_REDIS_PASSWORD and CLOUDFLARE_API_TOKEN.",
+        (KeepSecrets::Environment, _) => {
+            "Read from PGPASSWORD, MEDUSA_ADVISOR_REDIS_PASSWORD, MEDUSA_ADVISOR_SENTINEL_PASSWORD and CLOUDFLARE_API_TOKEN."
+        }
         (KeepSecrets::AskEachTime, true) => "Asked for when an audit starts, kept in memory until it ends.",
         (KeepSecrets::AskEachTime, false) => "No keychain on this system. Asked for when an audit starts, kept in memory until it ends.",
         (KeepSecrets::Keychain, true) => return,

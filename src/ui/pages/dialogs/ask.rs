@@ -3,6 +3,7 @@
 use eframe::egui::{Id, Ui};
 
 use crate::app::Action;
+use crate::connect::profile::Secrets;
 use crate::secret::Secret;
 use crate::ui::theme::space;
 use crate::ui::widgets::{Answer, Dialog, Field};
@@ -32,11 +33,18 @@ pub fn dismiss(ui: &mut Ui, title: &str, (reason, until): (&str, &str), error: O
 struct Typed {
     postgres: String,
     redis: Vec<String>,
+    sentinels: Vec<String>,
     cloudflare: String,
 }
 
-/// Postgres, the Redis instances and Cloudflare; `None` needs no secret, otherwise the words of its label.
-type Asked<'a> = (Option<&'a str>, &'a [Option<String>], Option<&'a str>);
+/// `None` needs no secret, otherwise the words of its label.
+pub struct Asked<'a> {
+    pub postgres: Option<&'a str>,
+    pub redis: &'a [Option<String>],
+    /// Masters whose Sentinels may have a password of their own.
+    pub sentinels: &'a [Option<String>],
+    pub cloudflare: Option<&'a str>,
+}
 
 /// Who asks, and why.
 pub struct Asks<'a> {
@@ -48,12 +56,12 @@ pub struct Asks<'a> {
     pub reason: Option<&'a str>,
 }
 
-pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, (postgres, redis, cloudflare): Asked<'_>, actions: &mut Vec<Action>) {
+pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, asked: &Asked<'_>, actions: &mut Vec<Action>) {
     let Asks { store, name, is_check, reason } = *asks;
     let id = Id::unique(("typed secrets", store));
-    let mut typed =
-        ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_else(|| Typed { redis: vec![String::new(); redis.len()], ..Typed::default() });
-    typed.redis.resize(redis.len(), String::new());
+    let mut typed = ui.data(|data| data.get_temp::<Typed>(id)).unwrap_or_default();
+    typed.redis.resize(asked.redis.len(), String::new());
+    typed.sentinels.resize(asked.sentinels.len(), String::new());
     let sentence = match reason {
         Some(reason) => format!("{reason} Type the secrets of {name}: they are held in memory for this run only."),
         None => format!("{name} asks for its secrets each time. They are held in memory for this run only."),
@@ -65,15 +73,18 @@ pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, (postgres, redis, cloudflare): Aske
             Field::new(label, value).secret().show(ui);
             ui.add_space(space::M);
         };
-        if let Some(words) = postgres {
+        if let Some(words) = asked.postgres {
             field(&format!("Password of {words}"), &mut typed.postgres);
         }
-        for (words, value) in redis.iter().zip(&mut typed.redis) {
-            if let Some(words) = words {
+        for (i, value) in typed.redis.iter_mut().enumerate() {
+            if let Some(words) = &asked.redis[i] {
                 field(&format!("Password of {words}"), value);
             }
+            if let Some((master, value)) = asked.sentinels.get(i).and_then(Option::as_ref).zip(typed.sentinels.get_mut(i)) {
+                field(&format!("Password of the Sentinels of {master}"), value);
+            }
         }
-        if let Some(words) = cloudflare {
+        if let Some(words) = asked.cloudflare {
             field(&format!("Cloudflare token of {words}"), &mut typed.cloudflare);
         }
     });
@@ -87,9 +98,13 @@ pub fn secrets(ui: &mut Ui, asks: &Asks<'_>, (postgres, redis, cloudflare): Aske
         Answer::Cancelled => Action::CloseDialog,
         Answer::Confirmed => Action::GiveSecrets {
             store: store.to_owned(),
-            postgres: given(typed.postgres),
-            redis: typed.redis.into_iter().map(given).collect(),
-            cloudflare: given(typed.cloudflare),
+            secrets: Box::new(Secrets {
+                postgres_password: given(typed.postgres),
+                redis_passwords: typed.redis.into_iter().map(given).collect(),
+                sentinel_passwords: typed.sentinels.into_iter().map(given).collect(),
+                cloudflare_token: given(typed.cloudflare),
+                ..Secrets::default()
+            }),
         },
     });
 }
