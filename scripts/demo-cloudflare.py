@@ -108,11 +108,14 @@ def traffic():
         for path, kind, weight, mix, size, ms in shapes:
             for status, share in mix.items():
                 count = int(weight * tide * share * (0.92 + (zlib.crc32(f"{path} {back % 7}".encode()) % 16) / 100))
-                if count:
-                    origin = 0 if status in ("hit", "stale") else ms
-                    yield {"at": at, "clientRequestPath": path, "cacheStatus": status, "edgeResponseContentTypeName": kind, "clientRequestHTTPHost": HOST, "edgeResponseStatus": 200,
-                           "clientRequestHTTPMethodName": "GET", "clientRequestHTTPProtocol": "HTTP/2", "requestSource": "eyeball", "cacheReserveUsed": 0, "clientSSLProtocol": "TLSv1.3",
-                           "count": count, "bytes": count * size, "ttfb": 18 if origin == 0 else ms + 20, "origin": origin}
+                # A newsletter leads to product pages.
+                led = int(count * 0.12) if "/products/" in path and kind == "html" else 0
+                origin = 0 if status in ("hit", "stale") else ms
+                for query, requests in (("", count - led), ("?utm_source=newsletter&utm_medium=email", led)):
+                    if requests:
+                        yield {"at": at, "clientRequestPath": path, "clientRequestQuery": query, "cacheStatus": status, "edgeResponseContentTypeName": kind, "clientRequestHTTPHost": HOST,
+                               "edgeResponseStatus": 200, "clientRequestHTTPMethodName": "GET", "clientRequestHTTPProtocol": "HTTP/2", "requestSource": "eyeball", "cacheReserveUsed": 0,
+                               "clientSSLProtocol": "TLSv1.3", "count": requests, "bytes": requests * size, "ttfb": 18 if origin == 0 else ms + 20, "origin": origin}
 
 
 TRAFFIC = list(traffic())

@@ -59,7 +59,10 @@ fill() {
 commands() { redis-cli -p "$port" info stats | sed -nE 's/^total_commands_processed:([0-9]+).*/\1/p'; }
 bytes_out() { redis-cli -p "$port" info stats | sed -nE 's/^total_net_output_bytes:([0-9]+).*/\1/p'; }
 
-# calls_of NAMES: an audit sends no SET, the load no SCAN.
+# What an audit reads its sample of keys with; the load sends none of it.
+SAMPLING='scan|type|ttl|pttl|memory\|usage'
+
+# calls_of NAMES, as in a pattern: an audit sends no SET.
 calls_of() {
     redis-cli -p "$port" info commandstats | sed -nE "s/^cmdstat_($1):calls=([0-9]+).*/\\2/p" | awk '{n += $1} END {print n + 0}'
 }
@@ -111,21 +114,23 @@ impact() {
 
 # pairs_of PID: with and without, without and with, in turn, while that audit samples.
 pairs_of() {
-    local audit=$1 with without scans
+    local audit=$1 with without sampled
     while kill -0 "$audit" 2>/dev/null; do
-        scans=$(calls_of scan)
+        sampled=$(calls_of "$SAMPLING")
         kill -CONT "$audit" 2>/dev/null || return 0
         with=$(rate)
         # It waits for its window or has ended: nothing to compare.
-        (($(calls_of scan) > scans)) || { sleep 0.5; continue; }
+        (($(calls_of "$SAMPLING") > sampled)) || { sleep 0.5; continue; }
         kill -STOP "$audit" 2>/dev/null || return 0
         without=$(rate)
         pair "$with" "$without"
         without=$(rate)
-        scans=$(calls_of scan)
+        sampled=$(calls_of "$SAMPLING")
         kill -CONT "$audit" 2>/dev/null || return 0
         with=$(rate)
-        (($(calls_of scan) > scans)) && pair "$with" "$without"
+        if (($(calls_of "$SAMPLING") > sampled)); then
+            pair "$with" "$without"
+        fi
     done
 }
 
