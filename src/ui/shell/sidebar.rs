@@ -3,6 +3,7 @@
 use eframe::egui::{self, Align2, Rect, Ui, UiBuilder, pos2, vec2};
 
 use crate::app::{Action, Model, Page, StoreEntry};
+use crate::checks::edge_cloudfront::replaces_cloudflare;
 use crate::checks::registry;
 use crate::connect::profile::Environment;
 use crate::evidence::storefront::{PathClass, Target};
@@ -245,11 +246,22 @@ fn latencies(model: &Model) -> [(LayerHue, &'static str, Latency); 4] {
         (None, None) => profile_latencies(shown_store(model)),
     };
     [
-        (LayerHue::Cdn, "Cloudflare", cdn),
+        (LayerHue::Cdn, cdn_name(model), cdn),
         (LayerHue::Redis, "Redis", redis),
         (LayerHue::Postgres, "Postgres", postgres),
         (LayerHue::Application, "Storefront", shop),
     ]
+}
+
+/// Cloudflare, unless CloudFront alone is what the shown store has.
+fn cdn_name(model: &Model) -> &'static str {
+    let snapshot = model.current_audit().map(|audit| &audit.snapshot).filter(|_| model.page != Page::Connect);
+    let has_cloudfront_alone = match (snapshot, shown_store(model)) {
+        (Some(snapshot), _) => replaces_cloudflare(snapshot),
+        (None, Some(store)) => store.profile.cloudflare.is_none() && store.profile.cloudfront.is_some(),
+        (None, None) => false,
+    };
+    if has_cloudfront_alone { "CloudFront" } else { "Cloudflare" }
 }
 
 fn wizard_latencies(wizard: &crate::app::wizard::Wizard) -> [Latency; 4] {

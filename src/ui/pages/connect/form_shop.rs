@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, form: &mut Form<'_>) {
     ui.add_space(6.0);
     note(ui, "Public by design: every visitor's browser sends it. It is kept with the store.");
     ui.add_space(space::M);
-    let hint = "shop.example.com=203.0.113.7, before DNS is switched";
+    let hint = "shop.example.com=203.0.113.7";
     let input = Input { label: "Asked at another address", hint, shown: &wizard.resolve, is_mono: true, ..Input::default() };
     set(ui, form, Field::Resolve, input);
     rule(ui);
