@@ -129,7 +129,8 @@ done
 if command -v pdftoppm >/dev/null; then
     "$advisor" demo --out "$work/report.pdf" >/dev/null
     paper() { pdftoppm -r 90 -f "$2" -l "$2" -png -singlefile "$work/report.pdf" "$folder/report-$1" 2>/dev/null; }
-    page_of() { pdftotext -layout "$work/report.pdf" - 2>/dev/null | awk -v RS='\f' -v heading="$1" '$0 ~ "(^|\n) *" heading " *\n" { print NR; exit }'; }
+    pdftotext -layout "$work/report.pdf" "$work/report.txt" 2>/dev/null
+    page_of() { awk -v RS='\f' -v heading="$1" '$0 ~ "(^|\n) *" heading " *\n" { print NR; exit }' "$work/report.txt"; }
     paper cover 1
     for part in Summary "Ranked plan" Findings Charts "Not checked" "Method and limits"; do
         page=$(page_of "$part")
