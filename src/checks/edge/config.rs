@@ -54,7 +54,7 @@ impl Bad<'_> {
         }
     }
 
-    /// How sure that is; `is_whole` as in [`Judged`].
+    /// How sure that is; `is_whole` as in `Judged`.
     pub fn because(&self, is_whole: bool) -> &'static str {
         match (self.by, is_whole) {
             (_, false) => "read from the zone's settings; page rules or configuration rules could not be read and may set another value",
