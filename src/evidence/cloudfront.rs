@@ -247,6 +247,13 @@ pub struct PublicAccessBlock {
     pub blocks_public_policy: bool,
 }
 
+impl PublicAccessBlock {
+    /// All four parts alike.
+    pub fn all(blocks: bool) -> Self {
+        Self { ignores_public_acls: blocks, restricts_public_buckets: blocks, blocks_public_acls: blocks, blocks_public_policy: blocks }
+    }
+}
+
 /// The first page of a listing, and the headers of some of its objects spread over it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObjectSample {

@@ -104,12 +104,7 @@ pub fn bucket(heads: Vec<ObjectHead>) -> Bucket {
     Bucket {
         name: "media".into(),
         region: Ok("eu-central-1".into()),
-        public_access: Ok(PublicAccessBlock {
-            ignores_public_acls: true,
-            restricts_public_buckets: true,
-            blocks_public_acls: true,
-            blocks_public_policy: true,
-        }),
+        public_access: Ok(PublicAccessBlock::all(true)),
         has_public_policy: Ok(false),
         is_read_unsigned: Ok(false),
         objects: Ok(ObjectSample { listed: heads.len() as u64, is_whole: true, heads }),

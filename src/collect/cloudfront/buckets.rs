@@ -72,22 +72,23 @@ async fn region(session: &Session, name: &str) -> Result<String, AwsError> {
 }
 
 async fn public_access(session: &Session, client: &Client, name: &str) -> Result<PublicAccessBlock, AwsError> {
+    const ACTION: &str = "s3:GetBucketPublicAccessBlock";
     session.called();
     let answer = client.get_public_access_block().bucket(name).send().await;
-    let none =
-        PublicAccessBlock { ignores_public_acls: false, restricts_public_buckets: false, blocks_public_acls: false, blocks_public_policy: false };
-    match answer.map_err(|e| trouble("s3:GetBucketPublicAccessBlock", session.timeout_ms, &e)) {
+    match answer.map_err(|e| trouble(ACTION, session.timeout_ms, &e)) {
         Ok(answer) => {
             // A part that is left out of the block does not block.
             let is = |value: Option<bool>| value.unwrap_or(false);
-            Ok(answer.public_access_block_configuration.map_or(none, |c| PublicAccessBlock {
+            let unreadable = || AwsError::Unreadable { action: ACTION, why: "it holds no configuration".to_owned() };
+            let c = answer.public_access_block_configuration.ok_or_else(unreadable)?;
+            Ok(PublicAccessBlock {
                 ignores_public_acls: is(c.ignore_public_acls),
                 restricts_public_buckets: is(c.restrict_public_buckets),
                 blocks_public_acls: is(c.block_public_acls),
                 blocks_public_policy: is(c.block_public_policy),
-            }))
+            })
         }
-        Err(AwsError::NotFound { code, .. }) if code == "NoSuchPublicAccessBlockConfiguration" => Ok(none),
+        Err(AwsError::NotFound { code, .. }) if code == "NoSuchPublicAccessBlockConfiguration" => Ok(PublicAccessBlock::all(false)),
         Err(e) => Err(e),
     }
 }

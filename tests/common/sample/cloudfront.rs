@@ -147,12 +147,7 @@ fn bucket(name: &str) -> Bucket {
     Bucket {
         name: name.to_owned(),
         region: Ok("eu-central-1".to_owned()),
-        public_access: Ok(PublicAccessBlock {
-            ignores_public_acls: true,
-            restricts_public_buckets: true,
-            blocks_public_acls: true,
-            blocks_public_policy: true,
-        }),
+        public_access: Ok(PublicAccessBlock::all(true)),
         has_public_policy: Ok(false),
         is_read_unsigned: Ok(false),
         objects: Ok(ObjectSample { listed: 1_000, is_whole: false, heads: vec![head; 20] }),
