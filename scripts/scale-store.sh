@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fills an empty database with a Medusa store of shop size, some 4.5 GB (v2) or 2.7 GB (v1): what the figures of docs/performance.md
-# and tests/live_scale.rs are measured on. It takes about four minutes.
+# and tests/live_postgres/scale.rs are measured on. It takes about four minutes.
 # Usage: scripts/scale-store.sh FOLDER v1|v2 DATABASE_URL
 #   FOLDER        holds v2-schema.sql, seed-v2.sql.gz and scale-v2.sql, or the same of v1
 #   DATABASE_URL  an empty database; its role must be a superuser

@@ -9,7 +9,7 @@
 #
 # The servers are npm packages with initdb, pg_ctl, postgres and the contrib extensions, kept in a cache folder; the version that this
 # machine has installed is used as it is, with hypopg where it is installed. Each cell (version, way) has a server of its own.
-# tests/live_postgres_roles.rs signs in as superuser, as pg_monitor and as a bare login in every cell.
+# tests/live_postgres/roles.rs signs in as superuser, as pg_monitor and as a bare login in every cell.
 #
 # Environment:
 #   ADVISOR_POSTGRES_CACHE   the cache folder; /var/tmp/advisor-postgres
@@ -85,14 +85,12 @@ read_arguments() {
     done
 }
 
-# Test files that want a Postgres server, by what they hold.
+# The files of tests/live_postgres that a word asks for, each a module of that program, and live_planted, a program of its own.
 test_names() {
     local path name
-    for path in tests/live_*.rs tests/live_*/main.rs; do
-        [[ -e $path ]] || continue
-        name=$(basename "${path%/main.rs}" .rs)
-        [[ $name == live_postgres* ]] || grep -qE 'ADVISOR_TEST_POSTGRES|common/live.rs' "$path" || continue
-        if is_wanted "$name"; then
+    for path in tests/live_postgres/*.rs tests/live_planted.rs; do
+        name=$(basename "$path" .rs)
+        if [[ $name != main ]] && is_wanted "$name"; then
             echo "$name"
         fi
     done
@@ -112,34 +110,26 @@ is_wanted() {
 }
 
 build_tests() {
-    local names=() name
-    for name in $(test_names); do
-        names+=(--test "$name")
-    done
-    if ((${#names[@]} == 0)); then
+    local name
+    if [[ -z $(test_names) ]]; then
         echo "No test file has such a name." >&2
         exit 2
     fi
     echo "Building the tests"
-    # One line a program in cargo's messages; the order of its keys is stable enough to read without a JSON parser.
-    cargo test --no-run --message-format=json "${names[@]}" 2>"$WORK/build.log" |
-        sed -nE 's/.*"kind":\["test"\].*"name":"([^"]*)".*"executable":"([^"]*)".*/\1 \2/p' >"$WORK/programs" || true
-    if [[ ! -s $WORK/programs ]]; then
-        cat "$WORK/build.log" >&2
-        exit 1
-    fi
-    keep_programs
-}
-
-# An hour passes until the last cell: what is built meanwhile is another program.
-keep_programs() {
-    local name program
+    # An hour passes until the last cell: what is built meanwhile is another program, so these are kept.
     mkdir "$WORK/bin"
-    while read -r name program; do
-        cp "$program" "$WORK/bin/$name"
-        echo "$name $WORK/bin/$name"
-    done <"$WORK/programs" >"$WORK/kept"
-    mv "$WORK/kept" "$WORK/programs"
+    # One line a program in cargo's messages; the order of its keys is stable enough to read without a JSON parser.
+    cargo test --no-run --message-format=json --test live_postgres --test live_planted 2>"$WORK/build.log" |
+        sed -nE 's/.*"kind":\["test"\].*"name":"([^"]*)".*"executable":"([^"]*)".*/\2 \1/p' |
+        while read -r program name; do
+            cp "$program" "$WORK/bin/$name"
+        done || true
+    for name in live_postgres live_planted; do
+        if [[ ! -x $WORK/bin/$name ]]; then
+            cat "$WORK/build.log" >&2
+            exit 1
+        fi
+    done
 }
 
 # server_bin MAJOR: the folder of its programs; fetched once.
@@ -199,7 +189,7 @@ run_cells() {
 
 # A subshell: its servers are its own.
 cell() {
-    local major=$1 way=$2 name program log status started=$SECONDS
+    local major=$1 way=$2 name words log status started=$SECONDS
     # A gigabyte a cell: logs are what is kept.
     trap 'stop_services; rm -rf "$SERVICES/postgres/data"' EXIT
     trap 'exit 143' TERM INT
@@ -222,15 +212,17 @@ cell() {
         echo "PgBouncer is not installed or did not start" >"$WORK/$major-$way.skips"
         return
     fi
-    while read -r name program; do
+    for name in $(test_names); do
         status=0
-        "$program" --test-threads 1 --show-output >"$log.part" 2>&1 </dev/null || status=$?
+        words=("$WORK/bin/live_postgres" "$name::")
+        [[ $name != live_planted ]] || words=("$WORK/bin/live_planted")
+        "${words[@]}" --test-threads 1 --show-output >"$log.part" 2>&1 </dev/null || status=$?
         sed "s/^/$name: /" "$log.part" >>"$log"
         # A program that ended before it could count has failed.
         if ((status != 0)) && ! grep -q '^test result:' "$log.part"; then
             echo "$name: test result: FAILED. 0 passed; 1 failed" >>"$log"
         fi
-    done <"$WORK/programs"
+    done
     count_cell "$major-$way" $((SECONDS - started))
 }
 

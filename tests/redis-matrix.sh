@@ -94,13 +94,12 @@ read_arguments() {
     done
 }
 
-# Test files that want a Redis server, by what they hold.
+# The files of tests/live_redis that a word asks for: each is a module, and the program runs one of them by its name.
 test_names() {
     local path name word
-    for path in tests/live_*.rs tests/live_*/main.rs; do
-        [[ -e $path ]] || continue
-        name=$(basename "${path%/main.rs}" .rs)
-        grep -qE 'ADVISOR_TEST_REDIS|redis_live/' "$path" || continue
+    for path in tests/live_redis/*.rs; do
+        name=$(basename "$path" .rs)
+        [[ $name != main ]] || continue
         if ((${#WORDS[@]} == 0)); then
             echo "$name"
             continue
@@ -115,19 +114,15 @@ test_names() {
 }
 
 build_tests() {
-    local names=() name
-    for name in $(test_names); do
-        names+=(--test "$name")
-    done
-    if ((${#names[@]} == 0)); then
+    if [[ -z $(test_names) ]]; then
         echo "No test file has such a name." >&2
         exit 2
     fi
     echo "Building the tests"
     # One line a program in cargo's messages; the order of its keys is stable enough to read without a JSON parser.
-    cargo test --locked --no-run --message-format=json "${names[@]}" 2>"$WORK/build.log" |
-        sed -nE 's/.*"kind":\["test"\].*"name":"([^"]*)".*"executable":"([^"]*)".*/\1 \2/p' >"$WORK/programs" || true
-    if [[ ! -s $WORK/programs ]]; then
+    PROGRAM=$(cargo test --locked --no-run --message-format=json --test live_redis 2>"$WORK/build.log" |
+        sed -nE 's/.*"kind":\["test"\].*"name":"live_redis".*"executable":"([^"]*)".*/\1/p') || true
+    if [[ -z $PROGRAM ]]; then
         cat "$WORK/build.log" >&2
         exit 1
     fi
@@ -268,16 +263,16 @@ told_version() {
 }
 
 run_tests() {
-    local log=$1 name program status
-    while read -r name program; do
+    local log=$1 name status
+    for name in $(test_names); do
         status=0
-        "$program" --test-threads 1 --show-output >"$log.part" 2>&1 </dev/null || status=$?
+        "$PROGRAM" "$name::" --test-threads 1 --show-output >"$log.part" 2>&1 </dev/null || status=$?
         sed "s/^/$name: /" "$log.part" >>"$log"
         # A program that ended before it could count has failed.
         if ((status != 0)) && ! grep -q '^test result:' "$log.part"; then
             echo "$name: test result: FAILED. 0 passed; 1 failed" >>"$log"
         fi
-    done <"$WORK/programs"
+    done
 }
 
 # empty_row ROW VERSION skips|failures WHY: no test ran.

@@ -10,8 +10,8 @@
 # Environment:
 #   ADVISOR_NO_INSTALL=1     install nothing; what is missing is skipped by name
 #   ADVISOR_KEEP=1           keep the temporary folder with every log
-#   ADVISOR_TEST_MEDUSA      folder of an installed Medusa 2 project: live_redis_medusa audits it too
-#   ADVISOR_TEST_MEDUSA_V1   folder of an installed Medusa 1 project; live_redis_medusa_v1 installs one below ADVISOR_NODE_CACHE otherwise
+#   ADVISOR_TEST_MEDUSA      folder of an installed Medusa 2 project: live_redis audits it too
+#   ADVISOR_TEST_MEDUSA_V1   folder of an installed Medusa 1 project; live_redis installs one below ADVISOR_NODE_CACHE otherwise
 #   ADVISOR_NODE_CACHE       where the npm packages of the live tests are kept; /var/tmp/advisor-node
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -106,7 +106,7 @@ prepare_tests() {
     ADVISOR=${ADVISOR_BINARY:-$target/debug/medusa-advisor}
 }
 
-# The test programs by tier: a file's name says where it belongs.
+# The test programs by tier: their names say where they belong.
 targets_of() {
     local path name tier
     for path in tests/*.rs tests/*/main.rs; do

@@ -1,5 +1,5 @@
 //! The estimator against sizes that a real Postgres 15 gave: tables and indexes that were filled, thinned out by deletes and updates,
-//! vacuumed and analyzed, then written anew. `tests/live_health_checks.rs` measures the like again.
+//! vacuumed and analyzed, then written anew. `tests/live_postgres/health_checks.rs` measures the like again.
 
 #[cfg(test)]
 mod sizes {

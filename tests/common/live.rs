@@ -1,6 +1,6 @@
 //! A scratch database on the private server, an audit of it with traffic in the window, and remedies run verbatim.
 
-// Each test file uses its part of this.
+// Each test program uses its part of this.
 #![allow(dead_code)]
 
 use std::future::Future;

@@ -1,6 +1,6 @@
 //! Made evidence of one Redis instance for the checks: a healthy one, changed where a test wants it.
 
-// Each test file uses its part of this.
+// Each test program uses its part of this.
 #![allow(dead_code)]
 
 use medusa_advisor::checks;

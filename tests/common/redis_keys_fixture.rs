@@ -1,6 +1,6 @@
 //! Queues, clients and the part of Postgres that the checks of keys and queues compare with.
 
-// Each test file uses its part of this.
+// Each test program uses its part of this.
 #![allow(dead_code)]
 
 use medusa_advisor::evidence::postgres::{DatabaseCounters, Postgres, Server, Statement, StatementCounters, Statements, Table, TableCounters};

@@ -1,8 +1,5 @@
 //! Servers that one test needs for itself, by `tests/postgres-servers.sh`; they stop when this is dropped.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,8 +1,5 @@
 //! A test that starts itself again in a place of its own: on another bus, with other mounts, in an empty home.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -31,7 +28,9 @@ pub fn run_again(mut command: Command, home: &Path, test: &str, part: &str) {
     }
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{part}:\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{part}:\n{said}\n{complained}");
+    assert!(said.contains("1 passed"), "{part}: {test} is no test here:\n{said}");
 }
 
 fn only_for_its_owner(folder: &Path) {

@@ -1,8 +1,5 @@
 //! A private Redis a test, ended by its own handle, and an audit of nothing but Redis.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -1,8 +1,5 @@
 //! A real Medusa on servers of its own: its packages from npm, the rows of a really seeded store, a configuration of the test, and shoppers.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,8 +1,5 @@
 //! What npm installs once into a cache folder (`ADVISOR_NODE_CACHE`, else `/var/tmp/advisor-node`), and programs of Node run from there.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 

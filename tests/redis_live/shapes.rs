@@ -1,8 +1,5 @@
 //! Keys as BullMQ and Medusa's modules write them.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use redis::Cmd;
 
 use crate::harness::{Server, command, fill};

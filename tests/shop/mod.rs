@@ -1,9 +1,6 @@
 //! A small store for live tests: an origin whose faults can be switched on, and a real nginx, Varnish or Squid in front of it. Everything
 //! listens on loopback, lives in a temporary folder and is ended by the process id that was started.
 
-// Each test file uses its part of this.
-#![allow(dead_code)]
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

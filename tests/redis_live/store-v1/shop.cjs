@@ -1,4 +1,4 @@
-// Shoppers of a Medusa 1 store, for tests/live_redis_medusa_v1.rs: they browse, fill carts and buy; somebody changes prices meanwhile.
+// Shoppers of a Medusa 1 store, for tests/live_redis/medusa_v1.rs: they browse, fill carts and buy; somebody changes prices meanwhile.
 // `node shop.cjs SECONDS`. Prints how many requests were answered.
 const { BACKEND, KEY } = process.env
 let answered = 0

@@ -1,4 +1,4 @@
-// Shoppers for tests/live_redis_medusa.rs: BACKEND=… KEY=… REGION=… node shop.cjs SECONDS. Prints how many requests were answered.
+// Shoppers for tests/live_redis/medusa_v2.rs: BACKEND=… KEY=… REGION=… node shop.cjs SECONDS. Prints how many requests were answered.
 const { BACKEND, KEY, REGION } = process.env
 let answered = 0
 const refused = new Set()
