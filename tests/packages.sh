@@ -15,6 +15,24 @@ find_program() {
     return 1
 }
 
+# What a cold build of everything and the servers of the live tests take at most, in GiB.
+# shellcheck disable=SC2034 # read where this is sourced
+BUILDING_GIB=7 TESTING_GIB=4
+
+# free_gib FOLDER: what is free on its disk, in whole GiB.
+free_gib() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1048576)}'; }
+
+# require_room FOLDER GIB WHAT_FOR
+require_room() {
+    local free
+    free=$(free_gib "$1")
+    if ((free < $2)); then
+        echo "The disk of $1 has $free GiB free, and $3 takes up to $2 GiB: it would end in the middle. Free some, or name another disk" \
+            "(CARGO_TARGET_DIR for building, TMPDIR for the servers)." >&2
+        return 1
+    fi
+}
+
 # postgres_bin: the folder of the newest Postgres server's programs, or the one ADVISOR_POSTGRES_BIN names.
 postgres_bin() {
     local folder

@@ -52,6 +52,7 @@ trap 'exit 143' TERM
 main() {
     check_arguments
     require_rust || exit 1
+    require_room "$WORK" "$TESTING_GIB" "a run of the tests" || exit 1
     prepare_machine
     prepare_tests
     local tier
