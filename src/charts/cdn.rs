@@ -8,7 +8,7 @@ use super::{BARS_MAX, ChartKind, ChartSpec, Drawn, Series, SeriesRole, Unit, XAx
 use crate::checks::edge_cloudfront::replaces_cloudflare;
 use crate::checks::measures::{is_cacheable_status, is_edge_hit, path_corrections};
 use crate::evidence::cdn::{Analytics, HourCount};
-use crate::evidence::{Gap, Snapshot};
+use crate::evidence::{Cause, Gap, Snapshot};
 use crate::text;
 
 /// What passed the store's CDN by hour, each chart by its id: the hit ratio, requests, bytes.
@@ -17,6 +17,26 @@ pub fn traffic(snapshot: &Snapshot) -> [(&'static str, Drawn); 3] {
         return cloudfront::traffic(snapshot);
     }
     [(HIT_RATIO, hit_ratio_by_hour(snapshot)), ("cdn.status", requests_by_status(snapshot)), (BYTES, bytes_by_status(snapshot))]
+}
+
+/// Whether the store has CloudFront besides Cloudflare, as for its media.
+pub fn has_cloudfront_beside(snapshot: &Snapshot) -> bool {
+    let has = |gap: Option<&Gap>| gap.is_none_or(|g| g.cause != Cause::NotConfigured);
+    has(snapshot.cdn.as_ref().err()) && has(snapshot.cloudfront.as_ref().err())
+}
+
+/// What passed CloudFront by hour in a store that has Cloudflare too: the charts of `traffic` under ids and titles of their own.
+pub fn cloudfront_beside(snapshot: &Snapshot) -> [(&'static str, Drawn); 3] {
+    let own = [
+        ("cloudfront.hit_ratio", "CloudFront hit ratio"),
+        ("cloudfront.requests", "CloudFront requests"),
+        ("cloudfront.bytes", "CloudFront bytes downloaded"),
+    ];
+    let mut named = own.into_iter();
+    cloudfront::traffic(snapshot).map(|(id, drawn)| {
+        let (id, title) = named.next().unwrap_or((id, id));
+        (id, drawn.map(|chart| ChartSpec { id: id.to_owned(), title: title.to_owned(), ..chart }))
+    })
 }
 
 const HIT_RATIO: &str = "cdn.hit_ratio";

@@ -28,6 +28,11 @@ pub fn drawn(snapshot: &Snapshot) -> Vec<(&'static str, Drawn)> {
     let mut charts = cdn::traffic(snapshot).to_vec();
     charts.extend([
         ("cdn.paths", cdn::worst_paths(snapshot)),
+    ]);
+    if cdn::has_cloudfront_beside(snapshot) {
+        charts.extend(cdn::cloudfront_beside(snapshot));
+    }
+    charts.extend([
         ("redis.memory", redis::memory_by_pattern(snapshot)),
         ("redis.hit_rate", redis::hit_rate(snapshot)),
         ("redis.commands", redis::commands_by_cost(snapshot)),

@@ -350,6 +350,26 @@ fn cloudfront_draws_its_day_with_units_and_target() {
 }
 
 #[test]
+fn cloudfront_beside_cloudflare_has_segments_of_its_own() {
+    let at = |tab: usize| {
+        let mut model = with(Layer::Cdn, crate::sample::cloudfront::beside);
+        model.metrics.tabs[Layer::Cdn as usize] = tab;
+        harness(model)
+    };
+    let own = at(0);
+    shows(&own, &["Hit ratio, cacheable requests", "Behaviours"]);
+    assert!(own.query_by_label_contains(crate::sample::cloudfront::SHOP).is_none(), "Cloudflare's page tells of Cloudflare");
+    let beside = at(5);
+    shows(&beside, &["Hit ratio, GET and HEAD 61\u{a0}%", crate::sample::cloudfront::SHOP, "Bytes downloaded"]);
+    shows(&at(6), &["Managed-CachingOptimized", "allButPersonal"]);
+    // A store with one CDN has five segments, whatever another store was left at.
+    let mut model = crate::sample::model(Kind::Sample);
+    crate::sample::pages::open(&mut model, "metrics-cdn");
+    model.metrics.tabs[Layer::Cdn as usize] = 6;
+    assert!(harness(model).query_by_label_contains("Behaviours").is_none());
+}
+
+#[test]
 fn cloudfronts_missing_hours_are_no_zeros() {
     // Seven hours are too few for a chart: the reason stands there.
     let few = cloudfront(0, |s| s.cloudfront.as_mut().unwrap().metrics.as_mut().unwrap().iter_mut().for_each(|m| m.hours.truncate(7)));

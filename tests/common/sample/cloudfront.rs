@@ -20,6 +20,11 @@ pub fn behind(snapshot: &mut Snapshot) {
     snapshot.cloudfront = Ok(cloudfront());
 }
 
+/// The sample store with CloudFront besides Cloudflare.
+pub fn beside(snapshot: &mut Snapshot) {
+    snapshot.cloudfront = Ok(cloudfront());
+}
+
 pub fn cloudfront() -> CloudFront {
     CloudFront {
         distributions: Ok(Listed::whole(vec![shop(), media()])),

@@ -23,6 +23,8 @@ pub const NAMES: [&str; 25] = [
     "metrics-postgres",
     "metrics-redis",
     "metrics-cdn",
+    "metrics-both",
+    "metrics-both-rules",
     "metrics-cloudfront",
     "metrics-cloudfront-rules",
     "metrics-app",
@@ -63,6 +65,11 @@ pub fn open(model: &mut Model, name: &str) -> bool {
         "metrics-postgres" => Page::Metrics(Layer::Postgres),
         "metrics-redis" => Page::Metrics(Layer::Redis),
         "metrics-cdn" => Page::Metrics(Layer::Cdn),
+        "metrics-both" | "metrics-both-rules" => {
+            super::open_changed(model, super::cloudfront::beside);
+            model.metrics.tabs[Layer::Cdn as usize] = if name.ends_with("rules") { 6 } else { 5 };
+            Page::Metrics(Layer::Cdn)
+        }
         "metrics-cloudfront" | "metrics-cloudfront-rules" => {
             super::open_changed(model, super::cloudfront::behind);
             model.metrics.tabs[Layer::Cdn as usize] = if name.ends_with("rules") { 2 } else { 0 };

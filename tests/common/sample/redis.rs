@@ -2,8 +2,8 @@
 
 use medusa_advisor::evidence::Sampled;
 use medusa_advisor::evidence::redis::{
-    Access, ClientGroup, Command, CommandCounters, Config, Counters, Instance, KeySample, LatencyEvent, LogicalDatabase, Network, Pattern, Queue,
-    QueueLengths, Redis, Role, Server, SlowEntry,
+    Access, ClientGroup, Command, CommandCounters, Config, Counters, DatabaseSample, Instance, KeySample, LatencyEvent, LogicalDatabase, Network,
+    Pattern, Queue, QueueLengths, Redis, Role, Server, SlowEntry,
 };
 
 const GIB: u64 = 1 << 30;
@@ -72,8 +72,11 @@ fn instance(name: &str, patterns: &[Pattern], hits: u64) -> Instance {
             is_complete: keys <= 10_000,
             ended_by: (keys > 10_000).then(|| "keys".to_owned()),
             patterns: patterns.to_vec(),
+            databases: vec![DatabaseSample { index: 0, keys, sampled: 10_000.min(keys), is_complete: keys <= 10_000 }],
         }),
         queues: Ok(if name.starts_with("queue") { queues() } else { Vec::new() }),
+        queues_left_out: 0,
+        slowlog_lost: Some(0),
     }
 }
 
@@ -122,9 +125,17 @@ fn server(hits: u64, keys: u64) -> Server {
         master_link_down: false,
         replica_lag_bytes: None,
         replicas: Some(0),
+        replicas_syncing: 0,
         expired_stale_share: Some(0.01),
         is_persistence_failing: false,
-        access: Some(Access { is_tls: false, has_password: true, network: Network::Private }),
+        access: Some(Access {
+            is_tls: false,
+            has_password: true,
+            network: Network::Private,
+            is_named: false,
+            has_certificate: false,
+            lets_anybody_in: Some(false),
+        }),
         counters: Sampled { total, window: Some(window) },
         databases: vec![LogicalDatabase { index: 0, keys, keys_with_ttl: keys * 3 / 5, average_ttl_ms: 2_100_000 }],
         round_trip_ms: 3.1,

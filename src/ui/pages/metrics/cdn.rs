@@ -7,9 +7,9 @@ use super::cdn_tables::{headers, media, rules};
 use super::sheet::{Cell, Mark, Row, Sheet, mark, show};
 use super::{Figure, GAP, chart_height, gap_state, stats};
 use crate::app::{Action, Audit, Model};
-use crate::charts;
+use crate::charts::{self, Drawn};
 use crate::checks::edge_cloudfront::replaces_cloudflare;
-use crate::checks::measures;
+use crate::checks::measures::{self, HitRate};
 use crate::evidence::cdn::{Analytics, StatusCount};
 use crate::evidence::{Gap, Layer};
 use crate::text;
@@ -21,6 +21,18 @@ const ERRORS_MAX: f64 = 0.005;
 
 /// What the page tells where no CDN's own figures were read.
 pub const PROBES: &str = "Probes of the storefront";
+
+/// The segments of a store with one CDN.
+const WORDS: [&str; 5] = ["Traffic", "Classes", "Rules", "Headers", "Media"];
+
+/// The page's segments: what CloudFront has beside Cloudflare comes last.
+pub fn words(audit: Option<&Audit>) -> Vec<&'static str> {
+    let mut words = WORDS.to_vec();
+    if audit.is_some_and(|a| charts::cdn::has_cloudfront_beside(&a.snapshot)) {
+        words.extend(super::cdn_cloudwatch::BESIDE);
+    }
+    words
+}
 
 /// "Cloudflare, northwind-outfitters.com, last 24 h, UTC".
 pub fn caption(audit: &Audit) -> String {
@@ -37,6 +49,8 @@ pub fn caption(audit: &Audit) -> String {
 pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut Vec<Action>) {
     if replaces_cloudflare(&audit.snapshot) {
         super::cdn_cloudwatch::page(ui, model, audit, tab, actions);
+    } else if let Some(part) = tab.checked_sub(WORDS.len()).filter(|_| charts::cdn::has_cloudfront_beside(&audit.snapshot)) {
+        super::cdn_cloudwatch::beside(ui, model, audit, part, actions);
     } else {
         cloudflare(ui, model, audit, tab, actions);
     }
@@ -69,9 +83,14 @@ fn figures(audit: &Audit, analytics: &Result<Analytics, Gap>) -> [Figure; 5] {
 }
 
 /// The gauge's figure against its target.
-pub fn hit_ratio(caption: &'static str, audit: &Audit) -> Figure {
+fn hit_ratio(caption: &'static str, audit: &Audit) -> Figure {
+    hit_ratio_of(caption, audit, measures::cdn_hit_ratio(&audit.snapshot))
+}
+
+/// A hit ratio against the target.
+pub fn hit_ratio_of(caption: &'static str, audit: &Audit, known: Result<HitRate, Gap>) -> Figure {
     let target = audit.snapshot.meta.targets.cdn_hit_ratio_min;
-    let known = measures::cdn_hit_ratio(&audit.snapshot).map(|rate| {
+    let known = known.map(|rate| {
         let context = format!("target {}", text::percent(target));
         Figure::new(caption, text::percent(rate.rate()), "", context).off_target(rate.rate() < target)
     });
@@ -117,15 +136,14 @@ pub fn errors_of(caption: &'static str, share: f64) -> Figure {
 }
 
 fn traffic(ui: &mut Ui, model: &Model, audit: &Audit, a: &Analytics, actions: &mut Vec<Action>) {
-    hourly(ui, audit);
+    hourly(ui, charts::cdn::traffic(&audit.snapshot));
     let tall = ui.available_height();
     paths(ui, model, audit, a, tall, actions);
 }
 
-/// Hit ratio, requests and bytes by hour beside each other, of whichever CDN was read.
-pub fn hourly(ui: &mut Ui, audit: &Audit) {
+/// Hit ratio, requests and bytes by hour beside each other.
+pub fn hourly(ui: &mut Ui, charts: [(&'static str, Drawn); 3]) {
     let height = chart_height(ui).max(176.0);
-    let charts = charts::cdn::traffic(&audit.snapshot);
     columns(ui, &[Width::Share(1.0); 3], height, GAP, |ui, index| {
         draw::chart_card(ui, ["Hit ratio", "Requests", "Bytes"][index], &charts[index].1, height, &[]);
     });

@@ -2,16 +2,20 @@
 
 use eframe::egui::Ui;
 
-use super::cdn::{PROBES, errors_of, hit_ratio, hourly};
+use super::cdn::{PROBES, errors_of, hit_ratio_of, hourly};
 use super::cdn_tables::{headers, media};
 use super::sheet::{Cell, Row, Sheet, mark, show as sheet};
 use super::{Figure, gap_state, stats};
 use crate::app::{Action, Audit, Model};
-use crate::checks::edge_cloudfront::rate_of;
+use crate::charts;
+use crate::checks::edge_cloudfront::{hit_rate, rate_of};
 use crate::evidence::cloudfront::{Distribution, DistributionMetrics, HourMetrics};
 use crate::evidence::{Gap, Layer};
 use crate::text;
 use crate::ui::widgets::{Column, Condition, Width, page_state};
+
+/// The segments that a store with Cloudflare has besides its own.
+pub const BESIDE: [&str; 2] = ["CloudFront", "Behaviours"];
 
 /// "CloudFront, 2 distributions, last 24 h, UTC".
 pub fn caption(audit: &Audit) -> String {
@@ -34,20 +38,39 @@ pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut
     let metrics = audit.snapshot.cloudfront().and_then(|c| c.metrics().map(Vec::as_slice));
     stats(ui, &figures(audit, &metrics));
     match tab {
-        0 => match metrics {
-            Ok(all) => {
-                hourly(ui, audit);
-                distributions(ui, model, audit, all, actions);
-            }
-            Err(gap) => gap_state(ui, audit, &gap, actions),
-        },
+        0 => traffic(ui, model, audit, metrics, actions),
         1 => drop(page_state(ui, Condition::NotChecked, "Not told", "CloudWatch counts a distribution as a whole: no classes of paths.", None)),
-        2 => match audit.snapshot.cloudfront() {
-            Ok(seen) => super::cdn_cloudfront::show(ui, model, audit, seen, actions),
-            Err(gap) => gap_state(ui, audit, &gap, actions),
-        },
+        2 => behaviours(ui, model, audit, actions),
         3 => headers(ui, model, audit, actions),
         _ => media(ui, model, audit, actions),
+    }
+}
+
+/// Draws one of `BESIDE`.
+pub fn beside(ui: &mut Ui, model: &Model, audit: &Audit, part: usize, actions: &mut Vec<Action>) {
+    let metrics = audit.snapshot.cloudfront().and_then(|c| c.metrics().map(Vec::as_slice));
+    stats(ui, &figures(audit, &metrics));
+    match part {
+        0 => traffic(ui, model, audit, metrics, actions),
+        _ => behaviours(ui, model, audit, actions),
+    }
+}
+
+fn traffic(ui: &mut Ui, model: &Model, audit: &Audit, metrics: Result<&[DistributionMetrics], Gap>, actions: &mut Vec<Action>) {
+    match metrics {
+        Ok(all) => {
+            let charts = if charts::cdn::has_cloudfront_beside(&audit.snapshot) { charts::cdn::cloudfront_beside } else { charts::cdn::traffic };
+            hourly(ui, charts(&audit.snapshot));
+            distributions(ui, model, audit, all, actions);
+        }
+        Err(gap) => gap_state(ui, audit, &gap, actions),
+    }
+}
+
+fn behaviours(ui: &mut Ui, model: &Model, audit: &Audit, actions: &mut Vec<Action>) {
+    match audit.snapshot.cloudfront() {
+        Ok(seen) => super::cdn_cloudfront::show(ui, model, audit, seen, actions),
+        Err(gap) => gap_state(ui, audit, &gap, actions),
     }
 }
 
@@ -57,7 +80,7 @@ fn figures(audit: &Audit, metrics: &Result<&[DistributionMetrics], Gap>) -> [Fig
         Err(gap) => Figure::missing(caption, &gap.detail),
     };
     [
-        hit_ratio("Hit ratio, GET and HEAD", audit),
+        hit_ratio_of("Hit ratio, GET and HEAD", audit, hit_rate(&audit.snapshot)),
         known("Requests", requests),
         known("Bytes downloaded", bytes),
         known("Origin latency", latency),

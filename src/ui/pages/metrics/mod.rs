@@ -59,19 +59,19 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     });
 }
 
-fn words(layer: Layer) -> &'static [&'static str] {
+fn words(model: &Model, layer: Layer) -> Vec<&'static str> {
     match layer {
-        Layer::Postgres => &["Statements", "Tables", "Indexes", "Sessions", "Settings"],
-        Layer::Redis => &["Memory", "Commands", "Queues", "Clients"],
-        Layer::Cdn => &["Traffic", "Classes", "Rules", "Headers", "Media"],
-        Layer::App => &["Endpoints", "Configuration"],
+        Layer::Postgres => vec!["Statements", "Tables", "Indexes", "Sessions", "Settings"],
+        Layer::Redis => vec!["Memory", "Commands", "Queues", "Clients"],
+        Layer::Cdn => cdn::words(model.current_audit().map(|a| &**a)),
+        Layer::App => vec!["Endpoints", "Configuration"],
     }
 }
 
 fn tabs(ui: &mut Ui, model: &Model, layer: Layer, actions: &mut Vec<Action>) {
-    let words = words(layer);
+    let words = words(model, layer);
     let mut active = model.metrics.tabs[layer as usize].min(words.len() - 1);
-    if segments(ui, "Part", words, &mut active, SegmentSize::Normal) {
+    if segments(ui, "Part", &words, &mut active, SegmentSize::Normal) {
         actions.push(Action::MetricsTab(layer, active));
     }
 }

@@ -100,6 +100,7 @@ fn cloudflare(profile: &Profile, audit: Option<&Audit>) -> Service {
         (Some(_), Some(zone)) => format!("{} plan, {kept}", capital(&zone.plan)),
         (Some(_), None) => kept.to_owned(),
     };
+    let detail = if profile.cloudflare.is_some() && profile.cloudfront.is_some() { format!("{detail}, and CloudFront") } else { detail };
     if let (None, Some(cloudfront)) = (&profile.cloudflare, &profile.cloudfront) {
         let detail = cloudfront.aws_profile.as_ref().map_or_else(|| "credentials of the environment".to_owned(), |p| format!("AWS profile {p}"));
         return Service { layer: LayerHue::Cdn, name: "CloudFront".to_owned(), address: Some(cloudfront.distributions.join(", ")), detail };
