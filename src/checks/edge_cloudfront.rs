@@ -3,6 +3,7 @@
 
 mod files;
 mod hit_ratio;
+mod policies;
 mod remedies;
 
 #[cfg(test)]
@@ -15,11 +16,13 @@ use crate::evidence::storefront::Target;
 use crate::evidence::{Cause, Gap, Listed, Section, Snapshot};
 use crate::finding::{Finding, Severity};
 
-pub use files::{Files, answering_files, is_everybodys, is_file_pattern};
-pub use hit_ratio::{hit_rate, rate_of, ratio_evidence, replaces_cloudflare, subscribe};
-pub use remedies::{
-    CACHING_DISABLED, CACHING_OPTIMIZED, Change, changed, chosen, console, images_policy, new_policy, pages_policy, policy_json, quoted, saved, undo,
+pub use files::{Files, answering_files, is_file_pattern, is_image_optimizer};
+pub use hit_ratio::{hit_rate, rate_of, ratio_evidence, replaces_cloudflare, subscribe, uncovered_share};
+pub use policies::{
+    CACHING_DISABLED, CACHING_OPTIMIZED, VISITOR_COOKIE, VISITOR_HEADERS, as_legacy_sends, images_policy, is_server, new_policy, new_request_policy,
+    pages_of, pages_policy, policy_json, whole_request,
 };
+pub use remedies::{Change, changed, chosen, console, quoted, saved, undo};
 
 /// What [`applies`] reads beside CloudFront itself.
 pub const APPLIES_USES: [Section; 4] = [Section::CdnZone, Section::StorefrontPages, Section::StorefrontAssets, Section::StorefrontMedia];

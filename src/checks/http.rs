@@ -8,7 +8,7 @@ use crate::evidence::storefront::{Answer, Target, Tls, Variant};
 use crate::evidence::{Gap, Snapshot};
 use crate::finding::Evidence;
 
-pub use crate::evidence::edge::{Edge, Verdict, edge, verdict};
+pub use crate::evidence::edge::{Edge, Verdict, answered_by, edge, verdict};
 pub use paths::{PathKind, host, is_private_host, path, path_kind, pattern};
 
 /// The directives of `Cache-Control`, lower case, with the seconds of those that carry some.

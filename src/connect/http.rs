@@ -15,12 +15,13 @@ use super::profile::FixedAddress;
 /// How the advisor names itself to every server.
 pub const USER_AGENT: &str = concat!("medusa-advisor/", env!("CARGO_PKG_VERSION"));
 
-/// Which hosts may lie on private addresses: those the user typed. A public server must not send the probe into a private network.
+/// Which hosts may lie on private addresses: those the user typed, at the ports typed. A public server must not send the probe into a private
+/// network, nor to another service of a host that is part of the store.
 #[derive(Debug, Clone, Default)]
 pub struct HostGuard {
     typed: BTreeSet<String>,
-    /// A typed host is on this machine: then the store's other services may be there too.
-    allows_loopback: bool,
+    /// Hosts with ports; both default ports where one was typed, for http leads to https.
+    servers: BTreeSet<(String, u16)>,
     /// Hosts whose address the user gave: that one is asked, private or not, and DNS is not.
     fixed: BTreeMap<String, IpAddr>,
 }
@@ -30,8 +31,10 @@ impl HostGuard {
     pub fn new<'a>(typed: impl IntoIterator<Item = &'a Url>) -> Self {
         let mut guard = Self::default();
         for url in typed {
-            guard.allows_loopback |= is_loopback_host(url);
-            guard.typed.extend(url.host_str().map(str::to_ascii_lowercase));
+            let (Some(host), Some(port)) = (url.host_str().map(str::to_ascii_lowercase), url.port_or_known_default()) else { continue };
+            let ports = if DEFAULT_PORTS.contains(&port) { DEFAULT_PORTS.to_vec() } else { vec![port] };
+            guard.servers.extend(ports.into_iter().map(|port| (host.clone(), port)));
+            guard.typed.insert(host);
         }
         guard
     }
@@ -47,9 +50,15 @@ impl HostGuard {
         self.fixed.get(&host.to_ascii_lowercase()).copied()
     }
 
-    /// Whether every typed host is on this machine.
+    /// Whether every typed host is on this machine: then the store's other services, such as its media, may be there too.
     pub fn is_all_loopback(&self) -> bool {
         !self.typed.is_empty() && self.typed.iter().all(|h| Url::parse(&format!("http://{h}/")).is_ok_and(|u| is_loopback_host(&u)))
+    }
+
+    /// Whether the user named this server, by its address or by giving the address of its host.
+    fn is_entered(&self, host: &str, port: u16) -> bool {
+        let is_given = self.fixed.contains_key(host) && !self.typed.contains(host) && DEFAULT_PORTS.contains(&port);
+        is_given || self.servers.contains(&(host.to_owned(), port))
     }
 
     /// Whether the address itself may be asked; names are looked at again when they have been resolved.
@@ -60,11 +69,30 @@ impl HostGuard {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("The address uses {}:, which is not asked.", url.scheme()));
         }
-        let Some(host) = url.host_str() else { return Err("The address names no host.".to_owned()) };
-        if self.typed.contains(&host.to_ascii_lowercase()) || !is_private_host(url) || (self.allows_loopback && is_loopback_host(url)) {
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Err("The address names no host.".to_owned()) };
+        let host = host.to_ascii_lowercase();
+        let is_private = is_private_host(url) || self.address_of(&host).is_some_and(is_private_ip);
+        if !is_private || self.is_entered(&host, port) || (self.is_all_loopback() && is_loopback_host(url)) {
             return Ok(());
         }
-        Err(format!("{host} is a private address that was not entered for this store, so it was not asked."))
+        Err(refusal(&self.typed, &host, port))
+    }
+
+    /// The same for a host that was typed as a name, at a port that was not: its name is looked up, for the resolver, which trusts it, sees no port.
+    ///
+    /// # Errors
+    /// A sentence that names the host.
+    pub async fn permits_resolved(&self, url: &Url) -> Result<(), String> {
+        self.permits(url)?;
+        let (Some(Host::Domain(name)), Some(port)) = (url.host(), url.port_or_known_default()) else { return Ok(()) };
+        let name = name.to_ascii_lowercase();
+        let is_settled = !self.typed.contains(&name) || self.is_entered(&name, port) || self.fixed.contains_key(&name) || is_localhost(&name);
+        if is_settled {
+            return Ok(());
+        }
+        // A name that cannot be looked up here is told by the client, or is the proxy's to resolve.
+        let Ok(mut found) = tokio::net::lookup_host((name.as_str(), port)).await else { return Ok(()) };
+        if found.any(|a| is_private_ip(a.ip())) { Err(refusal(&self.typed, &name, port)) } else { Ok(()) }
     }
 
     /// Whether a server at `from` may send the probe to `to`.
@@ -78,6 +106,15 @@ impl HostGuard {
         }
         self.permits(to)
     }
+}
+
+/// Of http and https.
+const DEFAULT_PORTS: [u16; 2] = [80, 443];
+
+fn refusal(typed: &BTreeSet<String>, host: &str, port: u16) -> String {
+    let what =
+        if typed.contains(host) { format!("{host} is a private address, and its port {port}") } else { format!("{host} is a private address that") };
+    format!("{what} was not entered for this store, so it was not asked.")
 }
 
 /// Private, loopback, link-local and otherwise unroutable addresses.
@@ -173,7 +210,7 @@ struct GuardedResolver {
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_ascii_lowercase();
-        let is_trusted = self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.allows_loopback && is_localhost(&host));
+        let is_trusted = self.guard.typed.contains(&host) || self.proxies.contains(&host) || (self.guard.is_all_loopback() && is_localhost(&host));
         let fixed = self.guard.address_of(&host);
         Box::pin(async move {
             if let Some(address) = fixed {
@@ -230,8 +267,39 @@ mod tests {
         }
         assert!(guard.permits(&url("file:///etc/passwd")).is_err());
         let typed = HostGuard::new([&url("http://10.0.0.7:8000")]);
-        assert!(typed.permits(&url("http://10.0.0.7/")).is_ok());
-        assert!(typed.permits(&url("http://10.0.0.8/")).is_err());
+        assert!(typed.permits(&url("http://10.0.0.7:8000/us")).is_ok());
+        assert!(typed.permits(&url("http://10.0.0.8:8000/")).is_err());
+    }
+
+    /// A picture of a public page must not reach the database beside the backend.
+    #[tokio::test]
+    async fn other_ports_of_a_private_host_need_typing_too() {
+        let guard = HostGuard::new([&url("https://shop.example.com"), &url("http://10.0.0.7:9000"), &url("http://localhost:9001")]);
+        for (address, is_permitted) in [
+            ("http://10.0.0.7:9000/store", true),
+            ("http://10.0.0.7:6379/", false),
+            ("http://10.0.0.7/", false),
+            ("http://localhost:9001/store", true),
+            ("http://localhost:6379/", false),
+            ("http://127.0.0.1:9001/", false),
+            ("https://shop.example.com:8443/", true),
+        ] {
+            assert_eq!(guard.permits(&url(address)).is_ok(), is_permitted, "{address}");
+        }
+        let told = guard.permits(&url("http://10.0.0.7:6379/")).unwrap_err();
+        assert!(told.contains("10.0.0.7") && told.contains("port 6379"), "{told}");
+        // http leads to https: the default ports count as one.
+        let plain = HostGuard::new([&url("http://10.0.0.7")]);
+        assert!(plain.permits_redirect(&url("http://10.0.0.7/"), &url("https://10.0.0.7/")).is_ok());
+        assert!(plain.permits_redirect(&url("http://10.0.0.7/"), &url("http://10.0.0.7:8080/")).is_err());
+        // A name of the user's own is looked up at a port that was not typed; the name of this machine stands for one.
+        let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_ascii_lowercase();
+        let resolves = tokio::net::lookup_host((name.as_str(), 0)).await.is_ok_and(|mut all| all.any(|a| is_private_ip(a.ip())));
+        if !name.is_empty() && resolves {
+            let named = HostGuard::new([&url(&format!("http://{name}:9000"))]);
+            assert!(named.permits_resolved(&url(&format!("http://{name}:9000/"))).await.is_ok());
+            assert!(named.permits_resolved(&url(&format!("http://{name}:6379/"))).await.is_err());
+        }
     }
 
     #[tokio::test]
@@ -242,6 +310,10 @@ mod tests {
         assert_eq!(guard.address_of("www.shop.example.com"), None);
         assert!(guard.permits(&url("https://shop.example.com/")).is_ok());
         assert!(guard.permits(&url("https://10.0.0.7/")).is_err(), "the address itself was not typed as a host");
+        assert!(guard.permits(&url("http://shop.example.com/")).is_ok() && guard.permits(&url("http://shop.example.com:6379/")).is_err());
+        let media = HostGuard::new([&url("https://shop.example.com")])
+            .with_addresses(&[FixedAddress { host: "media.example.com".into(), address: "10.0.0.8".parse().unwrap() }]);
+        assert!(media.permits(&url("https://media.example.com/a.jpg")).is_ok() && media.permits(&url("http://media.example.com:6379/")).is_err());
         assert!(!guard.is_all_loopback());
         let resolver = GuardedResolver { guard, proxies: BTreeSet::new() };
         let found: Vec<SocketAddr> = resolver.resolve("shop.example.com".parse().unwrap()).await.unwrap().collect();

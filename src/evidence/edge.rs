@@ -38,8 +38,13 @@ impl Edge {
     }
 }
 
-/// The cache that answered, by its own headers; `None` when none reveals itself.
+/// The cache in front, by its own headers; `None` when none reveals itself.
 pub fn edge(answer: &Answer) -> Option<Edge> {
+    on_the_way(answer).into_iter().next()
+}
+
+/// Every cache that reveals itself, the outermost first.
+fn on_the_way(answer: &Answer) -> Vec<Edge> {
     let has = |name: &str| answer.header(name).is_some();
     let holds = |name: &str, word: &str| answer.header(name).is_some_and(|v| v.to_ascii_lowercase().contains(word));
     let table = [
@@ -55,7 +60,7 @@ pub fn edge(answer: &Answer) -> Option<Edge> {
         (has("x-cache-status") || has("x-proxy-cache"), Edge::Nginx),
         (has("cache-status") || has("x-cache"), Edge::Other),
     ];
-    table.into_iter().find(|(is, _)| *is).map(|(_, edge)| edge)
+    table.into_iter().filter(|(is, _)| *is).map(|(_, edge)| edge).collect()
 }
 
 /// What the cache says it did.
@@ -89,27 +94,60 @@ impl Verdict {
     }
 }
 
-/// Vendor headers first, then RFC 9211, then a positive `Age`, then Varnish's two transaction ids.
+/// What the caches on the way say they did. Any hit kept the origin out of it, whatever the caches before it say; else the outermost
+/// one that tells decides.
 pub fn verdict(answer: &Answer) -> Verdict {
-    let vendor = ["cf-cache-status", "x-vercel-cache", "cdn-cache", "x-cache-status", "x-proxy-cache"];
-    let told = vendor.iter().find_map(|h| answer.header(h)).map(|v| word_verdict(&v));
-    if let Some(verdict) = told.filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if let Some(verdict) = answer.header("cache-status").map(|v| cache_status(&v)).filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if let Some(verdict) = answer.header("x-cache").map(|v| x_cache(&v)).filter(|v| *v != Verdict::Unknown) {
-        return verdict;
-    }
-    if answer.header("age").and_then(|a| a.split(',').next()?.trim().parse::<u64>().ok()).is_some_and(|age| age > 0) {
+    let told = told(answer);
+    if told.iter().any(|(_, v)| *v == Verdict::Hit) {
         return Verdict::Hit;
     }
-    match answer.header("x-varnish").map(|v| v.split_whitespace().count()) {
-        Some(2) => Verdict::Hit,
-        Some(1) => Verdict::Miss,
-        _ => Verdict::Unknown,
+    told.first().map_or(Verdict::Unknown, |(_, v)| *v)
+}
+
+/// The cache that says it answered.
+pub fn answered_by(answer: &Answer) -> Option<Edge> {
+    told(answer).into_iter().find(|(_, v)| *v == Verdict::Hit).map(|(edge, _)| edge)
+}
+
+/// Whether the outermost cache that looked the answer up had it: what is asked under the same key then replaces nothing there.
+pub fn is_kept(answer: &Answer) -> bool {
+    let looked_up = told(answer).into_iter().find(|(_, v)| !matches!(v, Verdict::Dynamic | Verdict::Bypass));
+    looked_up.is_some_and(|(_, v)| v == Verdict::Hit)
+}
+
+/// The caches that tell what they did, the outermost first as far as their headers let one know: those of CDNs, RFC 9211, those of
+/// servers, then a positive `Age`, then Varnish's two transaction ids.
+fn told(answer: &Answer) -> Vec<(Edge, Verdict)> {
+    let on_the_way = on_the_way(answer);
+    let one_of = |edges: &[Edge]| on_the_way.iter().copied().find(|e| edges.contains(e)).unwrap_or(Edge::Other);
+    let word = |header: &str| answer.header(header).map_or(Verdict::Unknown, |v| word_verdict(&v));
+    let (cloudfront, others): (Vec<String>, Vec<String>) =
+        answer.header("x-cache").unwrap_or_default().split(',').map(str::to_ascii_lowercase).partition(|part| part.contains("cloudfront"));
+    let mut all = vec![
+        (Edge::Cloudflare, word("cf-cache-status")),
+        (Edge::CloudFront, x_cache(&cloudfront.join(","))),
+        (Edge::Vercel, word("x-vercel-cache")),
+        (Edge::Bunny, word("cdn-cache")),
+        (
+            one_of(&[Edge::Netlify, Edge::Akamai, Edge::Fastly, Edge::Squid]),
+            answer.header("cache-status").map_or(Verdict::Unknown, |v| cache_status(&v)),
+        ),
+        (one_of(&[Edge::Akamai, Edge::Fastly, Edge::Varnish, Edge::Squid]), x_cache(&others.join(","))),
+        (Edge::Nginx, word("x-cache-status")),
+        (Edge::Nginx, word("x-proxy-cache")),
+    ];
+    all.retain(|(_, v)| *v != Verdict::Unknown);
+    if answer.header("age").and_then(|a| a.split(',').next()?.trim().parse::<u64>().ok()).is_some_and(|age| age > 0) {
+        // Who has told already is not the one that kept it so long.
+        let by = on_the_way.iter().copied().find(|e| all.iter().all(|(told, _)| told != e));
+        all.push((by.unwrap_or(Edge::Other), Verdict::Hit));
     }
+    match answer.header("x-varnish").map(|v| v.split_whitespace().count()) {
+        Some(2) => all.push((Edge::Varnish, Verdict::Hit)),
+        Some(1) => all.push((Edge::Varnish, Verdict::Miss)),
+        _ => {}
+    }
+    all
 }
 
 fn word_verdict(value: &str) -> Verdict {
@@ -124,7 +162,6 @@ fn word_verdict(value: &str) -> Verdict {
 
 /// `X-Cache: HIT, MISS` lists the shield first: the last entry is the edge, but any hit kept the origin out of it.
 fn x_cache(value: &str) -> Verdict {
-    let value = value.to_ascii_lowercase();
     if value.contains("hit") && !value.contains("limitexceeded") {
         Verdict::Hit
     } else if value.contains("miss") {
@@ -198,11 +235,41 @@ mod tests {
             (&[("age", "7")], None, Verdict::Hit),
             (&[("age", "0")], None, Verdict::Unknown),
             (&[("cache-status", "c; hit; ttl=3")], Some(Edge::Other), Verdict::Hit),
+            (&[("x-cache", "Error from cloudfront")], Some(Edge::Other), Verdict::Unknown),
+            (&[("x-cache", "LimitExceeded from cloudfront"), ("x-amz-cf-id", "1")], Some(Edge::CloudFront), Verdict::Unknown),
         ];
         for (headers, edge_wanted, verdict_wanted) in cases {
             let answer = with(headers);
             assert_eq!((edge(&answer), verdict(&answer)), (*edge_wanted, *verdict_wanted), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_hit_of_any_cache_on_the_way_is_one_and_names_it() {
+        let cloudflare = |status: &'static str| ("cf-cache-status", status);
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<Edge>, bool);
+        let cases: &[Case] = &[
+            (&[cloudflare("DYNAMIC"), ("x-cache-status", "HIT")], Some(Edge::Nginx), true),
+            (&[cloudflare("BYPASS"), ("x-varnish", "5 3"), ("via", "1.1 varnish")], Some(Edge::Varnish), true),
+            (&[cloudflare("DYNAMIC"), ("x-vercel-cache", "HIT"), ("server", "cloudflare")], Some(Edge::Vercel), true),
+            (&[cloudflare("DYNAMIC"), ("x-cache", "HIT from h"), ("via", "1.1 h (squid/5.7)")], Some(Edge::Squid), true),
+            (&[cloudflare("DYNAMIC"), ("age", "30")], Some(Edge::Other), true),
+            (&[("cf-ray", "1"), ("age", "30")], Some(Edge::Cloudflare), true),
+            (&[("x-cache", "Miss from cloudfront"), ("x-cache", "HIT"), ("x-amz-cf-pop", "FRA")], Some(Edge::Other), false),
+            (&[("x-cache", "Miss from cloudfront"), ("x-cache-status", "HIT")], Some(Edge::Nginx), false),
+            (&[cloudflare("MISS"), ("x-cache-status", "HIT")], Some(Edge::Nginx), false),
+            // A kept answer carries the inner cache's word of the day it was fetched.
+            (&[cloudflare("HIT"), ("x-cache-status", "MISS")], Some(Edge::Cloudflare), true),
+            (&[cloudflare("DYNAMIC"), ("x-cache-status", "MISS"), ("x-varnish", "5")], None, false),
+            (&[cloudflare("DYNAMIC")], None, false),
+            (&[], None, false),
+        ];
+        for (headers, by, kept) in cases {
+            let answer = with(headers);
+            assert_eq!((answered_by(&answer), is_kept(&answer)), (*by, *kept), "{headers:?}");
+            assert_eq!(verdict(&answer) == Verdict::Hit, by.is_some(), "{headers:?}");
+        }
+        assert_eq!(verdict(&with(&[cloudflare("DYNAMIC"), ("x-varnish", "5")])), Verdict::Dynamic, "the outermost one that tells");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use medusa_advisor::charts::{self, ChartSpec};
+use medusa_advisor::evidence::storefront::{Answer, PathClass, Probe, Storefront, Target, Variant};
 use medusa_advisor::evidence::{Snapshot, file};
 use medusa_advisor::finding::RemedyKind;
 use medusa_advisor::plan::{self, Plan, Ranked};
@@ -119,6 +120,21 @@ impl Emulator {
     fn run(&self, script: &str) {
         let output = self.command(Path::new("/bin/bash")).args(["-euo", "pipefail", "-c", script]).output().unwrap();
         assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What the AWS CLI answers, as JSON.
+    fn aws(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.command(&self.bin.join("aws")).args(arguments).args(["--output", "json"]).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The behaviours of a planted distribution, in order, the default one last.
+    fn behaviours(&self, name: &str) -> Vec<serde_json::Value> {
+        let config = self.aws(&["cloudfront", "get-distribution-config", "--id", &self.ids[name]])["DistributionConfig"].take();
+        let items = config["CacheBehaviors"]["Items"].as_array().cloned().unwrap_or_default();
+        assert_eq!(config["CacheBehaviors"]["Quantity"], items.len());
+        items.into_iter().chain([config["DefaultCacheBehavior"].clone()]).collect()
     }
 
     fn named(&self, subject: &str) -> String {
@@ -234,6 +250,93 @@ fn every_planted_fault_is_named_no_trap_is_and_the_remedies_mend_them() {
     let (_, mended) = emulator.audit(&["all"]);
     let left: Vec<&str> = mended.findings.iter().filter(|r| !lasting.contains(&r.check.id)).map(|r| r.key.as_str()).collect();
     assert!(left.is_empty(), "still there after the printed remedies: {left:?}\n{}", told(&mended));
+    assert_the_api_is_sent_what_it_was(&emulator);
+}
+
+/// Legacy settings sent the API x-publishable-api-key and its like without listing them; so do the policies in their place.
+fn assert_the_api_is_sent_what_it_was(emulator: &Emulator) {
+    let store = emulator.behaviours("shop").into_iter().find(|b| b["PathPattern"] == "/store/*").unwrap();
+    let (key, sent) = (store["CachePolicyId"].as_str().unwrap(), store["OriginRequestPolicyId"].as_str().unwrap());
+    let key = &emulator.aws(&["cloudfront", "get-cache-policy-config", "--id", key])["CachePolicyConfig"];
+    assert_eq!((&key["DefaultTTL"], &key["MaxTTL"]), (&60.into(), &600.into()));
+    let headers = &key["ParametersInCacheKeyAndForwardedToOrigin"]["HeadersConfig"]["Headers"]["Items"];
+    assert_eq!(*headers, serde_json::json!(["Host", "Origin", "Authorization"]));
+    let sent = &emulator.aws(&["cloudfront", "get-origin-request-policy-config", "--id", sent])["OriginRequestPolicyConfig"];
+    assert_eq!(sent["HeadersConfig"]["HeaderBehavior"], "allExcept");
+    let dropped = sent["HeadersConfig"]["Headers"]["Items"].as_array().unwrap();
+    assert!(dropped.iter().all(|h| !["Host", "Origin", "Authorization", "x-publishable-api-key"].contains(&h.as_str().unwrap())), "{sent}");
+    assert_eq!(sent["CookiesConfig"]["CookieBehavior"], "none");
+}
+
+/// The answers that a storefront behind the distribution "pages" would give.
+fn with_storefront(mut snapshot: Snapshot) -> Snapshot {
+    let answer = Answer {
+        status: 200,
+        redirects: Vec::new(),
+        protocol: "HTTP/2".into(),
+        first_byte_ms: 20.0,
+        total_ms: 25.0,
+        headers: vec![("cache-control".into(), "s-maxage=300, stale-while-revalidate=600".into())],
+        body_bytes: 5_000,
+        body_cut: false,
+    };
+    let asked = |class, path: &str| {
+        let probes = vec![Probe { variant: Variant::First, sent: Vec::new(), answer: Ok(answer.clone()) }];
+        Target { class, url: format!("https://pages.example.com{path}"), probes, timings_ms: Vec::new() }
+    };
+    let files = ["/shop/_next/static/a.js", "/shop/_next/image", "/shop/logo.svg", "/_next/static/b.js", "/_next/image"];
+    snapshot.storefront = Ok(Storefront {
+        storefront_url: Some("https://pages.example.com".into()),
+        backend_url: None,
+        pages: Ok(["/us/products/x", "/eu/products/x"].map(|p| asked(PathClass::Product, p)).to_vec()),
+        assets: Ok(files.map(|p| asked(PathClass::Asset, p)).to_vec()),
+        media: Ok(Vec::new()),
+        api: Ok(Vec::new()),
+        tls: Ok(Vec::new()),
+        limits_met: Vec::new(),
+        resolved: Vec::new(),
+    });
+    snapshot
+}
+
+#[test]
+fn behaviours_of_pages_keep_their_pages_and_get_what_the_storefront_needs() {
+    let Some(mut emulator) = Emulator::start() else { return };
+    emulator.plant(&["--pages"]);
+    let ids = ["cdn-caching-disabled-behavior", "cdn-forwards-everything"];
+    let judged = || plan::build(&with_storefront(emulator.audit(&["pages.example.com"]).0), &[], |c| ids.contains(&c.id));
+    let plan = judged();
+    let mut found: Vec<(&str, String)> = plan.findings.iter().map(|r| (r.check.id, r.finding.subject.name.clone())).collect();
+    found.sort();
+    let expected = [(ids[0], "{pages} /shop/*"), (ids[1], "{pages} /_next/*"), (ids[1], "{pages} /eu/*"), (ids[1], "{pages} /us/*")];
+    assert_eq!(found, expected.map(|(id, subject)| (id, emulator.named(subject))), "{}", told(&plan));
+    let before = emulator.behaviours("pages");
+    for ranked in &plan.findings {
+        let remedy = ranked.finding.remedies.iter().find(|r| r.kind == RemedyKind::Shell).expect("commands");
+        emulator.run(&remedy.text);
+    }
+    assert!(judged().findings.is_empty(), "{}", told(&judged()));
+
+    let after = emulator.behaviours("pages");
+    let patterns: Vec<&str> = after.iter().map(|b| b["PathPattern"].as_str().unwrap_or("*")).collect();
+    let narrow = ["/shop/_next/image*", "/shop/_next/static/*", "/shop/*", "/_next/image*", "/_next/static/*", "/_next/*", "/us/*", "/eu/*", "*"];
+    assert_eq!(patterns, narrow);
+    let of = |all: &[serde_json::Value], pattern: &str| all.iter().find(|b| b["PathPattern"] == pattern).unwrap().clone();
+    for untouched in ["/shop/*", "/_next/*"] {
+        assert_eq!(of(&after, untouched), of(&before, untouched), "it holds pages too");
+    }
+    assert_eq!(of(&after, "/shop/_next/image*")["CachePolicyId"], of(&after, "/_next/image*")["CachePolicyId"], "one policy, made once");
+    // UseOriginCacheControlHeaders has Host in its key; the legacy settings do not send it.
+    for (pattern, sent) in [("/us/*", "216adef6-5c7f-47e4-b989-5492eafa07d3"), ("/eu/*", "b689b0a8-53d0-40ab-baf2-68738e2966ac")] {
+        let pages = of(&after, pattern);
+        assert_eq!(pages["OriginRequestPolicyId"], sent, "{pattern}");
+        let key = &emulator.aws(&["cloudfront", "get-cache-policy-config", "--id", pages["CachePolicyId"].as_str().unwrap()]);
+        let key = &key["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"];
+        let has = |config: &str, list: &str, name: &str| key[config][list]["Items"].as_array().unwrap().iter().any(|n| n == name);
+        assert!(has("HeadersConfig", "Headers", "RSC") && has("CookiesConfig", "Cookies", "_medusa_cart_id"), "{key}");
+        assert_eq!(has("HeadersConfig", "Headers", "Host"), pattern == "/us/*", "{key}");
+        assert!(!has("CookiesConfig", "Cookies", "_medusa_cache_id"), "{key}");
+    }
 }
 
 #[test]

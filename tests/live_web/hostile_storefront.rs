@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::shop::{asked_path, free_port, limits, listen, probe, probe_at};
+use crate::shop::{asked_path, free_port, limits, listen, probe, probe_at, probe_shop};
 use medusa_advisor::checks::find;
-use medusa_advisor::connect::profile::Limits;
+use medusa_advisor::connect::profile::{Limits, ShopProfile, parse_resolve};
 use medusa_advisor::evidence::Snapshot;
 use medusa_advisor::finding::Outcome;
 
@@ -89,6 +91,33 @@ async fn servers_that_speak_nonsense_end_in_a_sentence() {
         let snapshot = timed(name, port, &short(), 15).await;
         assert_gap(name, &snapshot);
     }
+}
+
+/// Pictures and redirects that name another service of a host which is part of the store: nothing is said to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_services_of_the_stores_hosts_are_left_alone() {
+    const NAME: &str = "shop.example.com";
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let private = listen(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let front = listen(move |mut s, head| {
+        let body =
+            format!("<img src=\"http://{NAME}:{private}/p.png\"><img src=\"http://127.0.0.1:{private}/q.png\"><a href=\"/us/products/x\">x</a>");
+        let _ = match asked_path(&head).as_str() {
+            "/" => write!(s, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()),
+            _ => write!(s, "HTTP/1.1 302 Found\r\nLocation: http://{NAME}:{private}/keys\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        };
+    });
+    let resolve = vec![parse_resolve(&format!("{NAME}=127.0.0.1")).unwrap()];
+    let profile = ShopProfile { storefront_url: Some(format!("http://{NAME}:{front}")), resolve, ..ShopProfile::default() };
+    let snapshot = probe_shop(profile, &short(), Vec::new()).await;
+    let shop = snapshot.shop().unwrap();
+    assert!(shop.pages().unwrap()[0].probes[0].answer.is_ok(), "the home page itself was read");
+    let told: Vec<&String> = shop.pages().unwrap().iter().flat_map(|t| &t.probes).filter_map(|p| p.answer.as_ref().err()).collect();
+    assert!(told.iter().any(|t| t.contains(&format!("its port {private}"))), "{told:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

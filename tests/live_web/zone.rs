@@ -290,7 +290,10 @@ async fn settings_are_named_until_the_printed_call() {
         let found = findings(id, &served.audit().await);
         assert_eq!(found.len(), 1, "{id}: {found:?}");
         served.apply(&found[0]).await;
-        assert_eq!(findings(id, &served.audit().await), Vec::new(), "{id} after the printed call");
+        let after = checks::find(id).unwrap().run(&served.audit().await);
+        // What browsers are told is the storefront's word then, and nobody asked the storefront here.
+        let is_left_to_it = id == "cdn-browser-ttl" && matches!(after, Outcome::Unknown(_));
+        assert!(is_left_to_it || after == Outcome::Passed, "{id} after the printed call: {after:?}");
     }
 }
 
@@ -357,6 +360,13 @@ async fn a_bypass_for_everybody_is_named_until_it_is_narrowed() {
     let served = Served::new(zone).await;
     let found = findings(id, &served.audit().await);
     assert!(found.iter().any(|f| f.observed.contains("_medusa_cache_id") || f.subject.name.contains("Visitors")), "{found:?}");
+    // The same for one country: whom it catches cannot be told from outside.
+    let german = rule("Visitors", "(http.cookie contains \"_medusa_cache_id=\" and ip.src.country eq \"DE\")", json!({ "cache": false }));
+    let everybody = served.zone.lock().unwrap().rules.pop().unwrap();
+    served.zone.lock().unwrap().rules.push(german);
+    let unclear = checks::find(id).unwrap().run(&served.audit().await);
+    assert!(matches!(unclear, Outcome::Unknown(_)), "{unclear:?}");
+    *served.zone.lock().unwrap().rules.last_mut().unwrap() = everybody;
     // The printed rule takes the place of the one that was named.
     served.zone.lock().unwrap().rules.pop();
     served.apply(&found[0]).await;
@@ -375,9 +385,10 @@ async fn a_minute_at_the_edge_is_named_until_the_printed_rules() {
     let found = findings(id, &served.audit().await);
     assert!(!found.is_empty() && found[0].observed.contains("60"), "{found:?}");
     served.apply(&found[0]).await;
-    // The printed rules leave the lifetime to the origin, whom nobody asked here.
+    // The printed rules leave the lifetime to the origin, whom nobody asked here; the rule with the minute goes, as the risk says.
+    served.zone.lock().unwrap().rules.remove(0);
     let after = checks::find(id).unwrap().run(&served.audit().await);
-    assert!(matches!(after, Outcome::Passed | Outcome::Unknown(_)), "{after:?}");
+    assert!(matches!(after, Outcome::Unknown(_)), "{after:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
-"""Plants CloudFront distributions, metrics and buckets in an emulator of AWS: python aws.py ENDPOINT [--many]
+"""Plants CloudFront distributions, metrics and buckets in an emulator of AWS: python aws.py ENDPOINT [--many | --pages]
 
 Prints the ids of the distributions as NAME=ID lines. planted/aws-faults.csv and aws-traps.csv say what is meant.
-With --many it plants nothing but a distribution before more buckets than an audit reads.
+With --many it plants nothing but a distribution before more buckets than an audit reads, with --pages one whose behaviours take pages
+and files together.
 """
 
 import datetime
@@ -69,8 +70,8 @@ def behaviour(pattern, origin, policy_id=None, legacy=None, post=False, request=
     if response:
         b["ResponseHeadersPolicyId"] = response
     if legacy:
-        cookies, ttl = legacy
-        b["ForwardedValues"] = {"QueryString": False, "Cookies": {"Forward": cookies}, "Headers": {"Quantity": 0}}
+        cookies, ttl, headers = (*legacy, [])[:3]
+        b["ForwardedValues"] = {"QueryString": False, "Cookies": {"Forward": cookies}, "Headers": listed(headers)}
         b.update(MinTTL=ttl[0], DefaultTTL=ttl[1], MaxTTL=ttl[2])
     return b
 
@@ -170,6 +171,7 @@ def faults():
             behaviour("/_next/image*", "storefront", ORIGIN_HEADERS),
             behaviour("/media/*", "media", legacy=("all", [0, 60, 600])),
             behaviour("/uploads/*", "storefront", legacy=("none", [0, 0, 0])),
+            behaviour("/store/*", "storefront", legacy=("none", [0, 60, 600], ["Host", "Origin"]), post=True),
             behaviour("*.css", "storefront", visitor),
             behaviour("/fonts/*", "storefront", agent),
             behaviour("/images/*", "storefront", nothing),
@@ -241,7 +243,24 @@ def many(count):
     distribution("many", origins, behaviour(None, "media-00", OPTIMIZED), [])
 
 
+def pages():
+    """Pages with every cookie in the key, and files below behaviours that take pages as well."""
+    distribution(
+        "pages",
+        [server("storefront", "https-only")],
+        behaviour(None, "storefront", DISABLED, post=True, request=ALL_VIEWER),
+        [
+            behaviour("/shop/*", "storefront", DISABLED, post=True, request=ALL_VIEWER),
+            behaviour("/_next/*", "storefront", ORIGIN_HEADERS),
+            behaviour("/us/*", "storefront", ORIGIN_HEADERS, post=True),
+            behaviour("/eu/*", "storefront", legacy=("all", [0, 60, 600]), post=True),
+        ],
+    )
+
+
 if "--many" in sys.argv:
     many(23)
+elif "--pages" in sys.argv:
+    pages()
 else:
     traps(faults())

@@ -1,6 +1,6 @@
 //! The cache is bypassed for visitors who have nothing of their own.
 
-use crate::checks::edge::paths::{PATHS_USES, RealPath, hosts, real_paths};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, hosts, not_told, real_paths};
 use crate::checks::edge::{Decision, Fate, Request, decide, remedy};
 use crate::checks::http::PathKind;
 use crate::checks::measures::{REQUESTS_MIN, cdn_hit_ratio_of_all};
@@ -21,7 +21,8 @@ pub static CHECK: Check = Check {
           cookies at all, empties the cache for everybody: the rule that should keep carts apart switches the CDN off.",
     remedy: "Bypass on the cookies of a cart or a session alone, and leave the build's files out of it.",
     method: "Works out what the zone does, in Cloudflare's order, to catalogue pages and files that are eligible without cookies: once with _medusa_cache_id, once \
-             with a cookie of an analytics tool, and files once with _medusa_cart_id. Fires where a cookie turns eligible into bypassed.",
+             with a cookie of an analytics tool, and files once with _medusa_cart_id. Fires where a cookie turns eligible into bypassed. A bypass that asks \
+             for what is not known of a request is not guessed.",
     effort: Effort::Minutes,
     references: &["https://developers.cloudflare.com/cache/how-to/cache-rules/examples/bypass-cache-on-cookie/"],
     needs: &[Section::CdnCacheRules, Section::CdnPageRules],
@@ -58,23 +59,29 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     zone.cache_rules()?;
     zone.page_rules()?;
     let mut caught = Vec::new();
+    let mut unclear: Vec<Decision> = Vec::new();
     for path in candidates(snapshot, zone) {
         let bare = decide(zone, &path.request());
-        if !bare.fate.is_eligible() {
+        if !bare.fate.is_eligible() && !bare.may_be.iter().any(|f| f.is_eligible()) {
             continue;
         }
         let shopper = (path.kind == PathKind::Static).then_some(("_medusa_cart_id", false));
         for (cookie, is_visitor) in VISITOR_COOKIES.map(|c| (c, true)).into_iter().chain(shopper) {
             let request = path.request().with_cookie(cookie, "1");
             let decision = decide(zone, &request);
-            if decision.fate == Fate::Bypass {
-                caught.push(Caught { request, decision, kind: path.kind, is_visitor });
-                break;
+            match decision.fate {
+                Fate::Bypass if bare.fate.is_eligible() => {
+                    caught.push(Caught { request, decision, kind: path.kind, is_visitor });
+                    break;
+                }
+                Fate::Bypass => unclear.push(bare.clone()),
+                Fate::Unclear if decision.may_be.contains(&Fate::Bypass) => unclear.push(decision),
+                _ => {}
             }
         }
     }
     if caught.is_empty() {
-        return Ok(Vec::new());
+        return unclear.first().map_or_else(|| Ok(Vec::new()), |d| Err(not_told(d)));
     }
     caught.sort_by_key(|c| !c.is_visitor);
     Ok(vec![finding(zone, &caught)])
@@ -150,7 +157,7 @@ fn finding(zone: &Cloudflare, caught: &[Caught]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::edge::fixtures::{analytics, bypass, eligible, rule, zone_of};
+    use crate::checks::edge::fixtures::{analytics, bypass, eligible, page_rule, rule, zone_of};
     use crate::checks::http::fixtures::{found, shop, target};
     use crate::evidence::cdn::CacheRule;
     use crate::evidence::storefront::PathClass;
@@ -181,6 +188,37 @@ mod tests {
         }
         assert_eq!(found(run(vec![pages(), bypass("http.cookie ne \"\"")], Some(250)))[0].severity, Severity::High);
         assert_eq!(found(run(vec![pages(), bypass("http.cookie ne \"\"")], Some(249)))[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn a_page_rules_pattern_is_held_against_the_cookies() {
+        let with = |pattern: &str| {
+            let page = target(PathClass::Product, "https://shop.example.com/us/products/x", &[], &[]);
+            let mut snapshot = shop(vec![page], vec![], vec![]);
+            let mut zone = zone_of(vec![]);
+            let actions = [("cache_level", "\"cache_everything\""), ("bypass_cache_on_cookie", pattern)];
+            zone.page_rules = Ok(vec![page_rule(1, "*example.com/*", &actions)]);
+            snapshot.cdn = Ok(zone);
+            CHECK.run(&snapshot)
+        };
+        for wide in ["\".*\"", "\"_medusa_.*=.*\"", "\"wp-.*|_ga=.*\""] {
+            assert_eq!(found(with(wide))[0].subject.name, "*example.com/*", "{wide}");
+        }
+        // Cookies of shoppers alone: the build's files pass with them, pages stay for everybody else.
+        assert_eq!(found(with("\"_medusa_jwt=.*|_medusa_cart_id=.*\""))[0].severity, Severity::Low);
+        assert_eq!(with("\"_medusa_jwt=.*\""), Outcome::Passed);
+        assert!(matches!(with("\"cache_id=.*\""), Outcome::Unknown(_)), "where a pattern begins is not documented");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_no_pass() {
+        for unknown in ["http.cookie contains \"_medusa_cache_id\" and ip.src.country eq \"DE\"", "ip.src.country eq \"DE\""] {
+            assert!(matches!(run(vec![pages(), bypass(unknown)], None), Outcome::Unknown(_)), "{unknown}");
+        }
+        // A page that nothing keeps is not caught by a bypass, and one that is surely caught is named.
+        assert_eq!(run(vec![bypass("http.request.uri.path wildcard \"/*/products/*\" and ip.src.country eq \"DE\"")], None), Outcome::Passed);
+        let both = vec![pages(), bypass("ip.src.country eq \"DE\" and http.request.uri.path eq \"/x\""), bypass("http.cookie ne \"\"")];
+        assert!(matches!(run(both, None), Outcome::Failed(_)));
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub static CHECK: Check = Check {
     remedy: "Give these behaviours the managed policy CachingOptimized; leave pages, carts and the API as they are.",
     method: "Follows the paths of files through the behaviours as CloudFront does (first matching pattern, the default one last): files that the \
              storefront's probes found, what the bucket's sample holds, and patterns that name files. Fires where the longest time to live is 0 s. \
-             Default behaviours of a shop's own servers are judged for /_next/static, /_next/image, /static and /uploads only. Severity by the share \
-             of requests that reach the origin, where CloudWatch tells it.",
+             Behaviours that take pages too, the default one as a rule, are judged for /_next/static, /_next/image, /static and /uploads only, and \
+             stay as they are: narrower ones go before them. Severity by the share of requests that reach the origin, where CloudWatch tells it.",
     effort: Effort::Minutes,
     references: &[
         "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html",
@@ -135,6 +135,12 @@ mod tests {
         assert_eq!((findings.len(), findings[0].subject.name.as_str()), (1, "E1 *"));
         let text = &findings[0].remedies[0].text;
         assert!(text.contains("PathPattern: $pattern") && text.contains("'/_next/static/*'") && !text.contains("favicon"), "{text}");
+        // Where pages have a behaviour of their own, as below a basePath, it stays as it is.
+        let mut below = store(vec![with_policy(behaviour("/shop/*", "storefront"), ttl(0))]);
+        below.storefront.as_mut().unwrap().assets = Ok(vec![asset("/shop/_next/static/a.js"), asset("/shop/_next/image")]);
+        let text = found(CHECK.run(&below))[0].remedies[0].text.clone();
+        assert!(text.contains("--arg pattern '/shop/_next/static/*' --arg before '/shop/*'") && text.contains("--arg policy \"$IMAGES\""), "{text}");
+        assert!(!text.contains("select(.PathPattern"), "{text}");
         // Another host's bundles are none of this distribution's.
         let mut elsewhere = snapshot.clone();
         elsewhere.cloudfront.as_mut().unwrap().distributions.as_mut().unwrap().rows[0].aliases = vec!["media.example.com".into()];

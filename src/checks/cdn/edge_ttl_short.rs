@@ -1,6 +1,6 @@
 //! Catalogue pages are kept too briefly at the edge, or together with a redirect or a cookie.
 
-use crate::checks::edge::paths::{PATHS_USES, RealPath, catalogue_pages, unclear};
+use crate::checks::edge::paths::{PATHS_USES, RealPath, catalogue_pages, lifetime_not_seen, unclear};
 use crate::checks::edge::{Decision, EdgeTtl, Stored, decide, remedy};
 use crate::checks::http::{CacheControl, answer as probe, own_cookies};
 use crate::checks::measures::origin_share;
@@ -23,6 +23,7 @@ pub static CHECK: Check = Check {
     remedy: "Keep catalogue pages for four hours and purge what changes, or let the storefront send stale-while-revalidate.",
     method: "For product, collection and category pages seen by the probe or in the analytics that are eligible without cookies: the lifetime is the rule's, \
              else the s-maxage or max-age of the answer seen. Fires below 3,600 s (the guide asks for 14,400 s), unless stale-while-revalidate makes up for it. \
+             A page that was not asked goes by one of its sort that was, where the zone treats both alike; without one nothing is told of it. \
              Also fires where a rule's lifetime overrides an answer that sets a cookie, or a redirect, so that it would be kept for others.",
     effort: Effort::Minutes,
     references: &[
@@ -44,8 +45,24 @@ const PATHS_SHOWN: usize = 20;
 struct Judged<'s> {
     path: RealPath<'s>,
     decision: Decision,
+    lifetime: Lifetime,
+}
+
+/// How long the edge keeps a page that is eligible.
+enum Lifetime {
+    /// By a rule, or by the answer seen.
+    Seconds(i64, String),
+    /// The answer seen is not kept: that is judged elsewhere.
+    None,
+    /// Left to the origin, whose answer was not seen or does not tell.
+    NotSeen(Option<String>),
+}
+
+struct Short<'j> {
+    path: &'j RealPath<'j>,
+    decision: &'j Decision,
     seconds: i64,
-    because: String,
+    because: &'j str,
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
@@ -56,38 +73,62 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let unclear = unclear(zone, &pages);
     let mut findings = Vec::new();
     findings.extend(overridden(snapshot, zone, &pages));
-    let short: Vec<Judged> = pages.into_iter().filter_map(|p| short(zone, p)).collect();
+    let judged: Vec<Judged> = pages.into_iter().filter_map(|p| judged(zone, p)).collect();
+    let short: Vec<Short> = judged.iter().filter_map(short).collect();
     if !short.is_empty() {
         findings.push(too_short(snapshot, &short));
     }
-    match unclear {
+    match unclear.or_else(|| not_seen(snapshot, &judged)) {
         Some(gap) if findings.is_empty() => Err(gap),
         _ => Ok(findings),
     }
 }
 
-/// The lifetime of a page that the edge keeps, where it is short.
-fn short<'s>(zone: &Cloudflare, path: RealPath<'s>) -> Option<Judged<'s>> {
+/// A page that the edge may keep.
+fn judged<'s>(zone: &Cloudflare, path: RealPath<'s>) -> Option<Judged<'s>> {
     let request = path.request();
     let decision = decide(zone, &request);
     if !decision.fate.is_eligible() {
         return None;
     }
-    let (seconds, because) = match (decision.edge_ttl, path.stored(zone, &request)) {
-        (Some(EdgeTtl::Override(seconds)), _) => (seconds, "a rule's lifetime".to_owned()),
-        (_, Some(Stored::Kept { seconds, because })) => (seconds, because),
-        _ => return None,
+    let by_status = decision.status_ttls.iter().rev().find(|(from, to, _)| (*from..=*to).contains(&200)).map(|(_, _, seconds)| *seconds);
+    let by_rule = match decision.edge_ttl {
+        Some(EdgeTtl::Override(seconds)) => Some(by_status.unwrap_or(seconds)),
+        _ => by_status,
     };
+    let lifetime = match (path.stored(zone, &request), by_rule) {
+        (Some(Stored::Kept { seconds, because }), _) => Lifetime::Seconds(seconds, because),
+        (Some(Stored::NotKept { .. }), _) => Lifetime::None,
+        (_, Some(seconds)) => Lifetime::Seconds(seconds, "a rule's lifetime".to_owned()),
+        (Some(Stored::NotTold { because }), None) => Lifetime::NotSeen(Some(because)),
+        (None, None) => Lifetime::NotSeen(None),
+    };
+    Some(Judged { path, decision, lifetime })
+}
+
+fn short<'j>(judged: &'j Judged<'j>) -> Option<Short<'j>> {
+    let Judged { path, decision, lifetime: Lifetime::Seconds(seconds, because) } = judged else { return None };
     let renewed = path.answer.map_or(0, stale_while_revalidate);
-    let is_short = seconds > 0 && seconds < TTL_S_MIN && seconds.saturating_add(renewed) < remedy::EDGE_TTL_S;
-    is_short.then_some(Judged { path, decision, seconds, because })
+    let is_short = *seconds > 0 && *seconds < TTL_S_MIN && seconds.saturating_add(renewed) < remedy::EDGE_TTL_S;
+    is_short.then_some(Short { path, decision, seconds: *seconds, because })
+}
+
+/// Why it is not known how long a page is kept, where none of its sort that the zone treats alike was seen.
+fn not_seen(snapshot: &Snapshot, judged: &[Judged]) -> Option<Gap> {
+    let speaks_for = |a: &Judged, b: &Judged| {
+        let is_seen = !matches!(a.lifetime, Lifetime::NotSeen(_));
+        is_seen && a.path.sort() == b.path.sort() && a.decision.edge_ttl == b.decision.edge_ttl && a.decision.status_ttls == b.decision.status_ttls
+    };
+    let page = judged.iter().find(|j| matches!(j.lifetime, Lifetime::NotSeen(_)) && !judged.iter().any(|other| speaks_for(other, j)))?;
+    let Lifetime::NotSeen(why) = &page.lifetime else { return None };
+    Some(lifetime_not_seen(snapshot, &page.path, why.as_deref()))
 }
 
 fn stale_while_revalidate(answer: &Answer) -> i64 {
     CacheControl::of(answer).seconds("stale-while-revalidate").map_or(0, |s| i64::try_from(s).unwrap_or(i64::MAX))
 }
 
-fn too_short(snapshot: &Snapshot, short: &[Judged]) -> Finding {
+fn too_short(snapshot: &Snapshot, short: &[Short]) -> Finding {
     let shortest = short.iter().min_by_key(|j| j.seconds).unwrap_or(&short[0]);
     let expired = origin_share(snapshot, |p| short.iter().any(|j| j.path.path == p));
     let share = expired.unwrap_or(0.0);
@@ -95,7 +136,7 @@ fn too_short(snapshot: &Snapshot, short: &[Judged]) -> Finding {
         vec![
             Cell::text(format!("{}{}", j.path.host, j.path.path)),
             Cell::number(j.seconds as f64, text::seconds(j.seconds as f64)),
-            Cell::text(j.because.clone()),
+            Cell::text(j.because),
         ]
     });
     Finding {
@@ -125,7 +166,7 @@ fn too_short(snapshot: &Snapshot, short: &[Judged]) -> Finding {
         averts: None,
         remedies: keep_longer(),
         verify: format!("Run the audit again: the lifetime of these pages is {} or more.", text::seconds(TTL_S_MIN as f64)),
-        touches: touches(short.iter().map(|j| &j.path)),
+        touches: touches(short.iter().map(|j| j.path)),
     }
 }
 
@@ -257,6 +298,40 @@ mod tests {
         let mut careful = eligible("true", Some(14_400));
         careful.status_ttls = vec![StatusTtl { from: 300, to: 599, ttl_s: -1 }];
         assert_eq!(run(careful, redirected), Outcome::Passed);
+    }
+
+    /// Pages that analytics name and nobody asked.
+    #[test]
+    fn a_lifetime_that_was_not_seen_is_no_pass() {
+        let with = |pages: Vec<Target>, rule: CacheRule| {
+            let mut snapshot = shop(pages, vec![], vec![]);
+            let mut zone = zone_of(vec![rule]);
+            let paths = [("shop.example.com", "/us/products/y", "miss", 9), ("shop.example.com", "/us/collections/z", "miss", 9)];
+            zone.analytics = Ok(analytics(&[("miss", 18)], &paths));
+            snapshot.cdn = Ok(zone);
+            CHECK.run(&snapshot)
+        };
+        let long = || product(&[("cache-control", "s-maxage=14400")]);
+        let collection = || Target { class: PathClass::Collection, url: "https://shop.example.com/us/collections/a".into(), ..long() };
+        let Outcome::Unknown(gap) = with(vec![], eligible("true", None)) else { panic!("nothing was seen") };
+        assert!(gap.detail.contains("/us/products/y"), "{}", gap.detail);
+        let Outcome::Unknown(gap) = with(vec![long()], eligible("true", None)) else { panic!("no collection was seen") };
+        assert!(gap.detail.contains("/us/collections/z"), "{}", gap.detail);
+        assert_eq!(with(vec![long(), collection()], eligible("true", None)), Outcome::Passed);
+        assert_eq!(with(vec![], eligible("true", Some(14_400))), Outcome::Passed, "the rule says how long");
+        assert!(matches!(
+            with(vec![product(&[("expires", "Thu, 01 Jan 2037 00:00:00 GMT")]), collection()], eligible("true", None)),
+            Outcome::Unknown(_)
+        ));
+        assert!(matches!(with(vec![product(&[("cache-control", "s-maxage=60")])], eligible("true", None)), Outcome::Failed(_)));
+        assert_eq!(with(vec![], eligible("starts_with(http.request.uri.path, \"/_next/\")", None)), Outcome::Passed, "no page is eligible");
+        let mut unreachable = shop(vec![], vec![], vec![]);
+        unreachable.storefront.as_mut().unwrap().pages = Err(Gap::new(Section::StorefrontPages, crate::evidence::Cause::Unreachable, "No route."));
+        let mut zone = zone_of(vec![eligible("true", None)]);
+        zone.analytics = Ok(analytics(&[], &[("shop.example.com", "/us/products/y", "miss", 9)]));
+        unreachable.cdn = Ok(zone);
+        let Outcome::Unknown(gap) = CHECK.run(&unreachable) else { panic!("the storefront was not reached") };
+        assert!(gap.detail.ends_with("No route."), "{}", gap.detail);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! CloudFront keeps a copy of its own for every visitor.
 
 use crate::checks::edge_cloudfront::{
-    APPLIES_USES, Change, Files, answering_files, applies, changed, console, cost_of_files, enabled, pages_policy, quoted, saved, settled,
-    subject_name, title, undo,
+    APPLIES_USES, Change, Files, VISITOR_COOKIE, VISITOR_HEADERS, answering_files, applies, changed, console, cost_of_files, enabled, pages_of,
+    saved, settled, subject_name, title, undo,
 };
 use crate::checks::http::{CacheControl, forbids_caching, good, host, path};
 use crate::checks::{Check, joined};
@@ -36,11 +36,6 @@ pub static CHECK: Check = Check {
     evaluate,
 };
 
-/// Every visitor of the storefront has one of their own.
-const VISITOR_COOKIE: &str = "_medusa_cache_id";
-/// Headers that differ from visitor to visitor.
-const VISITOR_HEADERS: [&str; 7] =
-    ["User-Agent", "Cookie", "Authorization", "Referer", "X-Forwarded-For", "CloudFront-Viewer-Address", "CloudFront-Viewer-City"];
 /// Catalogue pages are fewer requests than files, and each costs the application more.
 const PAGES_SHARE_BY_RULE: f64 = 0.10;
 
@@ -127,7 +122,7 @@ fn of_pages(distribution: &Distribution, behaviour: &Behaviour, page: &Target, s
         confidence: Confidence::Medium,
         confidence_because: "the key is read from the configuration; how many pages it costs is not measured".to_owned(),
         cost: Cost { resource: Resource::OriginRequests, share: PAGES_SHARE_BY_RULE },
-        remedies: vec![page_policy(distribution, behaviour)],
+        remedies: vec![page_policy(distribution, behaviour, settings)],
         touches: vec!["traffic:cdn".to_owned(), "path:/products/*".to_owned()],
         ..finding(distribution, behaviour, settings, &excess, &[path(&page.url).to_owned()])
     })
@@ -165,19 +160,11 @@ fn finding(distribution: &Distribution, behaviour: &Behaviour, settings: &CacheP
     }
 }
 
-fn page_policy(distribution: &Distribution, behaviour: &Behaviour) -> Remedy {
-    let edit = "(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL))";
-    let place = if behaviour.is_default {
-        format!(".DefaultCacheBehavior |= {edit}")
-    } else {
-        format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern)) |= {edit}")
-    };
+fn page_policy(distribution: &Distribution, behaviour: &Behaviour, settings: &CachePolicy) -> Remedy {
     let text = format!(
-        "ID={}\naws cloudfront get-distribution-config --id \"$ID\" > before.json\n{}jq --arg pattern {} --arg policy \"$PAGES\" \\\n  \
-         '.DistributionConfig | {place}' before.json > after.json\n{}",
+        "ID={}\naws cloudfront get-distribution-config --id \"$ID\" > before.json\n{}{}",
         distribution.id,
-        pages_policy(),
-        quoted(&behaviour.path_pattern),
+        pages_of(distribution, behaviour, settings),
         saved()
     );
     Remedy {
@@ -186,7 +173,8 @@ fn page_policy(distribution: &Distribution, behaviour: &Behaviour) -> Remedy {
         text,
         lock: None,
         risk: "Low where the origin marks carts, checkout and accounts private or no-store, as Medusa's storefront does; shoppers with a cart or account \
-               keep copies of their own. A page that differs by another cookie needs that cookie in the list."
+               keep copies of their own. The origin is sent the whole request, which the storefront's middleware and forms need; a page that differs by \
+               another cookie or header needs it in the list. Needs the AWS CLI, jq and permission to create policies."
             .to_owned(),
         undo: Some(undo(&distribution.id)),
     }
@@ -261,5 +249,6 @@ mod tests {
         let text = &findings[0].remedies[0].text;
         assert!(text.contains("_medusa_cart_id") && text.contains("connect.sid") && text.contains("\"MinTTL\": 0"), "{text}");
         assert!(!text.contains(VISITOR_COOKIE), "{text}");
+        assert!(text.contains(".OriginRequestPolicyId = "), "the middleware's cookie has to reach the origin: {text}");
     }
 }

@@ -1,6 +1,7 @@
 //! Pictures that the storefront scales are scaled again for each request, or one width is kept for all.
 
-use crate::checks::edge::remedy;
+use crate::checks::edge::paths::is_in_zone;
+use crate::checks::edge::{Request, keep_query, remedy};
 use crate::checks::edge_cloudfront;
 use crate::checks::http::{Edge, Verdict, answer, answers, edge, host, verdict};
 use crate::checks::measures::origin_share;
@@ -26,7 +27,7 @@ pub static CHECK: Check = Check {
         "https://developers.cloudflare.com/cache/concepts/default-cache-behavior/",
     ],
     needs: &[Section::StorefrontAssets],
-    uses: &[Section::CdnAnalytics],
+    uses: &[Section::CdnAnalytics, Section::CdnZone, Section::CdnCacheRules, Section::CdnPageRules, Section::CdnSettings],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -65,7 +66,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     }
     let mut findings = Vec::new();
     findings.extend(all.iter().find(|t| is_origin_always(t)).map(|t| uncached(snapshot, t)));
-    findings.extend(all.iter().find_map(|t| Some(dropped_query(t, wrong_width(t)?))));
+    findings.extend(all.iter().find_map(|t| Some(dropped_query(snapshot, t, wrong_width(t)?))));
     Ok(findings)
 }
 
@@ -134,7 +135,7 @@ fn uncached(snapshot: &Snapshot, target: &Target) -> Finding {
     }
 }
 
-fn dropped_query(target: &Target, small: &Answer) -> Finding {
+fn dropped_query(snapshot: &Snapshot, target: &Target, small: &Answer) -> Finding {
     Finding {
         subject: Subject::new("path", format!("{}{OPTIMIZER} (query string)", host(&target.url))),
         observed: format!(
@@ -151,7 +152,7 @@ fn dropped_query(target: &Target, small: &Answer) -> Finding {
         gain: None,
         averts: Some("one product's picture shown for another".to_owned()),
         remedies: match edge(small) {
-            Some(Edge::Cloudflare) => vec![cloudflare()],
+            Some(Edge::Cloudflare) => cloudflare(snapshot, host(&target.url)),
             Some(Edge::CloudFront) => vec![cloudfront()],
             _ => vec![nginx()],
         },
@@ -160,23 +161,15 @@ fn dropped_query(target: &Target, small: &Answer) -> Finding {
     }
 }
 
-fn cloudflare() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Cloudflare,
-        label: "Put url, w and q into the key again".to_owned(),
-        text: "// Dashboard: Caching → Cache Rules → Create rule → Eligible for cache, before the rules that bypass.\n\
-               // API: POST /zones/{zone_id}/rulesets/{ruleset_id}/rules\n\
-               {\n  \"description\": \"Optimised pictures\",\n  \"expression\": \"(http.request.uri.path eq \\\"/_next/image\\\")\",\n  \
-               \"action\": \"set_cache_settings\",\n  \"action_parameters\": {\n    \"cache\": true,\n    \"edge_ttl\": { \"mode\": \"override_origin\", \"default\": 86400 },\n    \
-               \"cache_key\": { \"custom_key\": { \"query_string\": { \"include\": { \"list\": [\"url\", \"w\", \"q\"] } } } },\n    \
-               \"vary\": { \"headers\": { \"accept\": { \"action\": \"normalize\", \"media_types\": [\"image/avif\", \"image/webp\"] } } }\n  }\n}"
-            .to_owned(),
-        lock: None,
-        risk: "Low: a picture replaced under the same address shows up to a day later; purge its URL then. Where the plan has no vary parameter, leave it out and set \
-               formats to one entry in next.config.js."
-            .to_owned(),
-        undo: Some("Delete the rule.".to_owned()),
-    }
+/// The rule that drops the query is narrowed first: one without a key of its own leaves that of the rules before it.
+fn cloudflare(snapshot: &Snapshot, host: &str) -> Vec<Remedy> {
+    let zone = snapshot.cloudflare().ok().filter(|zone| is_in_zone(zone, host));
+    let request = Request::get(host, &format!("{OPTIMIZER}?url=%2Fa.png&w=64&q=75"));
+    let mut all = vec![keep_query(zone, &request, "w")];
+    let risk = "Low: a picture replaced under the same address shows up to a day later; purge its address then.";
+    all.extend(remedy::remedies("Then keep the pictures by a rule of their own", &[remedy::optimised_images()], risk));
+    all.push(next_config());
+    all
 }
 
 fn cloudfront() -> Remedy {
@@ -213,7 +206,9 @@ fn nginx() -> Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::edge::fixtures::{eligible, zone_of};
     use crate::checks::http::fixtures::{found, probe, shop, target};
+    use crate::evidence::cdn::CacheRule;
     use crate::finding::Outcome;
 
     const URL: &str = "https://shop.example.com/_next/image";
@@ -245,5 +240,20 @@ mod tests {
         assert!(findings[0].observed.contains("64 pixels"), "{}", findings[0].observed);
         assert_eq!(CHECK.run(&picture("MISS", "HIT", Some(("HIT", 900)))), Outcome::Passed);
         assert_eq!(CHECK.run(&picture("MISS", "HIT", Some(("MISS", LARGE_BYTES + 1)))), Outcome::Passed);
+    }
+
+    /// A list of parameters in the key is for Enterprise alone, and errors must not stay for a day.
+    #[test]
+    fn the_query_is_kept_on_every_plan() {
+        let mut snapshot = picture("MISS", "HIT", Some(("HIT", LARGE_BYTES + 1)));
+        let key = Some(r#"{"custom_key":{"query_string":{"exclude":"*"}}}"#.to_owned());
+        snapshot.cdn = Ok(zone_of(vec![CacheRule { description: "All".into(), cache_key: key, ..eligible("true", None) }]));
+        let texts: Vec<String> = found(CHECK.run(&snapshot))[0].remedies.iter().map(|r| r.text.clone()).collect();
+        assert!(
+            texts[0].contains("Cache Rules → All") && texts[0].contains("((true) and http.request.uri.path ne \"/_next/image\")"),
+            "{}",
+            texts[0]
+        );
+        assert!(texts[1].contains("\"from\": 305") && texts.iter().all(|t| !t.contains("include") && !t.contains("before the rules")), "{texts:?}");
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::checks::Check;
 use crate::checks::edge_cloudfront::{
-    APPLIES_USES, CACHING_DISABLED, applies, enabled, new_policy, policy_json, quoted, saved, settled, title, undo,
+    APPLIES_USES, CACHING_DISABLED, applies, as_legacy_sends, enabled, is_server, new_policy, new_request_policy, policy_json, quoted, saved,
+    settled, title, undo, whole_request,
 };
 use crate::evidence::cloudfront::{Behaviour, CachePolicy, Distribution, Names, OriginKind};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
@@ -103,24 +104,8 @@ fn same_by_policy(distribution: &Distribution, legacy: &[&Behaviour]) -> Remedy 
     );
     for (number, behaviour) in legacy.iter().enumerate() {
         let Ok(settings) = behaviour.caching.settings() else { continue };
-        let (policy, request) = if keeps_nothing(settings) {
-            (CACHING_DISABLED.to_owned(), origin_request(distribution, behaviour, settings))
-        } else {
-            let name = format!("medusa-{}-{}", distribution.id, number + 1);
-            text.push_str(&new_policy("POLICY", &policy_json(&name, settings)));
-            ("\"$POLICY\"".to_owned(), String::new())
-        };
-        let edit = format!("(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL){request})");
-        // Only what is still as it was: another remedy may have given it a policy meanwhile.
-        let place = if behaviour.is_default {
-            format!("(.DefaultCacheBehavior | select(.CachePolicyId == null)) |= {edit}")
-        } else {
-            format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern and .CachePolicyId == null)) |= {edit}")
-        };
-        let pattern = quoted(&behaviour.path_pattern);
-        text.push_str(&format!(
-            "jq --arg pattern {pattern} --arg policy {policy} \\\n  '{place}' after.json > next.json && mv next.json after.json\n"
-        ));
+        let name = format!("medusa-{}-{}", distribution.id, number + 1);
+        text.push_str(&moved(distribution, behaviour, settings, &name));
     }
     text.push_str(saved());
     Remedy {
@@ -128,26 +113,57 @@ fn same_by_policy(distribution: &Distribution, legacy: &[&Behaviour]) -> Remedy 
         label: "The same settings as policies".to_owned(),
         text,
         lock: None,
-        risk: "Low: the same key and times, and Brotli beside gzip. Where nothing is kept today the origin may be sent more of the request than before. \
+        risk: "Low: the same key, times and headers to the origin, and Brotli beside gzip. Where forms are accepted, Authorization joins the key; where \
+               nothing is kept today, the origin may be sent more of the request than before. \
                Needs the AWS CLI, jq and permission to create policies."
             .to_owned(),
         undo: Some(undo(&distribution.id)),
     }
 }
 
-/// Managed-AllViewer.
-const ALL_VIEWER: &str = "216adef6-5c7f-47e4-b989-5492eafa07d3";
-/// Managed-AllViewerExceptHostHeader.
-const ALL_VIEWER_EXCEPT_HOST: &str = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
-
-/// What nothing is kept of may be sent whole; a bucket must not be sent the shop's host.
-fn origin_request(distribution: &Distribution, behaviour: &Behaviour, settings: &CachePolicy) -> String {
-    let is_custom = distribution.origin(behaviour).is_some_and(|o| matches!(o.kind, OriginKind::Custom | OriginKind::Vpc));
-    if !is_custom {
-        return String::new();
+/// One behaviour's commands.
+///
+/// Legacy settings pass on to a server most headers that are not in the key, x-publishable-api-key and Next-Action among them; a cache
+/// policy alone passes on its own list and nothing else.
+fn moved(distribution: &Distribution, behaviour: &Behaviour, settings: &CachePolicy, name: &str) -> String {
+    let is_server = is_server(distribution, behaviour);
+    let (mut made, mut arguments) = (String::new(), format!("--arg policy {CACHING_DISABLED}"));
+    // What nothing is kept of may be sent whole.
+    let mut request = whole_request(distribution, behaviour, settings).map_or_else(String::new, |id| format!(" | .OriginRequestPolicyId = \"{id}\""));
+    if !keeps_nothing(settings) {
+        let key = key(behaviour, settings, is_server);
+        made = new_policy("POLICY", &policy_json(name, &key));
+        arguments = "--arg policy \"$POLICY\"".to_owned();
+        if is_server {
+            made.push_str(&new_request_policy("REQUEST", &as_legacy_sends(name, &key)));
+            arguments.push_str(" --arg request \"$REQUEST\"");
+            request = " | .OriginRequestPolicyId = $request".to_owned();
+        }
     }
-    let policy = if settings.headers.has("Host") { ALL_VIEWER } else { ALL_VIEWER_EXCEPT_HOST };
-    format!(" | .OriginRequestPolicyId = \"{policy}\"")
+    let edit = format!("(.CachePolicyId = $policy | del(.ForwardedValues, .MinTTL, .DefaultTTL, .MaxTTL){request})");
+    // Only what is still as it was: another remedy may have given it a policy meanwhile.
+    let place = if behaviour.is_default {
+        format!("(.DefaultCacheBehavior | select(.CachePolicyId == null)) |= {edit}")
+    } else {
+        format!("(.CacheBehaviors.Items[] | select(.PathPattern == $pattern and .CachePolicyId == null)) |= {edit}")
+    };
+    let pattern = quoted(&behaviour.path_pattern);
+    format!("{made}jq --arg pattern {pattern} {arguments} \\\n  '{place}' after.json > next.json && mv next.json after.json\n")
+}
+
+/// The same key. Legacy settings pass on Authorization with forms and take it off pages; a policy that passes it on must have it in the
+/// key, or what one customer is answered could be kept for all.
+fn key(behaviour: &Behaviour, settings: &CachePolicy, is_server: bool) -> CachePolicy {
+    let takes_forms = behaviour.allowed_methods.iter().any(|m| m == "POST");
+    if !is_server || !takes_forms || settings.headers.has("Authorization") {
+        return settings.clone();
+    }
+    let mut headers = match &settings.headers {
+        Names::Only(names) => names.clone(),
+        Names::None | Names::All | Names::Except(_) => Vec::new(),
+    };
+    headers.push("Authorization".to_owned());
+    CachePolicy { headers: Names::Only(headers), ..settings.clone() }
 }
 
 #[cfg(test)]
@@ -187,6 +203,40 @@ mod tests {
         all.headers = Names::All;
         let findings = found(CHECK.run(&store(vec![legacy("/a/*", "storefront", all)])));
         let text = &findings[0].remedies[0].text;
-        assert!(text.contains(CACHING_DISABLED) && text.contains(ALL_VIEWER) && !text.contains("create-cache-policy"), "{text}");
+        assert!(
+            text.contains(CACHING_DISABLED) && text.contains("216adef6-5c7f-47e4-b989-5492eafa07d3") && !text.contains("create-cache-policy"),
+            "{text}"
+        );
+    }
+
+    /// The origin request policy that the remedy makes, if it makes one.
+    fn sent(text: &str) -> Option<serde_json::Value> {
+        let (_, rest) = text.split_once("request.json <<'JSON'\n")?;
+        serde_json::from_str(rest.split("\nJSON").next()?).ok()
+    }
+
+    #[test]
+    fn what_a_server_was_sent_beside_the_key_it_is_sent_still() {
+        let mut settings = policy("legacy settings", [0, 60, 600], Names::None);
+        settings.headers = Names::Only(vec!["Host".into(), "Origin".into()]);
+        let text = |b: Behaviour| found(CHECK.run(&store(vec![b])))[0].remedies[0].text.clone();
+        let api = text(legacy("/store/*", "storefront", settings.clone()));
+        let policy = sent(&api).expect("x-publishable-api-key has to arrive");
+        assert_eq!(policy["HeadersConfig"]["HeaderBehavior"], "allExcept");
+        let dropped = policy["HeadersConfig"]["Headers"]["Items"].as_array().unwrap();
+        assert!(dropped.iter().any(|h| h == "Authorization") && !dropped.iter().any(|h| h == "Host"), "{policy}");
+        assert_eq!(policy["CookiesConfig"]["CookieBehavior"], "none", "no cookie came before, and none is in the key");
+        assert!(api.contains("--arg request \"$REQUEST\"") && api.contains(".OriginRequestPolicyId = $request"), "{api}");
+        let media = text(legacy("/m/*", "media", settings));
+        assert!(sent(&media).is_none() && !media.contains("OriginRequestPolicyId"), "a bucket needs no more than the key: {media}");
+    }
+
+    #[test]
+    fn forms_of_signed_in_customers_go_on_and_their_pages_stay_their_own() {
+        let mut behaviour = legacy("/store/*", "storefront", policy("legacy settings", [0, 60, 600], Names::None));
+        behaviour.allowed_methods.push("POST".into());
+        let text = found(CHECK.run(&store(vec![behaviour])))[0].remedies[0].text.clone();
+        let (key, request) = text.split_once("request.json").unwrap();
+        assert!(key.contains("\"Authorization\"") && !request.contains("\"Authorization\""), "{text}");
     }
 }

@@ -22,7 +22,8 @@ pub static CHECK: Check = Check {
     method: "Cloudflare's analytics of the last 24 hours, eyeball requests only: (hit + stale + updating) ÷ (hit + stale + updating + miss + expired + \
              revalidated, plus dynamic and bypass on catalogue and static paths, without misses on personal paths). Fires below the target (80 %), \
              given at least 500 such requests. Shown by class of path, with the ratio of all requests beside it. Where CloudFront is the CDN: its \
-             hit rate of each hour, weighted by requests; at most Medium, since it counts carts and account pages too.",
+             hit rate of each hour, weighted by requests; at most Medium, since it counts carts and account pages too. Distributions without additional \
+             metrics have no hit rate: a good ratio of the others is no pass where they answer more than 5 % of the requests.",
     effort: Effort::Hours,
     references: &[
         "https://developers.cloudflare.com/cache/performance-review/cache-analytics/",
@@ -77,11 +78,17 @@ fn of_cloudflare(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Fin
 
 fn of_cloudfront(snapshot: &Snapshot, rate: &HitRate, target: f64) -> Result<Finding, Gap> {
     let finding = finding(rate, target, ["request", "requests"]);
+    let uncovered = edge_cloudfront::uncovered_share(snapshot.cloudfront()?.metrics()?);
+    let part = if uncovered > 0.0 {
+        format!("; distributions without additional metrics, {} of the requests, are not in it", text::percent(uncovered))
+    } else {
+        String::new()
+    };
     Ok(Finding {
         evidence: [vec![before_after(rate, target)], edge_cloudfront::ratio_evidence(snapshot)?].concat(),
         severity: finding.severity.min(CLOUDFRONT_SEVERITY_MAX),
         confidence: Confidence::Medium,
-        confidence_because: "CloudWatch counts every GET and HEAD, carts and account pages too".to_owned(),
+        confidence_because: format!("CloudWatch counts every GET and HEAD, carts and account pages too{part}"),
         remedies: vec![which_behaviours()],
         verify: format!("A day later, CloudFront → Reports & analytics → Cache statistics and this audit show at least {}.", text::percent(target)),
         touches: vec!["traffic:cdn".to_owned()],

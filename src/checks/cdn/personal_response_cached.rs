@@ -1,7 +1,9 @@
 //! One shopper's answer is kept for others.
 
 use crate::checks::edge::remedy;
-use crate::checks::http::{Edge, Verdict, answer, answers, edge, forbids_caching, host, is_session_cookie, own_cookies, path, verdict};
+use crate::checks::http::{
+    CacheControl, Edge, Verdict, answer, answered_by, answers, edge, forbids_caching, host, is_session_cookie, own_cookies, path, verdict,
+};
 use crate::checks::{Check, always};
 use crate::evidence::storefront::{Answer, PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
@@ -16,9 +18,10 @@ pub static CHECK: Check = Check {
     why: "A cart, an account page or a session cookie that a shared cache keeps is handed to the next shopper who asks: strangers see each other's \
           names, addresses and carts, or are signed in as one another.",
     remedy: "Stop caching these paths at once: a bypass rule that comes last, private, no-store on the pages, then purge the cache.",
-    method: "Asks cart, account and checkout pages (GET) twice and with a cart cookie; fires when one of them is answered from the cache though the \
-             request carried the cookie. Also fires when an answer that sets a session cookie is itself a hit. Pages prerendered without any shopper's \
-             data, and cookies that CDNs and load balancers add, are left out.",
+    method: "Asks cart, account and checkout pages (GET) without and with a cart cookie; fires when one of them is answered from any cache on the way \
+             though the request carried the cookie. Also fires when an answer that sets a session cookie is itself a hit. Pages prerendered without any \
+             shopper's data, and cookies that CDNs and load balancers add, are left out; a page that is marked as hosts of static sites mark their \
+             files is a note to look at.",
     effort: Effort::Minutes,
     references: &[
         "https://developers.cloudflare.com/cache/how-to/cache-rules/examples/bypass-cache-on-cookie/",
@@ -54,6 +57,13 @@ struct Leak<'a> {
     because: &'static str,
 }
 
+impl Leak<'_> {
+    /// A note: it may hold nobody's data.
+    fn is_note(&self) -> bool {
+        self.severity == Severity::Info
+    }
+}
+
 fn leak(target: &Target) -> Option<Leak<'_>> {
     if matches!(target.class, PathClass::Personal | PathClass::ApiPersonal)
         && let Some(leak) = personal_page(target)
@@ -75,14 +85,37 @@ fn personal_page(target: &Target) -> Option<Leak<'_>> {
         }
     };
     let what = format!("{} is answered from the cache", path(&target.url));
+    if answers(target).all(|(_, a)| is_marked_static(a)) && is_same_file(target) {
+        let what = format!("{what}, the same file for everybody: right where the browser reads the cart, a leak where the server writes it in");
+        let because = "it is marked as hosts of static sites mark their files; whether it holds a cart was not seen";
+        return Some(Leak { target, answer, what, severity: Severity::Info, confidence: Confidence::Low, because });
+    }
     Some(Leak { target, answer, what, severity: Severity::Critical, confidence, because })
 }
 
-/// A shell built ahead of any request holds nobody's data.
+/// A shell built ahead of any request holds nobody's data. Next.js sends `x-nextjs-cache` with pages that it has rendered without a
+/// request, and never with those that read cookies.
 fn is_prerendered(answer: &Answer) -> bool {
-    let is_next = answer.header("x-nextjs-prerender").is_some() || answer.header("x-vercel-cache").is_some_and(|v| v == "PRERENDER");
+    let is_next = ["x-nextjs-prerender", "x-nextjs-cache"].iter().any(|h| answer.header(h).is_some())
+        || answer.header("x-vercel-cache").is_some_and(|v| v == "PRERENDER");
     let is_file = answer.header("last-modified").is_some() && answer.header("accept-ranges").is_some();
     is_next || is_file
+}
+
+/// What hosts of static sites (Netlify, Cloudflare Pages) say of a file, and what computes pages says of none that holds a shopper's data:
+/// everybody may have it, browsers ask each time, by its ETag. Vercel says so of computed pages too, and names only files.
+fn is_marked_static(answer: &Answer) -> bool {
+    let control = CacheControl::of(answer);
+    let is_public = control.has("public") && control.has("must-revalidate") && control.seconds("max-age") == Some(0);
+    let is_file = answered_by(answer) != Some(Edge::Vercel) || answer.header("content-disposition").is_some_and(|v| v.starts_with("inline"));
+    is_public && is_file && own_cookies(answer).is_empty()
+}
+
+/// Both requests, without the cart cookie and with it, were answered with the same bytes under the same ETag.
+fn is_same_file(target: &Target) -> bool {
+    let (Some(first), Some(with_cookie)) = (answer(target, Variant::First), answer(target, Variant::WithCartCookie)) else { return false };
+    let tag = |a: &Answer| a.header("etag");
+    tag(first).is_some() && tag(first) == tag(with_cookie) && first.body_bytes == with_cookie.body_bytes
 }
 
 /// A redirect to another page (a login) was judged, not the personal one.
@@ -110,26 +143,55 @@ fn finding(leak: &Leak) -> Finding {
             Cell::text(own_cookies(a).join(", ")),
         ]
     });
-    let by = edge(leak.answer).map_or("A shared cache", Edge::name);
     let mut evidence = vec![Evidence::table("Answers", &["request", "status", "cache", "Cache-Control", "cookies set"], rows.collect())];
     if let Some(header) = forbids_caching(leak.answer) {
         evidence.push(Evidence::text("The origin asks not to be kept", text::cut(&header, 200)));
     }
     Finding {
         subject: Subject::new("path", format!("{}{path}", host(&leak.target.url))),
-        observed: format!("{}; the cache is {by}.", leak.what),
-        step: format!("Stop caching {path} and purge it"),
+        observed: format!("{}; {}.", leak.what, which(leak.answer)),
+        step: if leak.is_note() { format!("See that {path} holds nobody's cart") } else { format!("Stop caching {path} and purge it") },
         evidence,
         severity: leak.severity,
         confidence: leak.confidence,
         confidence_because: leak.because.to_owned(),
         effort: Effort::Minutes,
-        cost: Cost { resource: Resource::Risk, share: 1.0 },
+        cost: Cost { resource: Resource::Risk, share: if leak.is_note() { 0.0 } else { 1.0 } },
         gain: None,
-        averts: Some("leaks between shoppers".to_owned()),
-        remedies: remedies(leak),
-        verify: format!("Run the audit again: {path} is never a hit, with and without the cart cookie."),
+        averts: (!leak.is_note()).then(|| "leaks between shoppers".to_owned()),
+        remedies: if leak.is_note() { vec![look(leak.target)] } else { remedies(leak) },
+        verify: if leak.is_note() {
+            "The count is 0: the page holds no product of the cart.".to_owned()
+        } else {
+            format!("Run the audit again: {path} is never a hit, with and without the cart cookie.")
+        },
         touches: vec![format!("path:{path}")],
+    }
+}
+
+/// The cache that answered, and the one before it that did not.
+fn which(answer: &Answer) -> String {
+    match (answered_by(answer), edge(answer)) {
+        (None | Some(Edge::Other), Some(front)) if front != Edge::Other => format!("the cache stands behind {}", front.name()),
+        (None | Some(Edge::Other), _) => "the cache does not name itself".to_owned(),
+        (Some(by), Some(front)) if by != front => format!("the cache is {}, behind {}", by.name(), front.name()),
+        (Some(by), _) => format!("the cache is {}", by.name()),
+    }
+}
+
+fn look(target: &Target) -> Remedy {
+    Remedy {
+        kind: RemedyKind::Shell,
+        label: "Look for a product of your own cart in the page".to_owned(),
+        text: format!(
+            "# Put a product into the cart in a browser; take _medusa_cart_id from its cookies and the product's title.\n\
+             curl -s -H 'Cookie: _medusa_cart_id=CART_ID' '{}' | grep -c 'TITLE'\n\
+             # 0: the browser reads the cart, all is well. More: stop caching the page and purge it.",
+            target.url.replace('\'', "%27")
+        ),
+        lock: None,
+        risk: "None: it only reads.".to_owned(),
+        undo: None,
     }
 }
 
@@ -163,7 +225,7 @@ fn remedies(leak: &Leak) -> Vec<Remedy> {
         risk: "Low: applied by nginx -s reload; delete the cache folder's contents afterwards.".to_owned(),
         undo: Some("Remove the lines and reload.".to_owned()),
     };
-    match edge(leak.answer) {
+    match answered_by(leak.answer) {
         Some(Edge::Nginx | Edge::Varnish | Edge::Squid | Edge::Other) | None => vec![own_cache, headers],
         Some(Edge::Cloudflare) => [bypass(), vec![headers]].concat(),
         Some(_) => vec![headers],
@@ -193,8 +255,53 @@ mod tests {
     #[test]
     fn a_bypass_for_shoppers_is_enough() {
         assert_eq!(CHECK.run(&shop(vec![with_cookie(cart(&HIT), &BYPASS)], vec![], vec![])), Outcome::Passed);
-        let shell = [("x-cache-status", "HIT"), ("x-nextjs-prerender", "1")];
-        assert_eq!(CHECK.run(&shop(vec![with_cookie(cart(&shell), &shell)], vec![], vec![])), Outcome::Passed);
+        for by_next in ["x-nextjs-prerender", "x-nextjs-cache"] {
+            let shell = [("x-cache-status", "HIT"), (by_next, "1")];
+            assert_eq!(CHECK.run(&shop(vec![with_cookie(cart(&shell), &shell)], vec![], vec![])), Outcome::Passed, "{by_next}");
+        }
+    }
+
+    #[test]
+    fn a_cache_behind_the_cdn_leaks_as_well() {
+        let behind = [("cf-ray", "1"), ("cf-cache-status", "DYNAMIC"), ("x-cache-status", "HIT")];
+        let findings = found(CHECK.run(&shop(vec![with_cookie(cart(&behind), &behind)], vec![], vec![])));
+        assert_eq!((findings[0].severity, findings[0].confidence), (Severity::Critical, Confidence::High));
+        assert!(findings[0].observed.ends_with("the cache is nginx's cache, behind Cloudflare."), "{}", findings[0].observed);
+        assert!(findings[0].remedies[0].text.contains("proxy_cache_bypass"), "{}", findings[0].remedies[0].text);
+        let passing = [("cf-ray", "1"), ("cf-cache-status", "DYNAMIC"), ("x-cache-status", "BYPASS")];
+        assert_eq!(CHECK.run(&shop(vec![with_cookie(cart(&passing), &passing)], vec![], vec![])), Outcome::Passed);
+    }
+
+    #[test]
+    fn the_file_of_a_static_site_is_a_note_and_a_rendered_page_is_not() {
+        const PUBLIC: (&str, &str) = ("cache-control", "public,max-age=0,must-revalidate");
+        const TAG: (&str, &str) = ("etag", "\"a-1-ssl\"");
+        const HIT: (&str, &str) = ("cache-status", "\"Netlify Edge\"; hit");
+        const NETLIFY: (&str, &str) = ("server", "Netlify");
+        let run = |first: &[(&str, &str)], with: &[(&str, &str)]| {
+            let page = target(PathClass::Personal, "https://shop.example.com/cart", first, first);
+            found(CHECK.run(&shop(vec![with_cookie(page, with)], vec![], vec![])))
+        };
+        let file = [NETLIFY, HIT, PUBLIC, TAG];
+        let findings = run(&file, &file);
+        assert_eq!((findings[0].severity, findings[0].confidence), (Severity::Info, Confidence::Low));
+        assert!(findings[0].remedies[0].text.contains("curl"), "{}", findings[0].remedies[0].text);
+        // Each of these is what a page that was rendered for somebody may be kept as.
+        let cookie = ("set-cookie", "_medusa_cart_id=; Path=/");
+        let vercel = [("x-vercel-cache", "HIT"), PUBLIC, TAG];
+        for rendered in [
+            &[NETLIFY, HIT, TAG][..],
+            &[NETLIFY, HIT, PUBLIC],
+            &[NETLIFY, HIT, PUBLIC, TAG, cookie],
+            &[NETLIFY, HIT, ("cache-control", "public, s-maxage=60"), TAG],
+            &[NETLIFY, HIT, ("cache-control", "private, no-cache, no-store, max-age=0, must-revalidate"), TAG],
+            &vercel,
+        ] {
+            assert_eq!(run(rendered, rendered)[0].severity, Severity::Critical, "{rendered:?}");
+        }
+        assert_eq!(run(&[NETLIFY, HIT, PUBLIC, ("etag", "\"b\"")], &file)[0].severity, Severity::Critical, "another page under the same address");
+        let inline = [vercel[0], vercel[1], vercel[2], ("content-disposition", "inline; filename=\"cart\"")];
+        assert_eq!(run(&inline, &inline)[0].severity, Severity::Info);
     }
 
     #[test]

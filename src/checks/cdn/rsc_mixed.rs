@@ -2,7 +2,7 @@
 
 use crate::checks::edge::remedy;
 use crate::checks::edge_cloudfront;
-use crate::checks::http::{Edge, Verdict, answer, edge, host, path, pattern, verdict};
+use crate::checks::http::{Edge, Verdict, answer, answered_by, host, path, pattern, verdict};
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Answer, Target, Variant};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
@@ -88,7 +88,7 @@ fn finding(target: &Target, mixed: &Answer) -> Finding {
         cost: Cost { resource: Resource::Risk, share: RISK },
         gain: None,
         averts: Some("raw data shown instead of pages".to_owned()),
-        remedies: match edge(mixed) {
+        remedies: match answered_by(mixed) {
             Some(Edge::Cloudflare) => {
                 let risk = "Low: clicks inside the shop reach the origin; pages stay cached. Purge the cache afterwards.";
                 remedy::remedies("Bypass the cache for navigation data", &[remedy::flight_data()], risk)
@@ -104,8 +104,11 @@ fn finding(target: &Target, mixed: &Answer) -> Finding {
 }
 
 fn cloudfront() -> Remedy {
-    let place = "that of the pages → Edit: cache policy medusa-pages. Then invalidate /*.";
-    let risk = "Low: more entries for one path; shoppers with a cart have their own.";
+    // The cache policy alone would keep the middleware's cookie and the headers of forms from the origin.
+    let place = "that of the pages → Edit: cache policy medusa-pages, origin request policy AllViewer, or AllViewerExceptHostHeader where the origin is \
+                 not sent the shop's host today. Then invalidate /*.";
+    let risk = "Low: more entries for one path; shoppers with a cart have their own. A header or cookie by which pages differ today (a host, a country, a \
+                language) has to be added to the policy first.";
     edge_cloudfront::chosen("Keep the query and the RSC headers in the key", &edge_cloudfront::pages_policy(), place, risk)
 }
 
@@ -149,6 +152,16 @@ mod tests {
     fn the_page_in_answer_to_navigation_is_named() {
         let findings = found(CHECK.run(&page(Some(&[HIT, HTML]))));
         assert_eq!((findings[0].severity, findings[0].remedies[0].kind), (Severity::High, RemedyKind::Cloudflare));
+    }
+
+    #[test]
+    fn the_cache_that_mixes_is_the_one_to_mend() {
+        let behind = [("cf-cache-status", "DYNAMIC"), ("x-cache-status", "HIT"), HTML];
+        let findings = found(CHECK.run(&page(Some(&behind))));
+        assert!(findings[0].remedies[0].text.contains("proxy_cache_key"), "{}", findings[0].remedies[0].text);
+        let cloudfront = [("x-cache", "Hit from cloudfront"), HTML];
+        let remedies = &found(CHECK.run(&page(Some(&cloudfront))))[0].remedies;
+        assert!(remedies[0].text.contains("origin request policy AllViewer") && !remedies[0].text.contains("\"Host\""), "{}", remedies[0].text);
     }
 
     #[test]

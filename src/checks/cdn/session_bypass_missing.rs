@@ -84,7 +84,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
                     kept.push(Kept { request, decision, is_personal: path.kind == PathKind::Personal });
                     break;
                 }
-                Fate::Unclear if decision.may_be.contains(&Fate::Eligible) && path.kind == PathKind::Personal => unclear.push(decision),
+                Fate::Unclear if decision.may_be.contains(&Fate::Eligible) && may_override(&decision) => unclear.push(decision),
                 _ => {}
             }
         }
@@ -125,6 +125,15 @@ fn is_shared(path: &RealPath) -> bool {
 fn is_kept(decision: &Decision, stored: Option<Stored>) -> bool {
     let is_override = matches!(decision.edge_ttl, Some(EdgeTtl::Override(s)) if s > 0);
     is_override && !matches!(stored, Some(Stored::NotKept { .. }))
+}
+
+/// A lifetime that overrides the origin's, or one that is not told. Where the origin's headers decide, its no is heard whatever else is unclear.
+fn may_override(decision: &Decision) -> bool {
+    match decision.edge_ttl {
+        Some(EdgeTtl::Override(seconds)) => seconds > 0,
+        Some(EdgeTtl::RespectOrigin | EdgeTtl::BypassByDefault) => false,
+        None => true,
+    }
 }
 
 fn finding(kept: &[Kept]) -> Finding {
@@ -229,5 +238,25 @@ mod tests {
         snapshot.cdn = Ok(zone);
         assert!(matches!(CHECK.run(&snapshot), Outcome::Failed(_)));
         assert!(matches!(run(vec![eligible("ip.src.country eq \"DE\"", Some(60))], vec![]), Outcome::Unknown(_)));
+        // Pages as well, unless the origin's headers decide.
+        let german = |ttl| eligible("http.request.uri.path wildcard \"/*/products/*\" and ip.src.country eq \"DE\"", ttl);
+        assert!(matches!(run(vec![german(Some(60))], vec![product("private, no-store")]), Outcome::Unknown(_)));
+        assert_eq!(run(vec![german(None)], vec![product("private, no-store")]), Outcome::Passed);
+        assert_eq!(run(vec![german(Some(60))], vec![product("public, s-maxage=60")]), Outcome::Passed, "the origin says that all may have it");
+    }
+
+    /// The pattern names every session: nothing of a shopper is kept. One that is missing is named.
+    #[test]
+    fn a_page_rules_bypass_on_cookies_is_read() {
+        let with = |pattern: &str| {
+            let mut snapshot = shop(vec![], vec![], vec![]);
+            let mut zone = zone_of(vec![]);
+            let actions = [("cache_level", "\"cache_everything\""), ("edge_cache_ttl", "7200"), ("bypass_cache_on_cookie", pattern)];
+            zone.page_rules = Ok(vec![page_rule(1, "*example.com/*", &actions)]);
+            snapshot.cdn = Ok(zone);
+            CHECK.run(&snapshot)
+        };
+        assert_eq!(with("\"_medusa_jwt=.*|_medusa_cart_id=.*|connect.sid=.*|medusa_session=.*\""), Outcome::Passed);
+        assert!(matches!(with("\"_medusa_jwt=.*|connect.sid=.*\""), Outcome::Failed(_)));
     }
 }

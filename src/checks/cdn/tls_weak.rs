@@ -1,5 +1,7 @@
 //! Old versions of TLS are still agreed to, or the shop is reached without TLS.
 
+use std::collections::BTreeSet;
+
 use crate::checks::edge::remedy;
 use crate::checks::http::{answer, distrust, host, is_private_host};
 use crate::checks::{Applies, Check};
@@ -49,21 +51,29 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let shop = snapshot.shop()?;
     let urls = public_urls(shop);
-    let plain: Vec<&str> = urls.iter().copied().filter(|u| answers_plain(shop, u)).map(host).collect();
+    let (plain, others): (Vec<&str>, Vec<&str>) = urls.iter().copied().partition(|u| answers_plain(shop, u));
     let seen: Vec<&Tls> = shop.tls()?.iter().filter(|t| urls.iter().any(|u| host(u) == t.host)).collect();
     let old: Vec<&Tls> = seen.iter().copied().filter(|t| t.old_versions.as_ref().is_some_and(|v| !v.is_empty())).collect();
     let setting = min_version(snapshot);
-    let mut findings: Vec<Finding> = plain.into_iter().map(unencrypted).collect();
+    let mut findings: Vec<Finding> = plain.into_iter().map(host).map(unencrypted).collect();
     if !old.is_empty() || setting.is_some() {
         findings.push(finding(&old, setting.as_deref(), &urls));
     }
-    let was_answered = seen.iter().any(|t| t.old_versions.is_some());
-    if findings.is_empty() && !was_answered {
-        let cause = Cause::TooFew { have: 0, need: 1, what: "answers to a greeting of an old version".into() };
-        let detail = "None of the shop's hosts answered a greeting with TLS 1.1 or 1.0, neither with yes nor with no.";
+    let silent: Vec<&str> =
+        others.iter().map(|u| host(u)).filter(|name| !has_answered(name, &others, &seen)).collect::<BTreeSet<_>>().into_iter().collect();
+    if findings.is_empty() && !silent.is_empty() {
+        let what = "answers to a greeting of an old version".into();
+        let cause = Cause::TooFew { have: (others.len().saturating_sub(silent.len())) as u64, need: others.len() as u64, what };
+        let detail = format!("{} answered no greeting with TLS 1.1 or 1.0, neither with yes nor with no.", silent.join(" and "));
         return Err(Gap::new(Section::StorefrontTls, cause, detail));
     }
     Ok(findings)
+}
+
+/// Whether each port of a host that was entered with https answered an old greeting; one answer where it was entered with http alone.
+fn has_answered(name: &str, urls: &[&str], seen: &[&Tls]) -> bool {
+    let entered: BTreeSet<&str> = urls.iter().copied().filter(|u| host(u) == name && u.starts_with("https://")).collect();
+    seen.iter().filter(|t| t.host == name && t.old_versions.is_some()).count() >= entered.len().max(1)
 }
 
 /// Whether an address entered as http:// answers there, and not from the https it leads to.
@@ -211,6 +221,30 @@ mod tests {
         assert!(findings[0].observed.contains("TLSv1.1 and TLSv1.0"), "{}", findings[0].observed);
         assert_eq!(CHECK.run(&with(PUBLIC, Some(Vec::new()))), Outcome::Passed);
         assert!(matches!(CHECK.run(&with(PUBLIC, None)), Outcome::Unknown(_)));
+    }
+
+    /// The storefront's handshake failed, the backend's did not: nothing is known of the storefront.
+    #[test]
+    fn a_host_that_nobody_greeted_is_no_pass() {
+        let both = |storefront: &str, backend: &str, answered: &[Option<Vec<String>>]| {
+            let mut snapshot = with(PUBLIC, Some(Vec::new()));
+            let shop = snapshot.storefront.as_mut().unwrap();
+            (shop.storefront_url, shop.backend_url) = (Some(storefront.into()), Some(backend.into()));
+            let one = shop.tls.clone().unwrap().remove(0);
+            let hosts = [host(backend), host(storefront)].into_iter().zip(answered);
+            shop.tls = Ok(hosts.map(|(name, old)| Tls { host: name.into(), old_versions: old.clone(), ..one.clone() }).collect());
+            CHECK.run(&snapshot)
+        };
+        let (api, no) = ("https://api.example.com", || Some(Vec::new()));
+        let Outcome::Unknown(gap) = both(PUBLIC, api, &[no()]) else { panic!("the storefront was not greeted") };
+        assert!(gap.detail.starts_with("shop.example.com answered"), "{}", gap.detail);
+        assert!(matches!(both(PUBLIC, api, &[no(), None]), Outcome::Unknown(_)));
+        assert_eq!(both(PUBLIC, api, &[no(), no()]), Outcome::Passed);
+        assert!(matches!(both(PUBLIC, api, &[Some(vec!["TLSv1.0".into()])]), Outcome::Failed(_)));
+        // Two ports of one host are two servers, one address entered twice is one; a private backend is not judged.
+        assert!(matches!(both(PUBLIC, "https://shop.example.com:9000", &[no()]), Outcome::Unknown(_)));
+        assert_eq!(both(PUBLIC, PUBLIC, &[no()]), Outcome::Passed);
+        assert_eq!(both(PUBLIC, "http://10.0.0.7:9000", &[None, no()]), Outcome::Passed);
     }
 
     #[test]

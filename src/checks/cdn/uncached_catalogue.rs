@@ -1,7 +1,7 @@
 //! Catalogue pages and lists reach the origin on every request.
 
 use crate::checks::edge::remedy;
-use crate::checks::http::{Edge, answer, answers, edge, forbids_caching, good, host, pattern, verdict};
+use crate::checks::http::{Edge, Verdict, answer, answers, edge, forbids_caching, good, host, pattern, verdict};
 use crate::checks::measures::origin_share;
 use crate::checks::{Applies, Check};
 use crate::evidence::storefront::{Answer, PathClass, Target, Variant};
@@ -19,8 +19,10 @@ pub static CHECK: Check = Check {
     remedy: "Let the pages send a shared lifetime (s-maxage with stale-while-revalidate), take cookies off them, and add the cache rule that the CDN \
              needs for HTML and JSON.",
     method: "Asks a product, a collection, a category page and store API lists twice, a second apart. Fires when both answers came from the origin by \
-             the cache's own status (DYNAMIC, MISS, BYPASS), and names the header or the missing rule that is the cause. On hosts of this machine or a \
-             private network, where no CDN can be seen, the pages' headers alone are judged. A public storefront without a CDN is cdn-absent's.",
+             the cache's own status (DYNAMIC, MISS, BYPASS), and names the header or the missing rule that is the cause; a hit of any cache on the way \
+             is enough. Where the cache hides its status, headers that forbid caching prove nothing: it may go by others that it takes off. On hosts of \
+             this machine or a private network, where no CDN can be seen, the pages' headers alone are judged. A public storefront without a CDN is \
+             cdn-absent's.",
     effort: Effort::Hours,
     references: &[
         "https://developers.cloudflare.com/cache/concepts/default-cache-behavior/",
@@ -62,15 +64,40 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let api_share = origin_share(snapshot, |p| p.starts_with("/store/products") || p.starts_with("/store/regions"));
     let api: Vec<&Target> = shop.api().map_or_else(|_| Vec::new(), |a| a.iter().filter(|t| t.class == PathClass::ApiCatalogue).collect());
     let mut findings = Vec::new();
-    findings.extend(surface("catalogue pages", pages.into_iter(), page_share));
+    findings.extend(surface("catalogue pages", pages.iter().copied(), page_share));
     // A backend that shoppers' browsers do not reach through a CDN has no edge to be kept at.
-    findings.extend(surface("store API lists", api.into_iter().filter(|t| good(t).is_some_and(|a| edge(a).is_some())), api_share));
+    findings.extend(surface("store API lists", api.iter().copied().filter(|t| good(t).is_some_and(|a| edge(a).is_some())), api_share));
     if findings.is_empty() && !was_asked_twice {
         let cause = Cause::TooFew { have: 1, need: 2, what: "answers of a catalogue page".into() };
         let detail = "No catalogue page answered 200 twice, so whether the second came from a cache is not known. Audit again.";
         return Err(Gap::new(Section::StorefrontPages, cause, detail));
     }
+    if findings.is_empty()
+        && let Some((edge, header)) = pages.iter().chain(&api).find_map(|t| silent(t))
+    {
+        return Err(hidden(edge, &header));
+    }
     Ok(findings)
+}
+
+/// A cache in front that does not tell what it did with a page whose headers forbid to keep it, and the header: it may keep the page all the
+/// same, by its own rules or by a header that it takes off (Edge-Control, Surrogate-Control).
+fn silent(target: &Target) -> Option<(Edge, String)> {
+    answered(target, Variant::First)?;
+    let second = answered(target, Variant::Second)?;
+    let is_hidden = answers(target).all(|(_, a)| verdict(a) == Verdict::Unknown);
+    Some((edge(second).filter(|_| is_hidden)?, forbids_caching(second)?))
+}
+
+fn hidden(edge: Edge, header: &str) -> Gap {
+    let detail = format!(
+        "{} stands in front of the catalogue and does not say what it answers from its cache. Browsers are told \"{}\", which may be all, or \
+         only what it leaves for them.",
+        edge.name(),
+        text::cut(header, 120)
+    );
+    let remedy = "Let the cache send its status with each answer (Cache-Status of RFC 9211, or X-Cache), then audit again.".to_owned();
+    Gap::new(Section::StorefrontPages, Cause::Absent { feature: "a cache status on the answers".to_owned(), remedy }, detail)
 }
 
 fn answered(target: &Target, variant: Variant) -> Option<&Answer> {
@@ -86,6 +113,8 @@ struct Uncached<'a> {
     target: &'a Target,
     answer: &'a Answer,
     edge: Option<Edge>,
+    /// By the cache's own word, or because none is there.
+    is_told: bool,
     cause: String,
 }
 
@@ -93,12 +122,15 @@ fn uncached(target: &Target) -> Option<Uncached<'_>> {
     let (first, second) = (answered(target, Variant::First)?, answered(target, Variant::Second)?);
     let edge = edge(second);
     // With several machines at the edge a later request may find what an earlier one stored.
-    let is_hit_once = answers(target).any(|(_, a)| verdict(a) == crate::checks::http::Verdict::Hit);
+    if answers(target).any(|(_, a)| verdict(a) == Verdict::Hit) {
+        return None;
+    }
     let is_origin_twice = verdict(first).is_origin() && verdict(second).is_origin();
-    let forbidden = forbids_caching(second).or_else(|| visitor_redirect(target));
-    // A hidden status says nothing, but headers that forbid caching do; a hit in spite of them is a rule's doing.
-    let is_uncached = !is_hit_once && (is_origin_twice || forbidden.is_some());
-    is_uncached.then(|| Uncached { target, answer: second, edge, cause: forbidden.unwrap_or_else(|| no_rule(edge, second)) })
+    // A hidden status says nothing, and neither do headers that forbid caching then; a redirect that hands out a cookie is seen all the same.
+    let forbidden = forbids_caching(second).filter(|_| silent(target).is_none()).or_else(|| visitor_redirect(target));
+    let is_uncached = is_origin_twice || forbidden.is_some();
+    let cause = forbidden.unwrap_or_else(|| no_rule(edge, second));
+    is_uncached.then_some(Uncached { target, answer: second, edge, is_told: is_origin_twice || edge.is_none(), cause })
 }
 
 /// Cookie-less clients are sent to the same address to take a cookie: what they get first can never be kept.
@@ -126,18 +158,21 @@ fn surface<'a>(name: &str, targets: impl Iterator<Item = &'a Target>, measured: 
     let share = measured.unwrap_or(SHARE_BY_RULE);
     let basis = if measured.is_some() { Basis::Measured } else { Basis::RuleOfThumb };
     let is_private = first.edge.is_none();
+    let is_told = bad.iter().all(|u| u.is_told);
     let (confidence, because) = match (measured, is_private) {
         (_, true) => (Confidence::Medium, "judged by the headers: no cache answered"),
+        _ if !is_told => (Confidence::Medium, "judged by the answers: the cache does not tell of each what it did"),
         (Some(_), false) => (Confidence::High, "two answers from the origin, traffic counted by Cloudflare"),
         (None, false) => (Confidence::Medium, "two answers from the origin, traffic not counted"),
     };
+    let what = if is_told { "came from the origin both times" } else { "cannot be answered from the cache" };
     let mut touches: Vec<String> = bad.iter().map(|u| format!("path:{}", pattern(u.target))).collect();
     touches.dedup();
     touches.push("traffic:cdn".to_owned());
     Some(Finding {
         subject: Subject::new("path", format!("{name} of {host}")),
         observed: format!(
-            "{} of {} asked twice came from the origin both times. Cause: {}.",
+            "{} of {} asked twice {what}. Cause: {}.",
             text::count(bad.len() as u64),
             text::plural(all.len() as u64, "path", "paths"),
             first.cause
@@ -269,6 +304,30 @@ mod tests {
     fn a_silent_cache_is_no_miss() {
         let silent = [("cf-ray", "1"), ("cache-control", "s-maxage=60")];
         assert_eq!(CHECK.run(&shop(vec![page(&silent, &silent)], vec![], vec![])), Outcome::Passed);
+    }
+
+    #[test]
+    fn what_a_silent_cache_tells_browsers_is_not_what_it_does() {
+        let akamai = ("akamai-grn", "0.1");
+        for told_browsers in ["max-age=0", "private, no-store"] {
+            let hidden = [akamai, ("cache-control", told_browsers)];
+            let Outcome::Unknown(gap) = CHECK.run(&shop(vec![page(&hidden, &hidden)], vec![], vec![])) else { panic!("{told_browsers}") };
+            assert!(gap.detail.starts_with("Akamai") && gap.cause.remedy().is_some(), "{}", gap.detail);
+            let told = [akamai, ("cache-control", told_browsers), ("x-cache", "TCP_MISS from a1")];
+            let findings = found(CHECK.run(&shop(vec![page(&told, &told)], vec![], vec![])));
+            assert!(findings[0].observed.contains("came from the origin both times"), "{}", findings[0].observed);
+            // One page that is not told of is not passed with one that is.
+            let hit = [("cf-cache-status", "HIT")];
+            assert!(matches!(CHECK.run(&shop(vec![page(&hit, &hit), page(&hidden, &hidden)], vec![], vec![])), Outcome::Unknown(_)));
+        }
+    }
+
+    #[test]
+    fn a_hit_behind_the_cdn_keeps_the_origin_out_of_it() {
+        let behind = [("cf-cache-status", "DYNAMIC"), ("x-vercel-cache", "HIT"), ("cache-control", "public, max-age=0, must-revalidate")];
+        assert_eq!(CHECK.run(&shop(vec![page(&behind, &behind)], vec![], vec![])), Outcome::Passed);
+        let missing = [("cf-cache-status", "DYNAMIC"), ("x-vercel-cache", "MISS"), ("cache-control", "private, no-store")];
+        assert!(matches!(CHECK.run(&shop(vec![page(&missing, &missing)], vec![], vec![])), Outcome::Failed(_)));
     }
 
     #[test]

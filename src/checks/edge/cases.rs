@@ -239,7 +239,9 @@ mod by_hand {
         assert_eq!(decide(&zone, &Request::get("example.com", "/b")).fate, Fate::Bypass);
         assert_eq!(decide(&zone, &Request::get("other.net", "/a")).fate, Fate::Bypass);
         zone.page_rules = Ok(vec![page_rule(1, "*", &[("cache_level", "\"cache_everything\""), ("bypass_cache_on_cookie", "\"a=.*\"")])]);
-        assert_eq!(decide(&zone, &Request::get("other.net", "/a")).may_be, [Fate::Eligible, Fate::Bypass]);
+        let with = |cookie: &str| decide(&zone, &Request::get("other.net", "/a").with_cookie(cookie, "1"));
+        assert_eq!(decide(&zone, &Request::get("other.net", "/a")).fate, Fate::Eligible, "no cookie, nothing to match");
+        assert_eq!((with("a").fate, with("b").fate, with("ba").may_be), (Fate::Bypass, Fate::Eligible, vec![Fate::Eligible, Fate::Bypass]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The older page rules: the first active one that matches, by priority, and nothing of the others.
 
-use super::eval::wildcard;
+use super::eval::{Truth, wildcard};
 use super::request::Request;
 use crate::evidence::cdn::PageRule;
 
@@ -32,6 +32,35 @@ pub fn text_action<'r>(rule: &'r PageRule, id: &str) -> Option<&'r str> {
     action(rule, id).map(|v| v.trim_matches('"'))
 }
 
+/// Whether "Bypass Cache on Cookie" catches the request: alternatives between bars, each held against a cookie's `name=value`, `.*` for anything.
+/// Surely, where an alternative fits a cookie from its start; surely not, where none fits anywhere in the header; else it cannot be told, for
+/// Cloudflare documents no more than the two signs.
+pub fn bypasses_cookie(rule: &PageRule, pattern: &str, request: &Request) -> Truth {
+    if request.cookies.is_empty() {
+        return Truth::No;
+    }
+    // "Cache on Cookie" takes precedence where both are set.
+    let is_replaced = action(rule, "cache_on_cookie").is_some();
+    let is_documented = pattern.replace(".*", "").chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '=' | '.' | '%' | ':' | '|'));
+    if is_replaced || !is_documented {
+        return Truth::Unknown;
+    }
+    let fits = |part: &str| {
+        let begins = format!("{}*", part.replace(".*", "*"));
+        !part.is_empty() && request.cookies.iter().any(|(name, value)| wildcard(&begins, &format!("{name}={value}")))
+    };
+    // A dot alone may stand for any character.
+    let header = request.cookie_header().to_lowercase();
+    let may_fit = |part: &str| wildcard(&format!("*{}*", part.to_lowercase().replace('.', "*")), &header);
+    if pattern.split('|').any(fits) {
+        Truth::Yes
+    } else if pattern.split('|').any(may_fit) {
+        Truth::Unknown
+    } else {
+        Truth::No
+    }
+}
+
 pub fn seconds_action(rule: &PageRule, id: &str) -> Option<i64> {
     action(rule, id)?.trim_matches('"').parse().ok()
 }
@@ -59,5 +88,29 @@ mod tests {
         assert!(is("https://example.com/*", "/a") && !is("http://example.com/*", "/a"));
         assert!(is("example.com/a*", "/a?b=1") && !is("example.com/a", "/a?b=1"));
         assert!(is("example.com", "/") && !is("example.com", "/a"));
+    }
+
+    #[test]
+    fn cookies_are_held_against_the_documented_signs() {
+        let with = |pattern: &str, cookies: &[&str]| {
+            let request = cookies.iter().fold(Request::get("example.com", "/"), |r, name| r.with_cookie(name, "1"));
+            bypasses_cookie(&rule(1, "*", true), pattern, &request)
+        };
+        for (pattern, cookies, wanted) in [
+            (".*", &[][..], Truth::No),
+            (".*", &["_ga"][..], Truth::Yes),
+            ("bypass=.*|PHPSESSID=.*", &["_ga", "PHPSESSID"][..], Truth::Yes),
+            ("bypass=.*|PHPSESSID=.*", &["_ga"][..], Truth::No),
+            ("t.*st=", &["teeest"][..], Truth::Yes),
+            ("connect.sid=.*", &["connect.sid"][..], Truth::Yes),
+            ("connect.sid=.*", &["_medusa_cart_id"][..], Truth::No),
+            ("cart_id=.*", &["_medusa_cart_id"][..], Truth::Unknown),
+            ("^_ga", &["_ga"][..], Truth::Unknown),
+            ("[_a-z]+=.*", &["_ga"][..], Truth::Unknown),
+        ] {
+            assert_eq!(with(pattern, cookies), wanted, "{pattern} with {cookies:?}");
+        }
+        let both = PageRule { actions: vec![("cache_on_cookie".into(), "\"_ga=.*\"".into())], ..rule(1, "*", true) };
+        assert_eq!(bypasses_cookie(&both, ".*", &Request::get("example.com", "/").with_cookie("_ga", "1")), Truth::Unknown);
     }
 }

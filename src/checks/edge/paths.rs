@@ -33,6 +33,12 @@ impl RealPath<'_> {
         self.kind == PathKind::Catalogue && !self.path.starts_with("/store/")
     }
 
+    /// What sort of catalogue page: one of each that was seen speaks for the others the zone treats alike.
+    pub fn sort(&self) -> &str {
+        let sorts = ["products", "collections", "categories"];
+        self.path.split('/').find(|segment| sorts.contains(segment)).unwrap_or(&self.path)
+    }
+
     /// What becomes of the probe's answer; `None` where it was not probed.
     pub fn stored(&self, zone: &Cloudflare, request: &Request) -> Option<Stored> {
         self.answer.map(|a| stored(&decide(zone, request), request, a))
@@ -101,6 +107,19 @@ pub fn catalogue_pages<'s>(snapshot: &'s Snapshot, zone: &Cloudflare) -> Result<
 pub fn unclear(zone: &Cloudflare, paths: &[RealPath]) -> Option<Gap> {
     let decision = paths.iter().map(|p| decide(zone, &p.request())).find(|d| d.fate == Fate::Unclear)?;
     Some(not_told(&decision))
+}
+
+/// The gap where a page's lifetime is left to the store and no page of its sort was seen; `why` where an answer was seen that does not tell it.
+pub fn lifetime_not_seen(snapshot: &Snapshot, path: &RealPath, why: Option<&str>) -> Gap {
+    let head = format!("How long {} is kept is not known", path.path);
+    match snapshot.shop().and_then(|shop| shop.pages()) {
+        Err(gap) => Gap::new(gap.section, gap.cause, format!("{head}: the zone leaves it to the storefront, which was not seen. {}", gap.detail)),
+        Ok(_) => {
+            let cause = Cause::TooFew { have: 0, need: 1, what: "answers of such a page that tell its lifetime".into() };
+            let why = why.unwrap_or("the zone leaves it to the storefront, and no page of its sort answered the probe");
+            Gap::new(Section::StorefrontPages, cause, format!("{head}: {why}."))
+        }
+    }
 }
 
 /// The gap of a decision that hangs on what nobody can tell from outside.

@@ -33,6 +33,14 @@ pub const URL_REWRITES: Phase = Phase {
     holds: "URL rewrites",
 };
 
+pub const RESPONSE_HEADERS: Phase = Phase {
+    name: "http_response_headers_transform",
+    action: "rewrite",
+    dashboard: "Rules → Overview → Create rule → Response Header Transform Rule → Edit expression. On every plan.",
+    resource: "response_headers",
+    holds: "response header rules",
+};
+
 /// The rules in the order they must stand, all of one phase, as dashboard words with the API's JSON, and as Terraform.
 pub fn remedies(label: &str, rules: &[Rule], risk: &str) -> Vec<Remedy> {
     let remedy = |label: String, text: String, undo: &str| Remedy {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::printing::{CACHE_RULES, Phase, URL_REWRITES, quoted, rule_json};
+use super::printing::{CACHE_RULES, Phase, RESPONSE_HEADERS, URL_REWRITES, quoted, rule_json};
 use crate::evidence::cdn::Tracker;
 use crate::finding::{Remedy, RemedyKind};
 
@@ -14,8 +14,13 @@ pub const EDGE_TTL_S: i64 = 14_400;
 pub const BROWSER_TTL_S: i64 = 1_800;
 /// A day: an optimised picture changes with its address.
 const IMAGE_TTL_S: i64 = 86_400;
+const YEAR_S: i64 = 31_536_000;
+/// What a file says whose name changes with its content.
+pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// Redirects and errors. Not 304: the lifetime given to that status becomes the entry's when it is renewed ("TTL handling for 304 and 200 status codes").
+const NOT_KEPT: [(u16, u16); 2] = [(300, 303), (305, 599)];
 
-/// One cache rule, or one URL rewrite.
+/// One cache rule, URL rewrite or rule for answers' headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub description: &'static str,
@@ -28,9 +33,9 @@ pub enum Action {
     Bypass,
     /// Eligible, both lifetimes by the origin's headers.
     RespectOrigin,
-    /// Eligible where the origin gives a lifetime, and not otherwise; the browser for so many seconds.
+    /// Eligible where the origin gives a lifetime, and not otherwise; the browser for so many seconds, else as the origin says.
     OriginOrNothing {
-        browser_s: i64,
+        browser_s: Option<i64>,
     },
     /// Eligible for so many seconds; redirects and errors are not kept.
     Override {
@@ -39,6 +44,8 @@ pub enum Action {
     },
     /// Tracking parameters are not in the key; eligibility and lifetimes stay as other rules set them. Enterprise.
     KeyWithoutTracking,
+    /// The answer's Cache-Control as the browser gets it. Every plan.
+    Immutable,
     /// A URL rewrite: tracking parameters are gone before the cache is looked at. Every plan.
     RemoveTracking,
 }
@@ -46,6 +53,18 @@ pub enum Action {
 /// Names of hashed files change with their content.
 pub fn hashed_files() -> Rule {
     Rule { description: "Hashed files", expression: "(http.request.uri.path wildcard \"/_next/static/*\")".to_owned(), action: Action::RespectOrigin }
+}
+
+/// Files under the build's own folder (`/_next/static/`), a year whatever the origin says. A file that a deployment has not brought yet is asked for again.
+pub fn kept_files(folder: &str) -> Rule {
+    let expression = format!("(http.request.uri.path wildcard \"{folder}*\")");
+    Rule { description: "Hashed files for a year", expression, action: Action::Override { edge_s: YEAR_S, browser_s: None } }
+}
+
+/// The same for browsers, of files that are there: nothing takes an error back that a browser keeps for a year.
+pub fn immutable_files(folder: &str) -> Rule {
+    let expression = format!("(http.request.uri.path wildcard \"{folder}*\" and http.response.code eq 200)");
+    Rule { description: "Hashed files are immutable", expression, action: Action::Immutable }
 }
 
 /// The optimiser has no extension, so nothing keeps it without a rule; its whole query is in the key by default.
@@ -66,7 +85,7 @@ pub fn catalogue_pages() -> Rule {
                      http.request.uri.path wildcard \"/*/collections/*\" or http.request.uri.path wildcard \"/*/store\") and \
                      not starts_with(http.request.uri.path, \"/store/\") and not starts_with(http.request.uri.path, \"/admin/\"))"
             .to_owned(),
-        action: Action::OriginOrNothing { browser_s: BROWSER_TTL_S },
+        action: Action::OriginOrNothing { browser_s: Some(BROWSER_TTL_S) },
     }
 }
 
@@ -86,14 +105,16 @@ pub fn key_without_tracking() -> Rule {
     Rule { description: "Tracking parameters out of the key", action: Action::KeyWithoutTracking, ..catalogue_pages() }
 }
 
-/// Lists of the store API, for requests that carry no sign-in.
+/// Lists of the store API, for requests that carry no sign-in: for as long as the backend says, and not where it says nothing. Stock Medusa sends
+/// no Cache-Control, and Cloudflare's own two hours are too long for prices.
 pub fn api_lists() -> Rule {
     Rule {
-        description: "Lists of the store API",
-        expression: "(http.request.method eq \"GET\" and starts_with(http.request.uri.path, \"/store/products\") and \
-                     not any(http.request.headers.names[*] eq \"authorization\"))"
+        // x-publishable-api-key is in no key below Enterprise: two sales channels would be given each other's lists.
+        description: "Lists of the store API, where one publishable key is in use",
+        // No condition on the method: nothing but GET is kept, and a purge by address is none.
+        expression: "(starts_with(http.request.uri.path, \"/store/products\") and not any(http.request.headers.names[*] eq \"authorization\"))"
             .to_owned(),
-        action: Action::RespectOrigin,
+        action: Action::OriginOrNothing { browser_s: None },
     }
 }
 
@@ -133,21 +154,22 @@ impl Rule {
             Action::OriginOrNothing { browser_s } => json!({
                 "cache": true,
                 "edge_ttl": { "mode": "bypass_by_default" },
-                "browser_ttl": { "mode": "override_origin", "default": browser_s },
+                "browser_ttl": browser_ttl(browser_s),
             }),
             Action::Override { edge_s, browser_s } => json!({
                 "cache": true,
                 "edge_ttl": {
                     "mode": "override_origin",
                     "default": edge_s,
-                    "status_code_ttl": [{ "status_code_range": { "from": 300, "to": 599 }, "value": -1 }],
+                    "status_code_ttl": NOT_KEPT.map(|(from, to)| json!({ "status_code_range": { "from": from, "to": to }, "value": -1 })),
                 },
-                "browser_ttl": browser_s.map_or_else(|| json!({ "mode": "respect_origin" }), |s| json!({ "mode": "override_origin", "default": s })),
+                "browser_ttl": browser_ttl(browser_s),
             }),
             Action::KeyWithoutTracking => {
                 let names: Vec<&str> = Tracker::all_parameters().collect();
                 json!({ "cache_key": { "custom_key": { "query_string": { "exclude": { "list": names } } } } })
             }
+            Action::Immutable => json!({ "headers": { "Cache-Control": { "operation": "set", "value": IMMUTABLE } } }),
             Action::RemoveTracking => json!({ "uri": { "query": { "expression": removal() } } }),
         }
     }
@@ -155,6 +177,7 @@ impl Rule {
     pub(super) fn phase(&self) -> Phase {
         match self.action {
             Action::RemoveTracking => URL_REWRITES,
+            Action::Immutable => RESPONSE_HEADERS,
             _ => CACHE_RULES,
         }
     }
@@ -170,16 +193,18 @@ impl Rule {
             Action::Bypass => "Bypass cache".to_owned(),
             Action::RespectOrigin => "Eligible for cache; Edge TTL and Browser TTL: use the origin's cache-control".to_owned(),
             Action::OriginOrNothing { browser_s } => format!(
-                "Eligible for cache; Edge TTL: use cache-control if present, bypass if not; Browser TTL: override origin, {} minutes",
-                browser_s / 60
+                "Eligible for cache; Edge TTL: use cache-control if present, bypass if not; Browser TTL: {}",
+                browser_words(browser_s)
             ),
             Action::Override { edge_s, browser_s } => {
-                let browser = browser_s.map_or_else(|| "respect origin".to_owned(), |s| format!("override origin, {} minutes", s / 60));
+                let edge = if edge_s == YEAR_S { "1 year".to_owned() } else { format!("{} hours", edge_s / 3_600) };
+                let statuses = NOT_KEPT.map(|(from, to)| format!("{from} to {to}")).join(" and ");
                 format!(
-                    "Eligible for cache; Edge TTL: ignore cache-control, {} hours, status 300 to 599 no store; Browser TTL: {browser}",
-                    edge_s / 3_600
+                    "Eligible for cache; Edge TTL: ignore cache-control, {edge}, status {statuses} no store; Browser TTL: {}",
+                    browser_words(browser_s)
                 )
             }
+            Action::Immutable => format!("Set static → Cache-Control → {IMMUTABLE}"),
             Action::KeyWithoutTracking => {
                 "Cache key → Query string → All query string parameters except: the names in the list (Enterprise); better still in the rule that keeps \
                  these pages"
@@ -188,6 +213,14 @@ impl Rule {
             Action::RemoveTracking => format!("Query → Rewrite to → Dynamic: {}", removal()),
         }
     }
+}
+
+fn browser_ttl(seconds: Option<i64>) -> Value {
+    seconds.map_or_else(|| json!({ "mode": "respect_origin" }), |s| json!({ "mode": "override_origin", "default": s }))
+}
+
+fn browser_words(seconds: Option<i64>) -> String {
+    seconds.map_or_else(|| "respect origin".to_owned(), |s| format!("override origin, {} minutes", s / 60))
 }
 
 /// Names are whole: there is no "utm_*".
@@ -237,12 +270,13 @@ pub fn setting(label: &str, place: &str, id: &str, value: &str, risk: &str, undo
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::zone_of;
-    use super::super::{Fate, Request, decide, matches, parse};
+    use super::super::{Fate, Request, Stored, decide, matches, parse, stored};
     use super::*;
+    use crate::checks::http::fixtures::answer;
     use crate::evidence::cdn::{CacheRule, Cloudflare, StatusTtl};
 
     fn all() -> Vec<Rule> {
-        vec![hashed_files(), optimised_images(), catalogue_pages(), api_lists(), flight_data(), bypass_shoppers()]
+        vec![hashed_files(), kept_files("/_next/static/"), optimised_images(), catalogue_pages(), api_lists(), flight_data(), bypass_shoppers()]
     }
 
     /// The rules as the API would give them back, read from the printed JSON alone.
@@ -291,6 +325,7 @@ mod tests {
             assert!(told.unknown.is_empty(), "{told:?}");
             assert!(rule.expression.len() < 4_096, "Cloudflare takes 4 kB");
         }
+        parse(&immutable_files("/_next/static/").expression).unwrap();
     }
 
     const SESSIONS: [&str; 4] = ["_medusa_jwt", "_medusa_cart_id", "connect.sid", "medusa_session"];
@@ -365,6 +400,35 @@ mod tests {
         assert_eq!((fate("/store/products/x"), fate("/admin/products/x")), (Fate::NotByDefault, Fate::NotByDefault));
     }
 
+    fn kept_s(rule: &Rule, path: &str, status: u16, headers: &[(&str, &str)]) -> Option<i64> {
+        let (zone, request) = (zone_of(vec![rule_of(&rule.api(), 1)]), Request::get("shop.example.com", path));
+        let answer = crate::evidence::storefront::Answer { status, ..answer(headers) };
+        let Stored::Kept { seconds, .. } = stored(&decide(&zone, &request), &request, &answer) else { return None };
+        Some(seconds)
+    }
+
+    /// Stock Medusa sends no Cache-Control with its lists: Cloudflare's own default must not keep prices.
+    #[test]
+    fn lists_are_kept_only_where_the_backend_says_so() {
+        let list = |headers: &[(&str, &str)]| kept_s(&api_lists(), "/store/products", 200, headers);
+        assert_eq!((list(&[]), list(&[("cache-control", "public, s-maxage=60")])), (None, Some(60)));
+        assert!(api_lists().dashboard().ends_with("bypass if not; Browser TTL: respect origin"), "{}", api_lists().dashboard());
+    }
+
+    /// A renewed entry takes the lifetime that 304 has; errors of a deployment are not kept.
+    #[test]
+    fn redirects_and_errors_are_not_kept_and_a_renewal_is() {
+        for (rule, path) in [(optimised_images(), "/_next/image"), (kept_files("/_next/static/"), "/_next/static/a.js")] {
+            let Action::Override { edge_s, .. } = rule.action else { panic!("{rule:?}") };
+            for (status, wanted) in [(200, Some(edge_s)), (304, Some(edge_s)), (300, None), (307, None), (404, None), (502, None)] {
+                assert_eq!(kept_s(&rule, path, status, &[]), wanted, "{path} {status}");
+            }
+            assert!(rule.dashboard().contains("300 to 303 and 305 to 599 no store"), "{}", rule.dashboard());
+        }
+        let printed = remedies("Browsers", &[immutable_files("/_next/static/")], "Low.");
+        assert!(printed[0].text.contains("http_response_headers_transform") && printed[0].text.contains(IMMUTABLE), "{}", printed[0].text);
+    }
+
     #[test]
     fn terraform_says_the_same() {
         let printed = remedies("All", &all(), "Low.");
@@ -373,7 +437,7 @@ mod tests {
         }
         assert_eq!(printed[1].text.matches("set_cache_settings").count(), all().len());
         assert!(printed[1].text.contains("edge_ttl = { mode = \"bypass_by_default\" }"));
-        assert!(printed[1].text.contains("{ from = 300, to = 599 }"));
+        assert!(printed[1].text.contains("{ from = 300, to = 303 }") && printed[1].text.contains("{ from = 305, to = 599 }"));
         assert_eq!(quoted("a\"b${c}"), "\"a\\\"b$${c}\"");
     }
 }

@@ -84,7 +84,7 @@ impl Request {
         last.rsplit_once('.').map_or_else(String::new, |(_, extension)| extension.to_ascii_lowercase())
     }
 
-    fn cookie_header(&self) -> String {
+    pub(super) fn cookie_header(&self) -> String {
         self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
     }
 

@@ -2,7 +2,7 @@
 
 use super::eval::Truth;
 use super::key::{CacheKey, Query};
-use super::page_rules::{action, first_match, seconds_action, text_action};
+use super::page_rules::{action, bypasses_cookie, first_match, seconds_action, text_action};
 use super::request::Request;
 use crate::evidence::Gap;
 use crate::evidence::cdn::{CacheRule, Cloudflare, PageRule, ZoneSetting};
@@ -161,7 +161,7 @@ pub fn decide(zone: &Cloudflare, request: &Request) -> Decision {
     let has_page_rules = match zone.page_rules() {
         Ok(rules) => {
             if let Some(rule) = first_match(rules, request) {
-                slots.page_rule(rule);
+                slots.page_rule(rule, request);
             }
             true
         }
@@ -247,7 +247,7 @@ impl Slots {
         }
     }
 
-    fn page_rule(&mut self, rule: &PageRule) {
+    fn page_rule(&mut self, rule: &PageRule, request: &Request) {
         let name = rule.target.clone();
         let said: Vec<&str> = rule.actions.iter().map(|(id, _)| id.as_str()).collect();
         self.trace.push(format!("Page rule \"{name}\" matches first: {}. Cache rules replace what they set as well.", said.join(", ")));
@@ -269,10 +269,14 @@ impl Slots {
         if let Some(key) = action(rule, "cache_key_fields").and_then(CacheKey::of_fields) {
             self.key.write(Truth::Yes, key);
         }
-        // "bypass_cache_on_cookie" needs the request's cookies against a pattern of its own: named, not guessed.
         if let Some(pattern) = text_action(rule, "bypass_cache_on_cookie") {
-            self.fate.write(Truth::Unknown, Fate::Bypass);
-            self.unknown.push(format!("whether a cookie matches {pattern}"));
+            let truth = bypasses_cookie(rule, pattern, request);
+            self.fate.write(truth, Fate::Bypass);
+            match truth {
+                Truth::Yes => self.trace.push(format!("A cookie matches {pattern}: bypassed.")),
+                Truth::Unknown => self.unknown.push(format!("whether a cookie matches {pattern}")),
+                Truth::No => {}
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::enabled;
 use crate::checks::http::{host, path};
-use crate::evidence::cloudfront::{Behaviour, Distribution, OriginKind};
+use crate::evidence::cloudfront::{Behaviour, Distribution, OriginKind, matches};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 
 /// A behaviour and the files it was found to answer.
@@ -18,20 +18,20 @@ pub struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Patterns that would answer these paths and nothing personal; the behaviour's own where it has one.
+    /// Patterns that would answer these paths and nothing personal: the behaviour's own where it is there for files.
     pub fn patterns(&self) -> Vec<String> {
-        if !self.behaviour.is_default {
-            return vec![self.behaviour.path_pattern.clone()];
-        }
-        let mut patterns: Vec<String> = self.paths.iter().filter_map(|p| pattern_of(p, self.is_bucket)).collect();
+        let mut patterns: Vec<String> = self.paths.iter().filter_map(|p| pattern_of(self.behaviour, p, self.is_bucket)).collect();
         patterns.sort();
         patterns.dedup();
         patterns
     }
 }
 
-/// Folders of the storefront and of Medusa's local file storage whose files are everybody's.
-const FOLDERS: [&str; 4] = ["/_next/static/", "/_next/image", "/static/", "/uploads/"];
+/// Folders of Medusa's local file storage, whose files are everybody's.
+const FOLDERS: [&str; 2] = ["/static/", "/uploads/"];
+/// Where Next.js has its bundles and its image optimiser; a `basePath` stands before them.
+const NEXT_STATIC: &str = "/_next/static/";
+const NEXT_IMAGE: &str = "/_next/image";
 /// Endings of files that a page is made of.
 const ENDINGS: [&str; 21] = [
     "js", "mjs", "css", "map", "woff", "woff2", "ttf", "otf", "png", "jpg", "jpeg", "webp", "avif", "gif", "svg", "ico", "mp4", "webm", "mp3", "pdf",
@@ -52,7 +52,8 @@ pub fn answering_files(snapshot: &Snapshot) -> Result<Vec<Files<'_>>, Gap> {
         for path in paths(snapshot, distribution) {
             let Some(behaviour) = distribution.behaviour_for(&path) else { continue };
             let is_bucket = distribution.origin(behaviour).is_some_and(|o| matches!(o.kind, OriginKind::S3 | OriginKind::S3Website));
-            if !is_bucket && behaviour.is_default && !is_everybodys(&path) {
+            // A behaviour that takes pages too is judged only for what a narrower one could answer.
+            if pattern_of(behaviour, &path, is_bucket).is_none() {
                 continue;
             }
             let place = distribution.behaviours.iter().position(|b| b == behaviour).unwrap_or(0);
@@ -100,8 +101,19 @@ fn paths(snapshot: &Snapshot, distribution: &Distribution) -> Vec<String> {
 }
 
 /// A path whose answer is the same for everybody by what writes it there: Next.js, or Medusa's file storage.
-pub fn is_everybodys(path: &str) -> bool {
-    FOLDERS.iter().any(|f| path.starts_with(f))
+fn is_everybodys(path: &str) -> bool {
+    folder_of(path).is_some()
+}
+
+/// The pattern of the folder that makes a path everybody's.
+fn folder_of(path: &str) -> Option<String> {
+    if let Some((base, _)) = path.split_once(NEXT_STATIC) {
+        return Some(format!("{base}{NEXT_STATIC}*"));
+    }
+    if let Some(base) = path.trim_end_matches('/').strip_suffix(NEXT_IMAGE) {
+        return Some(format!("{base}{NEXT_IMAGE}*"));
+    }
+    FOLDERS.iter().find(|f| path.starts_with(**f)).map(|f| format!("{f}*"))
 }
 
 fn has_file_ending(path: &str) -> bool {
@@ -114,41 +126,94 @@ pub fn is_file_pattern(pattern: &str) -> bool {
     let is_folder = WORDS.iter().any(|w| plain.strip_prefix(w).is_some_and(|rest| rest.starts_with(['/', '*', '?'])));
     // A folder of pages stays one: `/products/*` of a storefront holds products, of a bucket files.
     let is_page = plain.starts_with("products") && !has_file_ending(plain);
-    (is_folder && !is_page) || has_file_ending(plain)
+    (is_folder && !is_page) || has_file_ending(plain) || plain.contains(&NEXT_STATIC[1..]) || is_image_optimizer(pattern)
 }
 
-/// The narrowest pattern that is safe to cache for everybody.
-fn pattern_of(path: &str, is_bucket: bool) -> Option<String> {
-    for (start, pattern) in
-        [("/_next/static/", "/_next/static/*"), ("/_next/image", "/_next/image*"), ("/static/", "/static/*"), ("/uploads/", "/uploads/*")]
-    {
-        if path.starts_with(start) {
-            return Some(pattern.to_owned());
-        }
+/// Whether a pattern is there for the image optimiser, whose query has to stay in the key.
+pub fn is_image_optimizer(pattern: &str) -> bool {
+    pattern.split_once(&NEXT_IMAGE[1..]).is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with(['/', '*', '?']))
+}
+
+/// The narrowest pattern that answers a path of this behaviour and is safe to cache for everybody.
+fn pattern_of(behaviour: &Behaviour, path: &str, is_bucket: bool) -> Option<String> {
+    let own = &behaviour.path_pattern;
+    if !behaviour.is_default && is_file_pattern(own) {
+        return Some(own.clone());
     }
-    let ending = path.rsplit_once('.').map(|(_, e)| e).filter(|_| is_bucket && has_file_ending(path))?;
-    Some(format!("*.{ending}"))
+    let by_ending = || {
+        let (_, ending) = path.rsplit_once('.').filter(|_| is_bucket && has_file_ending(path))?;
+        Some(format!("{}*.{ending}", own.strip_suffix('*')?))
+    };
+    // What the behaviour does not answer itself is another one's.
+    folder_of(path).or_else(by_ending).filter(|narrow| matches(own, narrow))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{behaviour, store};
     use super::*;
+    use crate::checks::http::fixtures::target;
+    use crate::evidence::storefront::PathClass;
 
     #[test]
     fn patterns_of_files_are_told_from_patterns_of_pages() {
-        for pattern in ["/_next/static/*", "_next/image*", "/media/*", "*.jpg", "/images/*.webp", "/static/*", "/products/*.jpg"] {
+        for pattern in [
+            "/_next/static/*",
+            "_next/image*",
+            "/media/*",
+            "*.jpg",
+            "/images/*.webp",
+            "/static/*",
+            "/products/*.jpg",
+            "/_next/image",
+            "/shop/_next/static/*",
+            "/*/_next/image?*",
+        ] {
             assert!(is_file_pattern(pattern), "{pattern}");
         }
-        for pattern in ["/_next/data/*", "/api/*", "/products/*", "*", "/store/*", "/staticpages/*", "/us/*", "/cart*"] {
+        for pattern in [
+            "/_next/data/*",
+            "/api/*",
+            "/products/*",
+            "*",
+            "/store/*",
+            "/staticpages/*",
+            "/us/*",
+            "/cart*",
+            "/_next/*",
+            "/shop/*",
+            "/_next/images-of-mine",
+        ] {
             assert!(!is_file_pattern(pattern), "{pattern}");
         }
     }
 
     #[test]
     fn new_patterns_hold_nothing_personal() {
-        assert_eq!(pattern_of("/_next/static/chunks/a.js", false).as_deref(), Some("/_next/static/*"));
-        assert_eq!(pattern_of("/_next/image", false).as_deref(), Some("/_next/image*"));
-        assert_eq!(pattern_of("/account/avatar.png", false), None);
-        assert_eq!(pattern_of("/products/file.png", true).as_deref(), Some("*.png"));
+        let of = |own: &str, path: &str, is_bucket| pattern_of(&behaviour(own, "x"), path, is_bucket);
+        assert_eq!(of("*", "/_next/static/chunks/a.js", false).as_deref(), Some("/_next/static/*"));
+        assert_eq!(of("*", "/_next/image", false).as_deref(), Some("/_next/image*"));
+        assert_eq!(of("*", "/account/avatar.png", false), None);
+        assert_eq!(of("*", "/products/file.png", true).as_deref(), Some("*.png"));
+        assert_eq!(of("/shop/*", "/shop/_next/static/a.js", false).as_deref(), Some("/shop/_next/static/*"));
+        assert_eq!(of("/shop/*", "/shop/logo.svg", false), None, "a page's folder may answer a file by what it knows of the shopper");
+        assert_eq!(of("/_next/*", "/_next/image", false).as_deref(), Some("/_next/image*"));
+        assert_eq!(of("/shop/*", "/shop/file.png", true).as_deref(), Some("/shop/*.png"));
+        assert_eq!(of("/*/a*", "/static/abc.png", false), None, "wider than the behaviour");
+        for own in ["/media/*", "/_next/image", "/shop/_next/static/*", "*.css"] {
+            assert_eq!(of(own, "/whatever.css", false).as_deref(), Some(own));
+        }
+    }
+
+    #[test]
+    fn a_behaviour_of_pages_is_left_alone_and_its_files_get_their_own() {
+        let mut snapshot = store(vec![behaviour("/shop/*", "storefront"), behaviour("/_next/*", "storefront")]);
+        let asset = |path: &str| target(PathClass::Asset, &format!("https://shop.example.com{path}"), &[], &[]);
+        let paths = ["/shop/_next/static/a.js", "/shop/photo.png", "/_next/static/b.js", "/_next/image"];
+        snapshot.storefront.as_mut().unwrap().assets = Ok(paths.map(asset).to_vec());
+        let found = answering_files(&snapshot).unwrap();
+        let seen: Vec<_> = found.iter().map(|f| (f.behaviour.path_pattern.as_str(), f.paths.len(), f.patterns())).collect();
+        let narrow = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+        assert_eq!(seen, [("/shop/*", 1, narrow(&["/shop/_next/static/*"])), ("/_next/*", 2, narrow(&["/_next/image*", "/_next/static/*"]))]);
     }
 }

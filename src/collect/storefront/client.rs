@@ -156,6 +156,7 @@ impl<'a> Prober<'a> {
         let mut redirects = Vec::new();
         let mut jar = if ask.is_returning { self.visitor_cookies(&url) } else { BTreeMap::new() };
         loop {
+            self.guard.permits_resolved(&url).await.map_err(Failure::Own)?;
             self.budget(|b| b.take(ask.is_timed)).map_err(Failure::Own)?;
             self.calls.fetch_add(1, Ordering::Relaxed);
             let start = Instant::now();

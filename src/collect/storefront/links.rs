@@ -65,7 +65,10 @@ impl Links {
             self.image.get_or_insert(url);
         } else if is_asset(&path) {
             if is_hashed(&path) {
-                self.take_hashed(url);
+                // Elsewhere lie the build's own files, by `assetPrefix`, and those of others, which are theirs to cache.
+                if is_own || is_built(&path) {
+                    self.take_hashed(url);
+                }
             } else if is_own {
                 self.asset.get_or_insert(url);
             }
@@ -143,13 +146,33 @@ pub fn is_picture(path: &str) -> bool {
     known.contains(&extension(path).to_ascii_lowercase().as_str())
 }
 
-/// A content hash of at least eight hexadecimal digits, letters and digits both: thirteen digits alone are a time stamp.
+/// In the folder of a Next.js build, on whatever host.
+pub fn is_built(path: &str) -> bool {
+    path.contains("/_next/static/")
+}
+
+/// A content hash of at least eight hexadecimal digits, letters and digits both: thirteen digits alone are a time stamp, and a UUID says which
+/// picture it is, not what is in it.
 pub fn is_hashed(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or("");
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| {
-        let is_hex = part.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-        is_hex && part.len() >= HASH_DIGITS_MIN && part.chars().any(|c| c.is_ascii_digit()) && part.chars().any(|c| c.is_ascii_alphabetic())
-    })
+    let parts: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let is_hash = |part: &str| {
+        let is_whole = is_hex(part) && part.len() >= HASH_DIGITS_MIN;
+        is_whole && part.chars().any(|c| c.is_ascii_digit()) && part.chars().any(|c| c.is_ascii_alphabetic())
+    };
+    (0..parts.len()).any(|i| is_hash(parts[i]) && !is_of_uuid(&parts, i))
+}
+
+fn is_hex(part: &str) -> bool {
+    part.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+}
+
+/// Lengths of a UUID's parts (RFC 9562, section 4).
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+
+fn is_of_uuid(parts: &[&str], i: usize) -> bool {
+    let is_uuid = |row: &[&str]| row.iter().zip(UUID_PARTS).all(|(part, length)| part.len() == length && is_hex(part));
+    (i.saturating_sub(UUID_PARTS.len() - 1)..=i).any(|start| parts.get(start..start + UUID_PARTS.len()).is_some_and(is_uuid))
 }
 
 /// The addresses of a page's elements, in its order. Contents of scripts are no elements.
@@ -241,6 +264,21 @@ mod tests {
         assert_eq!(parts, ["a1b2c3d4e5f6a7b8.css", "webpack-5adebf9f62dc3001.js", "favicon.ico", "image", "b.jpg"]);
     }
 
+    /// Scripts of others and pictures named by a UUID are not the shop's build.
+    #[test]
+    fn only_the_shops_own_files_are_judged_by_their_hash() {
+        let html = r#"<script src="https://tags.example.org/t-5adebf9f62dc3001.js"></script><img src="https://media.example.net/shirt-3f2a9c1b0d.jpg">
+            <img src="/products/3f2a9c1b-12ab-4cde-8f01-0a1b2c3d4e5f.jpg"><script src="https://cdn.example.net/shop/_next/static/chunks/a-5adebf9f62dc3001.js"></script>
+            <link rel="stylesheet" href="/assets/app-5adebf9f62dc3001.css">"#;
+        let links = Links::read(&Url::parse("https://shop.example/us").unwrap(), html);
+        let hashed: Vec<&str> = links.hashed.iter().map(Url::as_str).collect();
+        assert_eq!(
+            hashed,
+            ["https://cdn.example.net/shop/_next/static/chunks/a-5adebf9f62dc3001.js", "https://shop.example/assets/app-5adebf9f62dc3001.css"]
+        );
+        assert_eq!(links.asset.unwrap().path(), "/products/3f2a9c1b-12ab-4cde-8f01-0a1b2c3d4e5f.jpg");
+    }
+
     #[test]
     fn a_telephone_takes_the_narrowest_picture_that_is_wide_enough() {
         assert_eq!(candidate("/a 320w, /b 1080w, /c 2048w").as_deref(), Some("/b"));
@@ -254,7 +292,15 @@ mod tests {
     fn hashes_are_told_from_words_and_time_stamps() {
         assert!(is_hashed("/x/app-5adebf9f62dc3001.js"));
         assert!(is_hashed("/x/3f2a9c1b.css"));
-        for name in ["/static/1700000000000-shirt.jpg", "/facade.js", "/a/defaced0.js.map/x.js", "/x/app.min.js", "/x/3f2a9c1.css"] {
+        assert!(is_hashed("/x/3f2a9c1b-12ab-4cde-8f01-0a1b2c3d4e5f.5adebf9f62dc3001.jpg"), "a hash behind a UUID");
+        for name in [
+            "/static/1700000000000-shirt.jpg",
+            "/facade.js",
+            "/a/defaced0.js.map/x.js",
+            "/x/app.min.js",
+            "/x/3f2a9c1.css",
+            "/x/3f2a9c1b-12ab-4cde-8f01-0a1b2c3d4e5f.jpg",
+        ] {
             assert!(!is_hashed(name), "{name}");
         }
     }

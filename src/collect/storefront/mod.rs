@@ -314,17 +314,19 @@ impl Probes<'_> {
         let mut seen = BTreeSet::new();
         urls.retain(|u| seen.insert((u.host_str(), u.port())));
         let tried = join_all(urls.iter().map(|u| tls::handshake(u, &self.shop.guard, self.limits.connect_timeout()))).await;
-        let (mut seen, mut failed) = (Vec::new(), None);
+        let (mut seen, mut failed) = (Vec::new(), Vec::new());
         for outcome in tried {
             match outcome {
                 Ok(tls) => seen.push(tls),
-                Err(sentence) => failed = Some(sentence),
+                Err(sentence) => failed.push(sentence),
             }
         }
-        match failed {
-            Some(sentence) if seen.is_empty() => Err(Gap::new(Section::StorefrontTls, Cause::Unreachable, sentence)),
-            _ => Ok(seen),
+        if seen.is_empty() && !failed.is_empty() {
+            return Err(Gap::new(Section::StorefrontTls, Cause::Unreachable, failed.join(" ")));
         }
+        // A host without a handshake is missing from what was seen; why is told while it is asked.
+        failed.into_iter().for_each(|sentence| self.lane.gap(sentence));
+        Ok(seen)
     }
 }
 

@@ -40,7 +40,7 @@ pub fn is_picture(url: &Url) -> bool {
 pub fn part_class(page: &Url, url: &Url) -> PathClass {
     if url.path() == "/_next/image" {
         PathClass::OptimizedImage
-    } else if links::is_hashed(url.path()) {
+    } else if links::is_hashed(url.path()) && (url.host_str() == page.host_str() || links::is_built(url.path())) {
         PathClass::HashedAsset
     } else if url.host_str() == page.host_str() {
         PathClass::Asset
@@ -71,5 +71,7 @@ mod tests {
         assert_eq!(class("/_next/static/css/a1b2c3d4e5f6a7b8.css"), PathClass::HashedAsset);
         assert_eq!(class("/logo.svg"), PathClass::Asset);
         assert_eq!(class("https://media.example.net/b.jpg"), PathClass::Media);
+        assert_eq!(class("https://media.example.net/shirt-3f2a9c1b0d.jpg"), PathClass::Media);
+        assert_eq!(class("https://cdn.example.net/_next/static/media/a.3f2a9c1b.png"), PathClass::HashedAsset);
     }
 }

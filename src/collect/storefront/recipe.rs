@@ -10,7 +10,7 @@ use super::body::text_of;
 use super::client::{ACCEPT_ANY, ACCEPT_IMAGE, ACCEPT_PAGE, Ask, Fetched, Prober};
 use super::headers::without_query;
 use super::links::is_picture;
-use crate::evidence::edge::{Verdict, verdict};
+use crate::evidence::edge;
 use crate::evidence::storefront::{Answer, PathClass, Probe, Target, Variant};
 
 /// A shared cache stores asynchronously; a second later it answers from what it stored.
@@ -147,7 +147,7 @@ fn answer(target: &Target, variant: Variant) -> Option<&Answer> {
 
 /// A later answer came from a cache: what is asked under the same key now is answered from it, and replaces nothing.
 fn is_kept(target: &Target) -> bool {
-    let is_hit = |v| answer(target, v).is_some_and(|a| verdict(a) == Verdict::Hit);
+    let is_hit = |v| answer(target, v).is_some_and(edge::is_kept);
     is_hit(Variant::Second) || is_hit(Variant::WithCartCookie)
 }
 

@@ -24,6 +24,9 @@ const GZIP: &str = "gzip on; gzip_min_length 100; gzip_types text/css applicatio
 const NGINX: Front = Front::Nginx { http: GZIP, server: "", location: "" };
 /// Keeps everything for a minute, whatever the origin says.
 const IGNORE: &str = "proxy_ignore_headers Cache-Control Expires; proxy_cache_valid 200 1m;";
+/// Keeps the personal pages as well, as a host of files does.
+const STATIC_SITE: &str = "location ~ /(cart|account|checkout)$ { proxy_pass http://storefront; proxy_cache shop; proxy_ignore_headers Cache-Control; \
+                           proxy_cache_valid 200 1m; }";
 const PAGES: [&str; 4] = ["/us", PRODUCT, COLLECTION, CATEGORY];
 const HASHED: [&str; 2] = [STYLE, SCRIPT];
 const API: [&str; 3] = [LIST, ONE, REGIONS];
@@ -35,6 +38,9 @@ const PACKED: fn(&mut Site) = |s| {
     }
     s.page("/us").bytes = 20;
 };
+
+/// A UUID: which picture it is, not what is in it.
+const NAMED_BY_ID: &str = "/products/3f2a9c1b-12ab-4cde-8f01-0a1b2c3d4e5f.webp";
 
 const UNCACHED: &str = "cdn-uncached-catalogue";
 const PERSONAL: &str = "cdn-personal-response-cached";
@@ -75,6 +81,8 @@ pub const FAULTS: &[Case] = &[
     } => &[UNCACHED]),
     case!("nginx: lists of the store API say no-store", NGINX, |s| s.header(&API, "Cache-Control", "no-store") => &[UNCACHED]),
     case!("nginx: every page is kept, the cart too", Front::Nginx { http: GZIP, server: "", location: IGNORE }, |_| () => &[PERSONAL], also &[EDGE]),
+    case!("Cloudflare that keeps nothing before nginx that keeps every page",
+        Front::Nginx { http: GZIP, server: "add_header cf-ray 1; add_header cf-cache-status DYNAMIC;", location: IGNORE }, |_| () => &[PERSONAL], also &[EDGE]),
     case!("nginx: the account page calls itself public", NGINX, |s| s.header(&[ACCOUNT], "Cache-Control", "public, s-maxage=60") => &[PERSONAL]),
     case!("nginx: the checkout has an hour", NGINX, |s| s.header(&[CHECKOUT], "Cache-Control", "max-age=3600") => &[PERSONAL]),
     case!("nginx: a session cookie is kept with the logo",
@@ -140,6 +148,17 @@ pub const TRAPS: &[Case] = &[
         s.header(&[CART], "Cache-Control", "s-maxage=31536000");
         s.header(&[CART], "x-nextjs-prerender", "1");
     } => &[]),
+    case!("Cloudflare that keeps nothing before nginx that keeps the catalogue",
+        Front::Nginx { http: GZIP, server: "add_header cf-ray 1; add_header cf-cache-status DYNAMIC;", location: "" }, |_| () => &[]),
+    case!("nginx: a static site's cart is a file, the browser reads the cart",
+        Front::Nginx { http: GZIP, server: STATIC_SITE, location: "" }, |s| {
+            s.header(&[CART, ACCOUNT, CHECKOUT], "Cache-Control", "public, max-age=0, must-revalidate");
+            s.header(&[CART, ACCOUNT, CHECKOUT], "ETag", "\"file-1\"");
+        } => &[]),
+    case!("Varnish that hides its status, and pages that are not for browsers to keep",
+        Front::Varnish("sub vcl_backend_response { set beresp.ttl = 60s; set beresp.do_gzip = true; return (deliver); }\n\
+                        sub vcl_deliver { unset resp.http.X-Varnish; unset resp.http.Age; }"),
+        |s| s.header(&PAGES, "Cache-Control", "max-age=0") => &[]),
     case!("nginx: account and checkout are not there", NGINX, |s| {
         s.page(ACCOUNT).status = 404;
         s.page(CHECKOUT).status = 404;
@@ -148,6 +167,11 @@ pub const TRAPS: &[Case] = &[
         Front::Nginx { http: GZIP, server: "", location: "proxy_ignore_headers Set-Cookie;" },
         |s| s.header(&[LOGO], "Set-Cookie", "__cf_bm=SENTINEL; Path=/") => &[]),
     case!("nginx: a file without a hash is asked for each time", NGINX, |s| s.header(&[LOGO, PHOTO], "Cache-Control", "public, max-age=0") => &[]),
+    case!("nginx: a picture is called after its product's id", NGINX, |s| {
+        let hour = vec![("Cache-Control", "public, max-age=3600".to_owned())];
+        s.pages.insert(NAMED_BY_ID, Page::new("image/webp", 90_000, hour));
+        s.page("/us").html.push_str(&format!("<img src=\"{NAMED_BY_ID}\">"));
+    } => &[]),
     case!("nginx: texts of less than a kilobyte are plain", Front::Nginx { http: "gzip off;", server: "", location: "" }, PACKED => &[]),
     case!("nginx: the origin compresses itself", Front::Nginx { http: "", server: "", location: "" }, |s| {
         for path in ["/us", PRODUCT, COLLECTION, CATEGORY, CART, ACCOUNT, CHECKOUT, STYLE, SCRIPT, LOGO, LIST, ONE, REGIONS] {

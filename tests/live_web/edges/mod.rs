@@ -15,8 +15,8 @@ use medusa_advisor::connect::profile::Limits;
 use medusa_advisor::evidence::Snapshot;
 use medusa_advisor::evidence::edge::verdict;
 use medusa_advisor::evidence::storefront::Probe;
-use medusa_advisor::finding::{Outcome, Severity};
-use site::{Site, serve};
+use medusa_advisor::finding::{Outcome, RemedyKind, Severity};
+use site::{Page, SCRIPT, Site, serve};
 
 /// Cases at a time: each has a server of its own.
 const AT_ONCE: usize = 6;
@@ -95,6 +95,32 @@ fn the_lists_are_long_enough() {
     let distinct: BTreeSet<&str> = FAULTS.iter().chain(TRAPS).map(|c| c.what).collect();
     assert_eq!(distinct.len(), FAULTS.len() + TRAPS.len());
     assert!(FAULTS.iter().all(|f| !f.names.is_empty()) && TRAPS.iter().all(|t| t.names.is_empty() && t.also.is_empty()));
+}
+
+/// A file of a build that lies at the root, beside every page: the printed lines name files, and carts keep their header.
+#[tokio::test(flavor = "multi_thread")]
+async fn hashed_files_at_the_root_are_named_until_the_printed_lines() {
+    const ROOT: &str = "/app-5adebf9f62dc3001.js";
+    let mut site = Site::healthy();
+    site.pages.insert(ROOT, Page::new("application/javascript", 4_000, vec![("Cache-Control", "public, max-age=0".to_owned())]));
+    let html = site.page("/us").html.replace(SCRIPT, ROOT);
+    site.page("/us").html = html;
+    let origin = serve(site);
+    let limits = Limits { window_s: 2, probe_timeout_s: 5, probe_timings: 2, ..Limits::default() };
+    let check = medusa_advisor::checks::find("cdn-static-not-immutable").unwrap();
+    let Some(server) = nginx(origin, &Extra::default()) else {
+        println!("skipped: nginx is not installed");
+        return;
+    };
+    let Outcome::Failed(found) = check.run(&probe(server.port, &limits, Vec::new()).await) else { panic!("the file was not named") };
+    drop(server);
+    let printed = found[0].remedies.iter().find(|r| r.kind == RemedyKind::Shell).expect("a remedy for nginx").text.clone();
+    let server = nginx(origin, &Extra { server: printed, ..Extra::default() }).unwrap();
+    let seen = probe(server.port, &limits, Vec::new()).await;
+    assert_eq!(check.run(&seen), Outcome::Passed);
+    let pages = seen.shop().unwrap().pages().unwrap();
+    let controls: BTreeSet<String> = pages.iter().flat_map(|t| &t.probes).filter_map(|p| p.answer.as_ref().ok()?.header("cache-control")).collect();
+    assert!(pages.len() >= 5 && controls.iter().all(|c| !c.contains("immutable")), "{controls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
