@@ -1,6 +1,6 @@
 //! What a bounded sample of keys allows to say of all of them, and the words the Redis checks share.
 
-use crate::evidence::redis::{Instance, KeySample, Pattern, Server};
+use crate::evidence::redis::{DatabaseSample, Instance, KeySample, Pattern, Server};
 use crate::evidence::{Cause, Gap, Section};
 use crate::finding::{Confidence, Remedy, RemedyKind, Severity};
 use crate::text;
@@ -13,14 +13,52 @@ pub fn unseen_max(keys: &KeySample) -> u64 {
     if keys.is_complete || keys.keys_total == 0 {
         return 0;
     }
-    let share = (RULE_OF_THREE / keys.keys_sampled.max(1) as f64).min(1.0);
-    (keys.keys_total as f64 * share).ceil() as u64
+    let unseen = |total: u64, sampled: u64| {
+        let share = (RULE_OF_THREE / sampled.max(1) as f64).min(1.0);
+        (total as f64 * share).ceil() as u64
+    };
+    if keys.databases.is_empty() {
+        return unseen(keys.keys_total, keys.keys_sampled);
+    }
+    // What was drawn from one database says nothing of another. Drawn from several, all that was missed lies where the fewest were drawn.
+    let drawn = keys.databases.iter().filter(|d| !d.is_complete && d.sampled > 0);
+    unreached(keys).map(|d| d.keys).sum::<u64>() + drawn.map(|d| unseen(d.keys, d.sampled)).max().unwrap_or(0)
+}
+
+/// Databases with keys that the scan never came to.
+fn unreached(keys: &KeySample) -> impl Iterator<Item = &DatabaseSample> {
+    keys.databases.iter().filter(|d| d.sampled == 0 && d.keys > 0 && !d.is_complete)
+}
+
+/// The scan came to every database that holds keys.
+pub fn is_all_reached(keys: &KeySample) -> bool {
+    unreached(keys).next().is_none()
+}
+
+/// Though the sample met no key of a kind, `allowed` or more may be there, or any number in a database that the scan never came to.
+pub fn may_hide(keys: &KeySample, allowed: u64) -> bool {
+    unseen_max(keys) >= allowed || !is_all_reached(keys)
 }
 
 /// The sample is too small to say that fewer than `allowed` keys of `what` are there.
 pub fn too_few_sampled(instance: &Instance, keys: &KeySample, allowed: u64, what: &str) -> Gap {
     let need = (RULE_OF_THREE * keys.keys_total as f64 / allowed.max(1) as f64).ceil() as u64;
     let cause = Cause::TooFew { have: keys.keys_sampled, need, what: "sampled keys".into() };
+    let unreached: Vec<String> = unreached(keys).map(|d| d.index.to_string()).collect();
+    if !unreached.is_empty() {
+        let databases = if unreached.len() == 1 { "database" } else { "databases" };
+        let ended = match keys.ended_by.as_deref() {
+            Some("seconds") => "ran out of time",
+            Some("commands") => "ran out of commands",
+            _ => "was cut off",
+        };
+        let detail = format!(
+            "The scan of {} {ended} before it came to {databases} {}: whether {what} is among the keys there is not known.",
+            instance.name,
+            unreached.join(", "),
+        );
+        return Gap::new(Section::RedisKeys, cause, detail);
+    }
     let detail = format!(
         "{} of {} on {} were sampled and none of them is {what}: up to {} of them may be there unseen.",
         text::count(keys.keys_sampled),
@@ -56,6 +94,12 @@ pub fn bytes_of<'a>(patterns: impl IntoIterator<Item = &'a Pattern>) -> Option<u
     patterns.into_iter().filter_map(|p| p.bytes_estimate).reduce(|a, b| a + b)
 }
 
+/// The error of [`bytes_of`]: families err each on its own. `None` where none of them tells it.
+pub fn error_of<'a>(patterns: impl IntoIterator<Item = &'a Pattern>) -> Option<u64> {
+    let squares = patterns.into_iter().filter_map(|p| p.bytes_error).map(|e| (e as f64).powi(2)).reduce(|a, b| a + b);
+    squares.map(|sum| sum.sqrt().round() as u64)
+}
+
 /// Share 0…1 of the instance's used memory; 0 where either is not known.
 pub fn memory_share(bytes: Option<u64>, server: Option<&Server>) -> f64 {
     bytes.zip(server).map_or(0.0, |(b, s)| b as f64 / s.used_memory.max(1) as f64).min(1.0)
@@ -71,7 +115,24 @@ pub fn memory_severity(share: f64, bytes: Option<u64>) -> Severity {
 
 /// ", about 3.2 MiB", or nothing where it was not measured.
 pub fn about_bytes(bytes: Option<u64>) -> String {
-    bytes.map_or_else(String::new, |b| format!(", about {}", text::bytes_memory(b)))
+    about_bytes_within(bytes, None)
+}
+
+/// The same with the sample's error, where it is told.
+pub fn about_bytes_within(bytes: Option<u64>, error: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |b| format!(", about {}", estimated(b, error)))
+}
+
+/// Share of an estimate below which its error is not worth a word.
+const ERROR_TOLD: f64 = 0.05;
+
+/// "3.2 MiB", or "3.2 MiB ± 12 %" where the 95 % interval is wide.
+pub fn estimated(bytes: u64, error: Option<u64>) -> String {
+    let shown = text::bytes_memory(bytes);
+    match error.map(|e| e as f64 / bytes.max(1) as f64) {
+        Some(share) if share >= ERROR_TOLD => format!("{shown} ± {}", text::percent(share)),
+        _ => shown,
+    }
 }
 
 /// What findings on these families touch.
@@ -112,12 +173,46 @@ mod tests {
 
     #[test]
     fn a_sample_without_a_kind_bounds_it() {
-        let sample =
-            |total, sampled, is_complete| KeySample { keys_total: total, keys_sampled: sampled, is_complete, ended_by: None, patterns: Vec::new() };
+        let sample = |total, sampled, is_complete| sample(&[(total, sampled, is_complete)]);
         assert_eq!(unseen_max(&sample(1_000, 1_000, true)), 0);
         assert_eq!(unseen_max(&sample(100_000, 10_000, false)), 30);
         assert_eq!(unseen_max(&sample(100_000, 1, false)), 100_000);
         assert_eq!(unseen_max(&sample(0, 0, false)), 0);
+        let older = KeySample { databases: Vec::new(), ..sample(100_000, 10_000, false) };
+        assert_eq!(unseen_max(&older), 30);
+    }
+
+    #[test]
+    fn a_database_says_nothing_of_another() {
+        let unreached = sample(&[(200_000, 10_000, false), (800, 0, false)]);
+        assert_eq!(unseen_max(&unreached), 60 + 800);
+        assert!(may_hide(&unreached, 100_000), "however few are allowed for");
+        let both = sample(&[(200_000, 10_000, false), (800, 400, false)]);
+        assert_eq!(unseen_max(&both), 60);
+        assert!(may_hide(&both, 60) && !may_hide(&both, 61));
+        assert_eq!(unseen_max(&sample(&[(900, 900, true), (800, 400, false)])), 6);
+        assert!(!may_hide(&sample(&[(900, 900, true), (0, 0, false)]), 1), "an empty database hides nothing");
+    }
+
+    /// Of databases: keys, sampled and whether all were.
+    fn sample(databases: &[(u64, u64, bool)]) -> KeySample {
+        let of = |(i, d): (usize, &(u64, u64, bool))| DatabaseSample { index: i as u32, keys: d.0, sampled: d.1, is_complete: d.2 };
+        KeySample {
+            keys_total: databases.iter().map(|d| d.0).sum(),
+            keys_sampled: databases.iter().map(|d| d.1).sum(),
+            is_complete: databases.iter().all(|d| d.2),
+            ended_by: None,
+            patterns: Vec::new(),
+            databases: databases.iter().enumerate().map(of).collect(),
+        }
+    }
+
+    #[test]
+    fn a_wide_error_is_told_with_the_estimate() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(about_bytes_within(Some(100 * MIB), Some(4 * MIB)), about_bytes(Some(100 * MIB)));
+        assert!(about_bytes_within(Some(100 * MIB), Some(27 * MIB)).ends_with("MiB ± 27\u{a0}%"), "{}", estimated(100 * MIB, Some(27 * MIB)));
+        assert_eq!((about_bytes_within(None, Some(MIB)), estimated(MIB, None)), (String::new(), text::bytes_memory(MIB)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The figures the guide sets targets for. Checks, gauges, charts and reports take them from here, so that all say the same.
 
 use super::http::{PathKind, path_kind};
+use super::key_sample::{is_all_reached, too_few_sampled};
 use crate::evidence::cdn::{Analytics, StatusCount, TrafficClass};
-use crate::evidence::redis::{Instance, Role};
+use crate::evidence::redis::{Command, Counters, Instance, Role, Server};
 use crate::evidence::storefront::{PathClass, Target, Variant};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 use crate::finding::Finding;
@@ -53,9 +54,7 @@ pub fn redis_cache(snapshot: &Snapshot) -> Result<(&Instance, HitRate), Gap> {
     let mut unread: Option<Gap> = None;
     let mut best: Option<(&Instance, HitRate)> = None;
     for instance in &redis.instances {
-        match cache_use(instance)
-            .and_then(|u| if u == CacheUse::Alone { Ok((u, Some(keyspace_rate(instance, snapshot.meta.window_s)?))) } else { Ok((u, None)) })
-        {
+        match cache_use(instance).and_then(|u| if u == CacheUse::Alone { Ok((u, Some(keyspace_rate(instance, snapshot)?))) } else { Ok((u, None)) }) {
             // An instance that could not be read says nothing about those that could.
             Err(gap) => unread = unread.or(Some(gap)),
             Ok((CacheUse::Shared, _)) => shared = shared.or(Some(instance)),
@@ -97,6 +96,10 @@ pub fn cache_use(instance: &Instance) -> Result<CacheUse, Gap> {
     let keys = instance.keys()?;
     let has_cache = keys.patterns.iter().any(|p| matches!(p.role, Role::Cache | Role::CustomCache));
     let has_other = keys.patterns.iter().any(|p| !p.role.is_cache());
+    // Whatever lies in a database that was not looked into is counted with the cache.
+    if has_cache && !has_other && !is_all_reached(keys) {
+        return Err(too_few_sampled(instance, keys, 1, "a key of another use"));
+    }
     Ok(match (has_cache, has_other) {
         (false, _) => CacheUse::None,
         (true, false) => CacheUse::Alone,
@@ -120,27 +123,100 @@ pub fn over_instances(snapshot: &Snapshot, judge: impl Fn(&Instance) -> Result<V
     }
 }
 
-fn keyspace_rate(instance: &Instance, window_s: f64) -> Result<HitRate, Gap> {
+fn keyspace_rate(instance: &Instance, snapshot: &Snapshot) -> Result<HitRate, Gap> {
     let server = instance.server()?;
-    let of = |c: &crate::evidence::redis::Counters| c.keyspace_hits + c.keyspace_misses;
-    let total = &server.counters.total;
-    let since_reset = HitRate {
-        hits: total.keyspace_hits,
-        of: of(total),
-        period: "time since the counters were reset".into(),
-        source: instance.name.clone(),
-        span_s: server.uptime_s as f64,
-    };
-    Ok(match &server.counters.window {
-        Some(w) if of(w) >= LOOKUPS_MIN || of(total) < LOOKUPS_MIN => HitRate {
+    let of = |c: &Counters| c.keyspace_hits + c.keyspace_misses;
+    let window_s = snapshot.meta.window_s;
+    match &server.counters.window {
+        Some(w) if of(w) >= LOOKUPS_MIN || of(&server.counters.total) < LOOKUPS_MIN => Ok(HitRate {
             hits: w.keyspace_hits,
             of: of(w),
             period: format!("{} window", text::seconds(window_s)),
             source: instance.name.clone(),
             span_s: window_s,
-        },
-        _ => since_reset,
+        }),
+        _ => rate_since_reset(instance, server, snapshot.meta.targets.redis_hit_rate_min),
+    }
+}
+
+/// The store's own hit rate since the counters were reset: without the lookups of earlier audits, which hit the keys they have just met and
+/// would make any cache look good.
+fn rate_since_reset(instance: &Instance, server: &Server, target: f64) -> Result<HitRate, Gap> {
+    let Counters { keyspace_hits: hits, keyspace_misses: misses, .. } = server.counters.total;
+    let audits = Inspections::of(instance.commands()?);
+    let of = (hits + misses).saturating_sub(audits.lookups());
+    // Of what audits looked up, a few keys had expired meanwhile.
+    let [most, least] = [audits.hits + audits.doubtful, (audits.hits as f64 * (1.0 - EXPIRED_SHARE_MAX)) as u64];
+    let [worst, likely, best] = [most, audits.hits, least].map(|theirs| hits.saturating_sub(theirs).min(of));
+    let is_met = |hits: u64| hits as f64 >= target * of as f64;
+    if of >= LOOKUPS_MIN && is_met(worst) != is_met(best) {
+        return Err(audited_gap(instance, &audits, of, [worst, best].map(|hits| hits as f64 / of as f64)));
+    }
+    let without = match audits.lookups() {
+        0 => String::new(),
+        n => format!(", without {} of audits", text::plural(n, "lookup", "lookups")),
+    };
+    Ok(HitRate {
+        hits: likely,
+        of,
+        period: format!("time since the counters were reset{without}"),
+        source: instance.name.clone(),
+        span_s: server.uptime_s as f64,
     })
+}
+
+/// Share of the keys an audit has met that are gone when it looks at them; it takes milliseconds.
+const EXPIRED_SHARE_MAX: f64 = 0.005;
+/// What this program asks of a queue that is not there: TYPE, LLEN and ZCARD of its parts.
+const PROBES: [u64; 3] = [3, 3, 5];
+
+/// Lookups by those who look keys over without reading them: this program, `redis-cli --bigkeys`, monitors. All of them begin with TYPE, which no
+/// store sends.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Inspections {
+    /// Of keys that were there.
+    hits: u64,
+    /// Of queues that are not there.
+    misses: u64,
+    /// Either.
+    doubtful: u64,
+}
+
+impl Inspections {
+    /// Since the counters were reset, of an instance without queues.
+    fn of(commands: &[Command]) -> Self {
+        let calls = |name: &str| -> u64 {
+            // Servers before 7 count all subcommands under the container's name.
+            let is_it = |c: &&Command| c.name.split('|').next() == Some(name);
+            commands.iter().filter(is_it).map(|c| c.counters.total.calls).sum()
+        };
+        let typed = calls("type");
+        let keys = calls("pttl").min(typed);
+        let rest = typed - keys;
+        let probes = (rest / PROBES[0]).min(calls("llen") / PROBES[1]).min(calls("zcard") / PROBES[2]);
+        let counted = ["strlen", "hlen", "scard", "zcard", "llen", "xlen"].map(calls).iter().sum::<u64>() - probes * (PROBES[1] + PROBES[2]);
+        // No more than the keys that were met: what is more is the store's.
+        let (counted, used) = (counted.min(typed), calls("object").min(typed));
+        Self { hits: 2 * keys + counted + used, misses: probes * PROBES.iter().sum::<u64>(), doubtful: rest - probes * PROBES[0] }
+    }
+
+    fn lookups(&self) -> u64 {
+        self.hits + self.misses + self.doubtful
+    }
+}
+
+fn audited_gap(instance: &Instance, audits: &Inspections, of: u64, rates: [f64; 2]) -> Gap {
+    let remedy = "Reset the counters (CONFIG RESETSTAT) and audit after a day of traffic, or watch through a longer window.";
+    let cause = Cause::Absent { feature: "a count of the store's own lookups".into(), remedy: remedy.into() };
+    let detail = format!(
+        "{} counts {} of audits together with {} of the store's: the hit rate is between {} and {}.",
+        instance.name,
+        text::plural(audits.lookups(), "lookup", "lookups"),
+        text::count(of),
+        text::percent(rates[0]),
+        text::percent(rates[1])
+    );
+    Gap::new(Section::RedisServer, cause, detail)
 }
 
 fn shared_gap(instance: &Instance) -> Gap {

@@ -1,6 +1,6 @@
 //! Settings of a Redis instance and how each platform changes them, and what its keys are for. Shared by the Redis checks.
 
-use crate::checks::key_sample::by_major;
+use crate::checks::key_sample::{by_major, is_all_reached};
 use crate::evidence::redis::{Config, Instance, Pattern, Role, Server};
 use crate::evidence::{Cause, Gap, Section};
 use crate::finding::{Remedy, RemedyKind};
@@ -123,9 +123,9 @@ pub fn queue_patterns(instance: &Instance) -> Result<Vec<&Pattern>, Gap> {
     Ok(instance.keys()?.patterns.iter().filter(|p| p.role.is_queue()).collect())
 }
 
-/// Cache keys and nothing else were seen.
+/// Cache keys and nothing else were seen, and every database was looked into.
 pub fn holds_cache_alone(instance: &Instance) -> bool {
-    instance.keys().is_ok_and(|k| !k.patterns.is_empty() && k.patterns.iter().all(|p| p.role.is_cache()))
+    instance.keys().is_ok_and(|k| !k.patterns.is_empty() && k.patterns.iter().all(|p| p.role.is_cache()) && is_all_reached(k))
 }
 
 /// What a finding about the whole instance touches: its largest key families, and first those it names.

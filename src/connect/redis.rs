@@ -1,6 +1,7 @@
 //! Opens a read-only session to one Redis instance, step by step, so that a failure names the step it happened in.
 
 mod refusal;
+mod stranger;
 mod test;
 mod topology;
 
@@ -24,6 +25,7 @@ use super::steps::{StepState, TestStep};
 use crate::secret::{Secret, redact};
 
 pub use refusal::{Refusal, refusal_of_error, refusal_of_value};
+pub use stranger::lets_anybody_in;
 pub use test::test;
 pub use topology::{CLUSTER_GRANT, behind_sentinels, primaries};
 use topology::{Kind, kind};

@@ -23,6 +23,13 @@ pub struct Instance {
     pub keys: Seen<KeySample>,
     #[serde(default = "older_queues")]
     pub queues: Seen<Vec<Queue>>,
+    /// Queues that were met and not read: there are more than an audit reads.
+    #[serde(default)]
+    pub queues_left_out: u64,
+    /// Entries of the slow log that were pushed out inside the window before they were read, at least; `None` in earlier snapshots and
+    /// without a window.
+    #[serde(default)]
+    pub slowlog_lost: Option<u64>,
 }
 
 fn older_queues() -> Seen<Vec<Queue>> {
@@ -70,9 +77,12 @@ pub struct Server {
     pub rdb_last_save_age_s: Option<i64>,
     pub master_link_down: bool,
     pub replica_lag_bytes: Option<u64>,
-    /// Replicas that are connected to this master.
+    /// Replicas that are connected to this master; tools that only listen to its stream are none.
     #[serde(default)]
     pub replicas: Option<u64>,
+    /// Of them, those that are still copying the data.
+    #[serde(default)]
+    pub replicas_syncing: u64,
     /// Share 0…1 of the keys that have expired and still take memory, as the server last estimated it.
     #[serde(default)]
     pub expired_stale_share: Option<f64>,
@@ -109,6 +119,27 @@ pub struct Access {
     /// A password was given; without one the server let us in as it would anybody.
     pub has_password: bool,
     pub network: Network,
+    /// The password is that of a user by name: it says nothing of the default user's.
+    #[serde(default)]
+    pub is_named: bool,
+    /// A client certificate was shown.
+    #[serde(default)]
+    pub has_certificate: bool,
+    /// What the server did with a second connection that gave neither password nor certificate: answered it, or not. `None` where that was not
+    /// tried or came to nothing, and in earlier snapshots.
+    #[serde(default)]
+    pub lets_anybody_in: Option<bool>,
+}
+
+impl Access {
+    /// Whether the server lets in who gives neither password nor certificate: seen, or told by how this session got in. `None`: not known.
+    pub fn is_open(&self) -> Option<bool> {
+        match self.lets_anybody_in {
+            Some(lets) => Some(lets),
+            None if self.has_password => (!self.is_named).then_some(false),
+            None => (!self.has_certificate).then_some(true),
+        }
+    }
 }
 
 /// Where the server's address lies.
@@ -217,6 +248,18 @@ pub struct KeySample {
     pub ended_by: Option<String>,
     /// Sorted by estimated bytes, largest first.
     pub patterns: Vec<Pattern>,
+    /// How far the scan of each logical database in use came; empty in earlier snapshots.
+    #[serde(default)]
+    pub databases: Vec<DatabaseSample>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSample {
+    pub index: u32,
+    pub keys: u64,
+    /// 0: the scan never came to it.
+    pub sampled: u64,
+    pub is_complete: bool,
 }
 
 /// Who owns a key family (Medusa's own are known by their form).
@@ -283,6 +326,9 @@ pub struct Pattern {
     pub measured: u64,
     /// Extrapolated bytes of the whole family; `None` where MEMORY is denied.
     pub bytes_estimate: Option<u64>,
+    /// Half-width of its 95 % interval: 0 where every key was measured, `None` in earlier snapshots.
+    #[serde(default)]
+    pub bytes_error: Option<u64>,
     /// Largest measured key, bytes.
     pub bytes_max: Option<u64>,
     /// Elements (HLEN, SCARD, ZCARD, LLEN, XLEN) of the largest sampled collection.
@@ -294,7 +340,10 @@ pub struct Pattern {
     /// The longest of them.
     #[serde(default)]
     pub idle_s_max: Option<u64>,
-    /// Of the measured keys, how many were not touched for an hour.
+    /// Keys whose last access was told; 0 in earlier snapshots, where it was asked of the measured ones.
+    #[serde(default)]
+    pub idle_keys: u64,
+    /// Of them, how many were not touched for an hour.
     #[serde(default)]
     pub idle_over_hour: u64,
     /// Highest access frequency (OBJECT FREQ, a logarithmic counter of 0…255); `None` without an LFU policy.

@@ -2,7 +2,7 @@
 
 use crate::made_redis::*;
 use medusa_advisor::checks;
-use medusa_advisor::evidence::redis::{Pattern, Role, SlowEntry};
+use medusa_advisor::evidence::redis::{Pattern, Queue, QueueLengths, Role, SlowEntry};
 use medusa_advisor::evidence::{Cause, Gap, Sampled, Section};
 use medusa_advisor::finding::{Confidence, Outcome, RemedyKind, Severity};
 
@@ -26,6 +26,44 @@ fn a_shared_instance_has_no_hit_rate_and_an_empty_one_no_cache() {
     // Since the reset stands in for a window in which too little was asked.
     let quiet = with_server(vec![cache()], |s| s.counters = Sampled { total: counters(1_000, 9_000, 0), window: Some(counters(1, 1, 0)) });
     assert!(found(run("redis-low-hit-rate", quiet)).observed.contains("since the counters were reset"));
+}
+
+/// An instance of the cache alone that was quiet in the window, with these counts since the reset.
+fn since_reset(hits: u64, misses: u64, calls: &[(&str, u64)]) -> Outcome {
+    let mut quiet = with_server(vec![cache()], |s| s.counters = Sampled { total: counters(hits, misses, 0), window: Some(counters(0, 0, 0)) });
+    quiet.commands = Ok(calls.iter().map(|(name, calls)| command(name, *calls, *calls, Some((0, 0)))).collect());
+    run("redis-low-hit-rate", quiet)
+}
+
+#[test]
+fn what_earlier_audits_looked_up_is_no_hit_of_the_store() {
+    // One audit of 6,000 keys: TYPE and PTTL of each, the last use of sixty, and 88 parts of queues that are not there.
+    let audit = [("get", 3_300), ("type", 6_024), ("pttl", 6_000), ("object|idletime", 60), ("llen", 24), ("zcard", 40), ("memory|usage", 60)];
+    let first = found(since_reset(300, 3_000, &[("get", 3_300)]));
+    let second = found(since_reset(300 + 12_060, 3_000 + 88, &audit));
+    assert_eq!((first.severity, second.severity), (Severity::High, Severity::High));
+    assert!(second.observed.contains("3,300") && second.observed.contains("without 12,148\u{a0}lookups of audits"), "{}", second.observed);
+    // Before 7 the container counts, and collections were counted as well.
+    let older = [("type", 6_024), ("pttl", 6_000), ("object", 60), ("llen", 24), ("zcard", 40), ("hlen", 6_000)];
+    assert_eq!(found(since_reset(300 + 18_060, 3_000 + 88, &older)).severity, Severity::High);
+    assert_eq!(since_reset(3_000 + 12_060, 300 + 88, &audit), Outcome::Passed, "a good cache stays good");
+    // A monitor's TYPE without PTTL: hits or misses, nobody can tell.
+    let Outcome::Unknown(gap) = since_reset(2_000 + 1_000, 1_300, &[("type", 1_000)]) else { panic!("between 61 and 91 percent") };
+    assert!(gap.cause.remedy().is_some_and(|r| r.contains("CONFIG RESETSTAT")) && gap.detail.contains("between"), "{gap:?}");
+    assert_eq!(since_reset(3_000 + 1_000, 300, &[("type", 1_000)]), Outcome::Passed, "good either way");
+    // What the store counts itself is its own.
+    assert!(matches!(since_reset(300, 3_000, &[("scard", 3_300), ("pttl", 100)]), Outcome::Failed(_)));
+}
+
+#[test]
+fn audits_that_cannot_be_told_leave_no_rate_since_the_reset() {
+    let blind = |window| {
+        let mut made = with_server(vec![cache()], |s| s.counters = Sampled { total: counters(9_000, 1_000, 0), window: Some(window) });
+        made.commands = Err(Gap::new(Section::RedisCommands, Cause::Unreadable, "hidden"));
+        run("redis-low-hit-rate", made)
+    };
+    assert!(matches!(blind(counters(0, 0, 0)), Outcome::Unknown(Gap { section: Section::RedisCommands, .. })));
+    assert_eq!(blind(counters(900, 100, 0)), Outcome::Passed, "the window is this audit's own");
 }
 
 #[test]
@@ -70,7 +108,21 @@ fn keys_before_the_window_is_info_and_never_called_is_a_pass() {
         made
     };
     assert_eq!(found(run("redis-keys-command", with(Some((0, 0))))).severity, Severity::Info);
-    assert_eq!(found(run("redis-keys-command", with(None))).severity, Severity::Info);
+    // Read once, or reset inside the window: then it is not known what the window saw.
+    let untold = |names: &[&str]| {
+        let mut made = instance(vec![cache()]);
+        made.commands = Ok(names.iter().map(|name| command(name, 300, 9_000, None)).collect());
+        match run("redis-keys-command", made) {
+            Outcome::Unknown(gap) => gap,
+            other => panic!("{other:?}"),
+        }
+    };
+    let reset = untold(&["flushdb", "get", "keys"]);
+    assert!(
+        matches!(reset.cause, Cause::TooYoung { .. }) && reset.detail.ends_with("they count 300\u{a0}calls of FLUSHDB, 300\u{a0}calls of KEYS."),
+        "{reset:?}"
+    );
+    assert!(untold(&["get"]).detail.ends_with("is not known."), "what was called before the reset is gone");
     assert_eq!(run("redis-keys-command", instance(vec![cache()])), Outcome::Passed);
     let set = |micros| {
         let mut made = instance(vec![cache()]);
@@ -140,6 +192,40 @@ fn only_noeviction_is_safe_for_queues() {
 }
 
 #[test]
+fn queues_may_lie_in_a_database_that_the_scan_never_came_to() {
+    let id = "redis-eviction-breaks-queues";
+    let evicting = |patterns| with_server(patterns, |s| s.maxmemory_policy = Some("allkeys-lru".into()));
+    let gap = match run(id, unreached(evicting(vec![cache()]))) {
+        Outcome::Unknown(gap) => gap,
+        other => panic!("{other:?}"),
+    };
+    assert!(gap.detail.contains("ran out of time before it came to database 1: whether a queue's key"), "{}", gap.detail);
+    assert_eq!(run(id, unreached(instance(vec![cache()]))), Outcome::Passed, "noeviction is safe whatever lies there");
+    assert!(matches!(run(id, unreached(evicting(vec![cache(), queue()]))), Outcome::Failed(_)));
+    // The queue was found by its name.
+    let mut read = unreached(evicting(vec![cache()]));
+    let (now, name) = (QueueLengths { wait: 500, ..QueueLengths::default() }, "RedisEventBusService:events-queue".to_owned());
+    read.queues = Ok(vec![Queue { database: 1, name, role: Role::EventBus, now, before: None, is_attended: true }]);
+    let found = found(run(id, read));
+    assert!(found.observed.contains("holds the queue RedisEventBusService:events-queue under allkeys-lru"), "{}", found.observed);
+    assert_eq!(found.touches, ["keys:RedisEventBusService:events-queue"]);
+    // A cache of a million keys, of which ten thousand were drawn: 300 keys of a queue of the store's own may be there, no more.
+    let mut large = evicting(vec![cache()]);
+    let keys = large.keys.as_mut().unwrap();
+    (keys.keys_total, keys.keys_sampled, keys.is_complete) = (1_000_000, 10_000, false);
+    assert_eq!(run(id, large.clone()), Outcome::Passed);
+    large.keys.as_mut().unwrap().keys_total = 3_333_334;
+    assert!(matches!(run(id, large), Outcome::Unknown(_)));
+}
+
+#[test]
+fn a_cache_is_alone_only_where_every_database_was_looked_into() {
+    let low = with_server(vec![cache()], |s| s.counters.window = Some(counters(1_000, 9_000, 0)));
+    assert!(matches!(run("redis-low-hit-rate", low.clone()), Outcome::Failed(_)));
+    assert!(matches!(run("redis-low-hit-rate", unreached(low)), Outcome::Unknown(Gap { cause: Cause::TooFew { .. }, .. })));
+}
+
+#[test]
 fn cache_keys_without_a_lifetime_are_counted_from_a_tenth_and_a_hundred_on() {
     let judged = |role, keys, without| run("redis-cache-without-ttl", instance(vec![pattern("cache:product:<n>", role, keys, without), cache()]));
     assert_eq!(judged(Role::CustomCache, 1_001, 100), Outcome::Passed);
@@ -163,7 +249,14 @@ fn a_small_sample_says_how_unsure_it_is() {
     assert_eq!(sure.confidence, Confidence::High);
     assert!(sure.observed.contains("25,000"), "{}", sure.observed);
     let shell = sure.remedies.iter().find(|r| r.kind == RemedyKind::Shell).unwrap();
-    assert!(shell.text.contains("--pattern 'cache:product:*'") && shell.text.contains("3600 NX"));
+    assert!(shell.text.contains("--pattern 'cache:product:*' | grep -aE '^cache:product:[0-9.]+$' |") && shell.text.contains("3600 NX"));
+    assert!(shell.risk.contains("outside the sample"));
+    let beside = vec![
+        pattern("cache:product:<n>", Role::CustomCache, 1_000, 500),
+        Pattern { kind: "zset".into(), ..pattern("cache:product:<n>", Role::CustomCache, 9, 0) },
+    ];
+    let told = found(run("redis-cache-without-ttl", instance(beside)));
+    assert!(told.remedies.iter().all(|r| r.kind != RemedyKind::Shell), "a sorted set has such a name: {told:?}");
 }
 
 #[test]

@@ -109,6 +109,22 @@ fn keys_that_were_not_measured_are_not_known_to_be_small() {
     let unmeasured = Pattern { bytes_max: None, bytes_estimate: None, measured: 0, ..string("cache:page:<n>", Role::CustomCache, 0) };
     let told = gap(run("redis-big-key", instance(vec![unmeasured.clone()])));
     assert_eq!(told.cause, Cause::Denied { grant: "ACL SETUSER advisor ~* +memory|usage".into() });
+    let entries = Pattern { bytes_max: None, bytes_estimate: None, measured: 0, elements_max: None, ..cache() };
+    assert_eq!(gap(run("redis-big-key", instance(vec![entries]))).cause, told.cause);
+    // Sixty of a family say nothing of three big ones among the others; a few that expired meanwhile are no matter.
+    let some = |measured| Pattern { measured, ..pattern("cache:product:<n>", Role::CustomCache, 5_000, 0) };
+    let strings = |measured| Pattern { kind: "string".into(), ..some(measured) };
+    let few = gap(run("redis-big-key", instance(vec![strings(60)])));
+    assert_eq!(few.cause, Cause::TooFew { have: 60, need: 5_000, what: "measured keys".into() });
+    assert!(few.detail.starts_with("60 of 5,000"), "{}", few.detail);
+    assert!(matches!(run("redis-big-key", instance(vec![strings(4_499)])), Outcome::Unknown(_)));
+    assert_eq!(run("redis-big-key", instance(vec![strings(4_500)])), Outcome::Passed);
+    // Of short collections a part is enough.
+    assert_eq!(run("redis-big-key", instance(vec![Pattern { elements_max: Some(4), ..some(60) }])), Outcome::Passed);
+    assert_eq!(
+        found(run("redis-big-key", instance(vec![strings(60), string("cache:page:<n>", Role::CustomCache, 200_000)]))).severity,
+        Severity::Low
+    );
     // A big collection is a finding all the same.
     let big = Pattern { bytes_max: None, ..collection("set", 20_000) };
     assert_eq!(found(run("redis-big-key", instance(vec![unmeasured, big]))).severity, Severity::Low);
@@ -285,6 +301,38 @@ fn a_store_that_is_off_and_a_replica_raise_no_alarm() {
     assert!(matches!(run("redis-no-worker", instance(vec![queue()])), Outcome::NotApplicable(_)));
 }
 
+const QUEUE_CHECKS: [&str; 3] = ["redis-job-backlog", "redis-jobs-retained", "redis-no-worker"];
+
+#[test]
+fn queues_that_were_not_read_are_not_absent() {
+    let own = |keys| Pattern { queue_part: Some("job".into()), ..pattern("bull:<id>:<n>", Role::Queue, keys, keys) };
+    let calm = Queue { is_attended: true, ..events(waiting(0), waiting(0)) };
+    for id in QUEUE_CHECKS {
+        assert!(matches!(run(id, instance(vec![cache()])), Outcome::NotApplicable(_)), "{id}");
+        // Job hashes of a queue whose parts were not found.
+        assert!(gap(run(id, instance(vec![cache(), own(502)]))).detail.contains("502\u{a0}keys bull:<id>:<n>"), "{id}");
+        let mut made = instance(vec![cache(), own(502)]);
+        made.queues = Ok(vec![calm.clone()]);
+        assert!(matches!(run(id, made.clone()), Outcome::Unknown(_)), "{id}: Medusa's own is another one");
+        made.queues = Ok(vec![Queue { name: "bull:mails".into(), role: Role::Queue, ..calm.clone() }]);
+        assert_eq!(run(id, made), Outcome::Passed, "{id}");
+        // More queues than are read.
+        let mut cut = queued(vec![calm.clone()]);
+        assert_eq!(run(id, cut.clone()), Outcome::Passed, "{id}");
+        cut.queues_left_out = 2;
+        assert!(gap(run(id, cut)).detail.contains("1\u{a0}queue of cache.example:6379/0 read; 2 more"), "{id}");
+        // A part of the keys was sampled.
+        let drawn = |total| run(id, partial(instance(vec![cache()]), total));
+        assert_eq!(drawn(333_000), Outcome::Passed, "{id}");
+        assert!(matches!(drawn(333_334), Outcome::Unknown(_)), "{id}");
+        assert!(matches!(run(id, crate::made_redis::unreached(instance(vec![cache()]))), Outcome::Unknown(_)), "{id}");
+    }
+    // What is known to be wrong is told all the same.
+    let mut left = queued(vec![events(waiting(500), waiting(400))]);
+    left.queues_left_out = 2;
+    assert!(matches!(run("redis-no-worker", left.clone()), Outcome::Failed(_)) && matches!(run("redis-job-backlog", left), Outcome::Failed(_)));
+}
+
 #[test]
 fn a_backlog_without_a_worker_is_its_symptom() {
     let made = snapshot(queued(vec![events(waiting(500), waiting(400))]));
@@ -372,6 +420,9 @@ fn resting_workflows_are_scaled_and_unknown_without_idle_times() {
     let drawn = Pattern { measured: 60, idle_over_hour: 30, keys_estimate: 600, ..checkpoints(60, 30, 90_000) };
     let scaled = found(run("redis-stranded-transactions", partial(instance(vec![drawn]), 600)));
     assert!(scaled.observed.starts_with("300 of 600"), "{}", scaled.observed);
+    // All were measured, of sixty the last use was asked.
+    let asked = Pattern { idle_keys: 60, idle_over_hour: 30, ..checkpoints(600, 30, 90_000) };
+    assert!(found(run("redis-stranded-transactions", instance(vec![asked]))).observed.starts_with("300 of 600"));
     let untold = Pattern { idle_s_max: None, idle_s_median: None, idle_over_hour: 0, ..checkpoints(100, 0, 0) };
     let denied = gap(run("redis-stranded-transactions", instance(vec![untold.clone()])));
     assert_eq!(denied.cause, Cause::Denied { grant: "ACL SETUSER advisor ~* +object|idletime".into() });
@@ -436,6 +487,16 @@ fn roles_are_shared_by_instance_and_not_by_database() {
     assert!(matches!(run("redis-shared-roles", with_server(vec![unmeasured, queue()], full)), Outcome::Unknown(_)));
     let untold = with_server(vec![cache(), queue()], |s| s.maxmemory = None);
     assert!(matches!(run("redis-shared-roles", untold), Outcome::Unknown(_)));
+    // The other half may lie in a database that the scan never came to, and matters where memory is short.
+    let half = |used, queues| {
+        let entries = Pattern { bytes_estimate: Some(60 * MIB), ..cache() };
+        let mut made = crate::made_redis::unreached(with_server(vec![entries], |s| s.used_memory = used * MIB));
+        made.queues = Ok(queues);
+        run("redis-shared-roles", made)
+    };
+    assert!(gap(half(90, Vec::new())).detail.contains("database 1: whether a queue's key"));
+    assert_eq!(half(49, Vec::new()), Outcome::Passed);
+    assert!(found(half(90, vec![events(waiting(1), waiting(1))])).observed.contains("cache, queues together"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use medusa_advisor::checks;
 use medusa_advisor::evidence::medusa::Medusa;
 use medusa_advisor::evidence::redis::{
-    Command, CommandCounters, Config, Counters, Instance, KeySample, LogicalDatabase, Pattern, Redis, Role, Server,
+    Command, CommandCounters, Config, Counters, DatabaseSample, Instance, KeySample, LogicalDatabase, Pattern, Redis, Role, Server,
 };
 use medusa_advisor::evidence::{Cause, Gap, Meta, Sampled, Section, Snapshot, Targets};
 use medusa_advisor::finding::{Finding, Outcome};
@@ -43,6 +43,7 @@ pub fn server() -> Server {
         master_link_down: false,
         replica_lag_bytes: None,
         replicas: None,
+        replicas_syncing: 0,
         expired_stale_share: None,
         is_persistence_failing: false,
         access: None,
@@ -65,13 +66,15 @@ pub fn pattern(name: &str, role: Role, keys: u64, without_ttl: u64) -> Pattern {
         ttl_ms_median: Some(1_800_000),
         ttl_ms_max: Some(3_600_000),
         ttl_counts: Vec::new(),
-        measured: keys.min(60),
+        measured: keys,
         bytes_estimate: Some(keys * 1_000),
+        bytes_error: None,
         bytes_max: Some(2_000),
         elements_max: None,
         elements_total: None,
         idle_s_median: None,
         idle_s_max: None,
+        idle_keys: 0,
         idle_over_hour: 0,
         frequency_max: None,
         queue_part: None,
@@ -96,9 +99,20 @@ pub fn instance(patterns: Vec<Pattern>) -> Instance {
         latency: Ok(Vec::new()),
         clients: Ok(Vec::new()),
         commands: Ok(vec![command("hget", 9_000, 40_000, Some((900, 4_000)))]),
-        keys: Ok(KeySample { keys_total: keys, keys_sampled: keys, is_complete: true, ended_by: None, patterns }),
+        keys: Ok(KeySample { keys_total: keys, keys_sampled: keys, is_complete: true, ended_by: None, patterns, databases: Vec::new() }),
         queues: Ok(Vec::new()),
+        queues_left_out: 0,
+        slowlog_lost: None,
     }
+}
+
+/// The scan ran out of time with 10,000 keys sampled of database 0 (200,000) and none of database 1.
+pub fn unreached(mut made: Instance) -> Instance {
+    let of = |index, keys, sampled| DatabaseSample { index, keys, sampled, is_complete: false };
+    let keys = made.keys.as_mut().unwrap();
+    (keys.keys_total, keys.keys_sampled, keys.is_complete, keys.ended_by) = (200_800, 10_000, false, Some("seconds".into()));
+    keys.databases = vec![of(0, 200_000, 10_000), of(1, 800, 0)];
+    made
 }
 
 pub fn command(name: &str, calls: u64, micros: u64, window: Option<(u64, u64)>) -> Command {

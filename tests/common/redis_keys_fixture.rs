@@ -96,6 +96,7 @@ fn cart_table(total: u64, window: u64) -> Table {
         xid_age: 0,
         mxid_age: 0,
         dropped_columns: 0,
+        partition_of: None,
     }
 }
 

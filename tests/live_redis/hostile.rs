@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, audit_limited, audit_with, command, fill, profile, write_stock};
+use crate::harness::{Server, audit_limited, audit_with, command, fill, outcome, profile, write_stock};
 use medusa_advisor::connect::profile::{Limits, RedisProfile, Secrets};
 use medusa_advisor::evidence::redis::Instance;
 use medusa_advisor::evidence::{Cause, Section, Snapshot};
+use medusa_advisor::finding::Outcome;
 
 const ULID: &str = "01JD0000000000000000000000";
 /// Connecting may take a second; the window is one more.
@@ -119,6 +120,34 @@ async fn late_answers_are_waited_for() {
     // The scan keeps to its seconds, and says so where they bite.
     let keys = instance.keys().unwrap();
     assert!(keys.is_complete || keys.ended_by.as_deref() == Some("seconds"), "{keys:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_the_scan_never_comes_to_is_no_pass() {
+    let server = server!("--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru");
+    fill(&server, (0..20_000).map(|i| command(&["HSET", &format!("mc:{i:016x}"), "data", "{}", "options", "{}"])));
+    let in_one = |commands: Vec<redis::Cmd>| fill(&server, std::iter::once(command(&["SELECT", "1"])).chain(commands));
+    let session = |i: usize| command(&["SET", &format!("sess:{i:0>12}UkchYwOsiIKO85jIep7i"), "{}", "EX", "36000"]);
+    in_one((0..300).map(session).collect());
+    in_one(vec![command(&["HSET", "bull:mails:meta", "opts", "{}"]), command(&["LPUSH", "bull:mails:wait", "1", "2"])]);
+    let slow = || audited(proxy(&server, Duration::from_millis(40), usize::MAX));
+    let (snapshot, _) = slow().await;
+    let keys = instance(&snapshot).keys().unwrap();
+    assert_eq!(keys.ended_by.as_deref(), Some("seconds"));
+    assert!(keys.databases[0].sampled > 0 && keys.databases[1].sampled == 0, "{:?}", keys.databases);
+    let unknown = ["redis-eviction-breaks-queues", "redis-queue-not-durable", "redis-sessions-volatile", "redis-no-worker", "redis-low-hit-rate"];
+    for id in unknown {
+        assert!(matches!(outcome(&snapshot, id), Outcome::Unknown(_)), "{id}: {:?}", outcome(&snapshot, id));
+    }
+    // Medusa's own queues are looked up by name before the scan.
+    let events = "RedisEventBusService:events-queue";
+    in_one(vec![command(&["HSET", &format!("{events}:meta"), "opts", "{}"]), command(&["LPUSH", &format!("{events}:wait"), "1", "2"])]);
+    let (snapshot, _) = slow().await;
+    assert_eq!(instance(&snapshot).keys().unwrap().databases[1].sampled, 0);
+    for id in ["redis-eviction-breaks-queues", "redis-queue-not-durable"] {
+        assert!(matches!(outcome(&snapshot, id), Outcome::Failed(_)), "{id}: {:?}", outcome(&snapshot, id));
+    }
+    assert!(matches!(outcome(&snapshot, "redis-sessions-volatile"), Outcome::Unknown(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

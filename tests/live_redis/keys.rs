@@ -193,6 +193,49 @@ async fn big_keys_are_named_and_gone_when_split() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn three_big_strings_among_thousands_are_named() {
+    let server = server!();
+    fill(&server, (0..5_000).map(|i| command(&["SET", &format!("cache:product:{i}"), "x", "EX", "600"])));
+    assert_eq!(outcome(&quiet(&server).await, "redis-big-key"), Outcome::Passed);
+    fill(&server, [17, 1_234, 4_321].map(|i| command(&["SET", &format!("cache:product:{i}"), &"x".repeat(3_000_000), "EX", "600"])));
+    let snapshot = quiet(&server).await;
+    let found = one(&snapshot, "redis-big-key");
+    assert!(found.severity == Severity::Medium && found.subject.name.starts_with("cache:product:<n>"), "{found:?}");
+    let family = &snapshot.redis.as_ref().unwrap().instances[0].keys().unwrap().patterns[0];
+    assert_eq!((family.measured, family.bytes_error), (5_000, Some(0)));
+    assert!(family.bytes_estimate.is_some_and(|b| b > 9_000_000 && b < 12_000_000), "{family:?}");
+    assert!(family.idle_keys <= 60, "the last use is asked of a part: {family:?}");
+    // An entry of the caching module is one value, too.
+    let own = server!();
+    fill(&own, (0..1_000).flat_map(|i| cache_entry(i, i % 50..i % 50 + 2)));
+    assert_eq!(outcome(&quiet(&own).await, "redis-big-key"), Outcome::Passed);
+    fill(&own, [command(&["HSET", &format!("mc:{:016x}", 777), "data", &"x".repeat(2_000_000)])]);
+    assert!(one(&quiet(&own).await, "redis-big-key").subject.name.starts_with("mc:<hash16>"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_large_tag_sets_do_not_stand_for_all() {
+    let server = server!();
+    let set = |name: String, members: usize| {
+        let members: Vec<String> = (0..members).map(|i| format!("mc:{i:016x}")).collect();
+        command(&[&["SADD", &name], members.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat())
+    };
+    fill(&server, (0..4_000).map(|i| set(format!("mc:tag:{i:016x}"), 4)));
+    fill(&server, (0..40).map(|i| set(format!("mc:tag:{:016x}", 9_000 + i), 2_000)));
+    fill(&server, (0..100).flat_map(|i| [command(&["HSET", &format!("mc:{i:016x}"), "data", "{}", "options", "{}"])]));
+    let snapshot = quiet(&server).await;
+    let keys = snapshot.redis.as_ref().unwrap().instances[0].keys().unwrap();
+    let family = keys.patterns.iter().find(|p| p.pattern == "mc:tag:<hash16>").unwrap();
+    let sizes = |i: std::ops::Range<usize>| i.map(|i| server.cli(&format!("MEMORY USAGE mc:tag:{i:016x} SAMPLES 5")).trim().parse::<u64>().unwrap());
+    let truth = sizes(0..100).sum::<u64>() * 40 + sizes(9_000..9_040).sum::<u64>();
+    let estimate = family.bytes_estimate.unwrap();
+    assert!(estimate.abs_diff(truth) * 10 < truth, "{estimate} for {truth}: {family:?}");
+    assert!(family.bytes_error.is_some_and(|e| e * 10 < truth), "{family:?}");
+    // Some megabytes of an instance of ten: no reason for alarm.
+    assert_eq!(one(&snapshot, "redis-cache-tags-leak").severity, Severity::Low);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hot_key_is_named_where_the_policy_counts() {
     let server = server!("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu");
     fill(&server, (0..50).map(|i| command(&["SET", &format!("cache:page:{i}"), "x"])));

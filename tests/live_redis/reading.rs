@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::harness::{Server, audit, audit_with, command, fill, findings, outcome, profile, remedy};
-use medusa_advisor::connect::profile::{RedisPasswords, Secrets};
+use medusa_advisor::connect::profile::{RedisPasswords, RedisProfile, Secrets};
 use medusa_advisor::evidence::{Cause, Section};
 use medusa_advisor::finding::{Outcome, RemedyKind, Severity};
 use medusa_advisor::plan;
@@ -109,6 +109,73 @@ async fn cache_keys_that_never_expire_are_named_and_given_a_lifetime() {
     server.shell(&remedy(&found[0], RemedyKind::Shell).text);
     let snapshot = audit(&server, |_: &Server| ()).await;
     assert_eq!(outcome(&snapshot, "redis-cache-without-ttl"), Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifetime_reaches_the_judged_family_alone() {
+    let server = server!();
+    fill(&server, (0..300).map(|i| command(&["SET", &format!("cache:{i}"), "x"])));
+    fill(&server, (0..300).map(|i| command(&["SET", &format!("cache:stock:{i}"), "x", "EX", "30"])));
+    fill(&server, [command(&["SET", "cache:lock:import", "x"]), command(&["HSET", "cache:settings:shop", "name", "x"])]);
+    let snapshot = audit(&server, |_: &Server| ()).await;
+    let found = findings(&snapshot, "redis-cache-without-ttl");
+    assert_eq!(found.len(), 1, "{found:?}");
+    server.shell(&remedy(&found[0], RemedyKind::Shell).text);
+    let ttl = |key: &str| server.cli(&format!("TTL {key}")).trim().parse::<i64>().unwrap();
+    assert!((0..300).all(|i| (3_500..=3_600).contains(&ttl(&format!("cache:{i}")))));
+    assert_eq!((ttl("cache:lock:import"), ttl("cache:settings:shop")), (-1, -1), "kept for good");
+    assert!((0..300).all(|i| ttl(&format!("cache:stock:{i}")) <= 30));
+    // A hash of the same form is no entry of the cache: nothing is printed that would reach it.
+    fill(&server, (0..200).map(|i| command(&["SET", &format!("cache:page:{i}"), "x"])));
+    fill(&server, [command(&["HSET", "cache:page:900", "name", "x"])]);
+    let snapshot = audit(&server, |_: &Server| ()).await;
+    let found = findings(&snapshot, "redis-cache-without-ttl");
+    assert!(found.len() == 1 && found[0].remedies.iter().all(|r| r.kind != RemedyKind::Shell), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_databases_of_a_server_are_read_once() {
+    let server = server!();
+    fill(&server, (0..1_500).map(|i| command(&["SET", &format!("cache:page:{i}"), "x", "EX", "600"])));
+    let second: Vec<_> = (0..1_500).map(|i| command(&["SET", &format!("cache:product:{i}"), "x", "EX", "600"])).collect();
+    fill(&server, [vec![command(&["SELECT", "1"])], second].concat());
+    let first = profile(&server);
+    let other = RedisProfile { database: 1, host: "localhost".into(), ..first.clone() };
+    let same = RedisProfile { database: 1, ..first.clone() };
+    let misses = || fill(&server, (0..2_400).map(|i| command(&["GET", &format!("cache:page:absent{i}")])));
+    for (profiles, name) in [
+        (vec![first.clone(), same], format!("127.0.0.1:{}/0,1", server.port)),
+        (vec![first, other], format!("127.0.0.1:{0}/0 and localhost:{0}/1", server.port)),
+    ] {
+        server.cli("CONFIG RESETSTAT");
+        let snapshot = audit_with(&profiles, &[None, None], 4, misses).await;
+        let instances = &snapshot.redis.as_ref().unwrap().instances;
+        assert_eq!(instances.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), [name.as_str()]);
+        let window = instances[0].server().unwrap().counters.window.unwrap();
+        assert_eq!((window.keyspace_hits, window.keyspace_misses), (0, 2_400));
+        assert_eq!(instances[0].keys().unwrap().keys_total, 3_000);
+        // But for how two connections were opened.
+        let known = ["get", "set", "select", "ping", "info", "client|setname", "config|resetstat"];
+        let strangers: Vec<_> = instances[0].commands().unwrap().iter().filter(|c| !known.contains(&c.name.as_str())).collect();
+        assert!(strangers.is_empty(), "what both sessions asked is ours: {strangers:?}");
+        assert_eq!(findings(&snapshot, "redis-low-hit-rate").len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_audit_of_a_quiet_cache_says_what_the_first_did() {
+    let server = server!();
+    fill(&server, (0..3_000).map(|i| command(&["SET", &format!("cache:page:{i}"), "x", "EX", "600"])));
+    fill(&server, (0..30).map(|i| command(&["HSET", &format!("cache:facets:{i}"), "a", "1"])));
+    fill(&server, (0..300).map(|i| command(&["GET", &format!("cache:page:{i}")])));
+    fill(&server, (0..3_000).map(|i| command(&["GET", &format!("cache:page:absent{i}")])));
+    for audits in 0..3 {
+        let snapshot = audit(&server, |_: &Server| ()).await;
+        let found = findings(&snapshot, "redis-low-hit-rate");
+        assert_eq!(found.len(), 1, "after {audits} audits: {:?}", outcome(&snapshot, "redis-low-hit-rate"));
+        assert_eq!(found[0].severity, Severity::High);
+        assert!(found[0].observed.starts_with("9") && found[0].observed.contains("3,300"), "after {audits} audits: {}", found[0].observed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,7 +430,7 @@ async fn prefixes_have_the_role_that_the_user_told() {
     let untold = audit_with(&[profile(&server)], &[None], 1, || ()).await;
     assert!(findings(&untold, "redis-cache-without-ttl").is_empty());
     let roles = medusa_advisor::connect::profile::parse_roles("acme-mails:=queue, acme-=cache").unwrap();
-    let told = audit_with(&[medusa_advisor::connect::profile::RedisProfile { roles, ..profile(&server) }], &[None], 1, || ()).await;
+    let told = audit_with(&[RedisProfile { roles, ..profile(&server) }], &[None], 1, || ()).await;
     let instance = &told.redis.as_ref().unwrap().instances[0];
     let patterns: Vec<_> = instance.keys().unwrap().patterns.iter().map(|p| (p.pattern.as_str(), p.role)).collect();
     assert!(patterns.contains(&("acme-<n>:<id>", medusa_advisor::evidence::redis::Role::CustomCache)), "{patterns:?}");

@@ -161,7 +161,8 @@ impl Guarded {
         let instance = snapshot.redis.unwrap().instances.remove(0);
         assert_eq!(instance.gaps(), []);
         let server = instance.server().unwrap();
-        assert!(server.role == "master" && server.access.as_ref().unwrap().is_tls, "{server:?}");
+        let access = server.access.unwrap();
+        assert!(server.role == "master" && access.is_tls && access.lets_anybody_in == Some(false), "{server:?}");
         assert_eq!(instance.name, format!("127.0.0.1:{}/0", self.server.port));
         let report = test(&profile, secrets.redis(0), LIMIT).await;
         assert!(report.is_connected(), "{report:?}");

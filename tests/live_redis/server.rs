@@ -340,6 +340,119 @@ async fn a_slow_script_is_named_and_gone_when_nobody_sends_it() {
     assert_eq!(outcome(&quiet(&server).await, "redis-slow-commands"), Outcome::Passed);
 }
 
+/// Three slow scripts, and then as many quick commands as push them out of a log of 128.
+fn slow_then_quick(server: &Server) {
+    fill(server, (0..3).map(|_| command(&["EVAL", BUSY, "0"])));
+    fill(server, (0..300).map(|_| command(&["GET", "x"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_commands_that_were_pushed_out_of_the_log_are_no_pass() {
+    let server = server!("--slowlog-log-slower-than", "0");
+    let snapshot = audit(&server, slow_then_quick).await;
+    assert_eq!(server.cli(&gap_remedy(&snapshot, "redis-slow-commands")).trim(), "OK");
+    let found = one(&audit(&server, slow_then_quick).await, "redis-slow-commands");
+    assert!(found.subject.name.starts_with("EVAL on ") && found.observed.starts_with("3\u{a0}slow calls"), "{found:?}");
+    // Emptied in the window by another tool.
+    let emptied = audit(&server, |server: &Server| {
+        fill(server, [command(&["EVAL", BUSY, "0"]), command(&["SLOWLOG", "RESET"])]);
+    });
+    assert_eq!(server.cli(&gap_remedy(&emptied.await, "redis-slow-commands")).trim(), "OK");
+    assert_eq!(server.cli("CONFIG GET slowlog-max-len").lines().nth(1), Some("1024"));
+    // A log that is longer than an audit used to read is read whole.
+    server.cli("CONFIG SET slowlog-log-slower-than 0");
+    let found = one(&audit(&server, slow_then_quick).await, "redis-slow-commands");
+    assert!(found.observed.starts_with("3\u{a0}slow calls"), "{}", found.observed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_that_were_reset_in_the_window_say_nothing_of_it() {
+    let server = server!();
+    crate::harness::write_stock(&server, ULID);
+    fill(&server, (0..3_000).map(|_| command(&["GET", "x"])));
+    let walk = |server: &Server| fill(server, (0..300).flat_map(|_| [command(&["KEYS", "none:*"]), command(&["FLUSHDB"])]));
+    let reset = audit(&server, |server: &Server| {
+        server.cli("CONFIG RESETSTAT");
+        walk(server);
+    });
+    match outcome(&reset.await, "redis-keys-command") {
+        Outcome::Unknown(gap) => {
+            assert!(
+                gap.detail.contains("300\u{a0}calls of FLUSHDB, 300\u{a0}calls of KEYS") && matches!(gap.cause, Cause::TooYoung { .. }),
+                "{gap:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let found = findings(&audit(&server, walk).await, "redis-keys-command");
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+/// Ended with the test, by its own handle.
+struct Listener(std::process::Child);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_listens_to_the_stream_is_no_replica() {
+    let server = server!();
+    let mut tool = std::process::Command::new("redis-cli");
+    tool.args(["-p", &server.port.to_string(), "--replica"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let _listener = Listener(tool.spawn().unwrap());
+    server.wait_for("slave0", |v| v.contains("state=online"));
+    fill(&server, (0..20).map(|i| command(&["SET", &format!("cache:page:{i}"), &"x".repeat(1_000_000)])));
+    let snapshot = quiet(&server).await;
+    assert!(matches!(outcome(&snapshot, "redis-replica-lag"), Outcome::NotApplicable(_)), "{:?}", outcome(&snapshot, "redis-replica-lag"));
+    // Beside it a real one.
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port.to_string()]).unwrap();
+    replica.wait_for("master_link_status", |v| v == "up");
+    assert_eq!(outcome(&quiet(&server).await, "redis-replica-lag"), Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_found_by_its_jobs() {
+    let server = server!();
+    write_sessions(&server, 0, 12_000, 100);
+    fill(&server, [command(&["HSET", "bull:mails:meta", "opts", "{}"])]);
+    let ids: Vec<String> = (0..2_000).map(|i| i.to_string()).collect();
+    fill(&server, ids.iter().flat_map(|i| [command(&["LPUSH", "bull:mails:wait", i]), command(&["HSET", &format!("bull:mails:{i}"), "data", "{}"])]));
+    let limits = medusa_advisor::connect::profile::Limits { redis_keys_max: 500, ..Default::default() };
+    let snapshot = crate::harness::audit_limited(&[crate::harness::profile(&server)], &Default::default(), 2, &limits, || ()).await;
+    let instance = &snapshot.redis.as_ref().unwrap().instances[0];
+    assert!(!instance.keys().unwrap().is_complete);
+    let read: Vec<(&str, u64)> = instance.queues().unwrap().iter().map(|q| (q.name.as_str(), q.waiting())).collect();
+    assert_eq!(read, [("bull:mails", 2_000)]);
+    assert!(one(&snapshot, "redis-no-worker").observed.starts_with("2,000\u{a0}jobs wait in bull:mails"));
+    assert_eq!(outcome(&snapshot, "redis-jobs-retained"), Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_are_found_among_many_databases_and_their_limit_is_told() {
+    let server = server!("--databases", "64");
+    let select = |database: usize| command(&["SELECT", &database.to_string()]);
+    fill(&server, (0..14).flat_map(|d| [select(d), command(&["SET", &format!("page:{d}"), "x"])]));
+    let wait = |queue: &str| -> Vec<redis::Cmd> { (0..200).map(|i| command(&["LPUSH", &format!("{queue}:wait"), &i.to_string()])).collect() };
+    fill(&server, wait("bull:mails"));
+    fill(&server, std::iter::once(select(13)).chain(wait("RedisEventBusService:events-queue")));
+    let snapshot = quiet(&server).await;
+    let found = findings(&snapshot, "redis-no-worker");
+    assert_eq!(found.len(), 2, "{:?}", outcome(&snapshot, "redis-no-worker"));
+    // Attended queues in plenty: nothing is wrong with those that were read.
+    let attended = |i: usize| [command(&["HSET", &format!("bull:queue{i}:meta"), "opts", "{}"]), command(&["DEL", "bull:mails:wait"])];
+    fill(&server, (0..60).flat_map(attended));
+    fill(&server, [select(13), command(&["DEL", "RedisEventBusService:events-queue:wait"])]);
+    let snapshot = quiet(&server).await;
+    assert_eq!(snapshot.redis.as_ref().unwrap().instances[0].queues_left_out, 10);
+    for id in ["redis-no-worker", "redis-job-backlog", "redis-jobs-retained"] {
+        assert!(matches!(outcome(&snapshot, id), Outcome::Unknown(_)), "{id}: {:?}", outcome(&snapshot, id));
+    }
+}
+
 /// The user that the connection page tells to create can answer every one of these checks; one without CONFIG is told what to allow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_config_leaves_unknowns_with_the_grant() {

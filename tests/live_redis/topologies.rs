@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::harness::{Server, audit_with, findings, profile, wait_until};
 use medusa_advisor::connect::profile::{RedisPasswords, RedisProfile, parse_redis};
 use medusa_advisor::connect::redis::{GRANTS, OpenErrorKind, open};
-use medusa_advisor::evidence::redis::Instance;
-use medusa_advisor::evidence::{Cause, Section};
+use medusa_advisor::evidence::redis::{Access, Instance, Network};
+use medusa_advisor::evidence::{Cause, Section, Snapshot};
 use medusa_advisor::secret::Secret;
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -91,6 +91,9 @@ async fn every_primary_of_a_cluster_is_read() {
             assert!(found.iter().any(|f| f.subject.name.contains(&instance.name)), "{found:?}");
         }
     }
+    // Two of its nodes lead to the same primaries: each is read once.
+    let snapshot = audit_with(&[profile(&cluster.nodes[0]), profile(cluster.replica().unwrap())], &[None, None], 1, || ()).await;
+    assert_eq!(ports(&snapshot.redis.unwrap().instances), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,8 +147,57 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let snapshot = audit_with(std::slice::from_ref(&whole), &[None], 1, || ()).await;
     let instance = snapshot.redis.unwrap().instances.remove(0);
     assert_eq!(instance.gaps(), []);
-    assert!(instance.server().unwrap().access.unwrap().is_tls);
+    let access = instance.server().unwrap().access.unwrap();
+    assert!(access.is_tls && access.has_certificate && !access.has_password, "{access:?}");
+    assert_eq!(access.lets_anybody_in, Some(false), "nobody comes in without a certificate");
     let unnamed = RedisProfile { server_name: None, ..whole };
     let error = failure(&unnamed).await;
     assert!(error.contains("for another name"), "{error}");
+}
+
+/// How the server was found to treat those who give nothing.
+async fn lets_anybody_in(p: &RedisProfile, password: Option<&str>) -> (Option<bool>, Snapshot) {
+    let snapshot = audit_with(std::slice::from_ref(p), &[password.map(|p| Secret::new(p.to_owned()))], 1, || ()).await;
+    let instance = &snapshot.redis.as_ref().unwrap().instances[0];
+    assert_eq!(instance.gaps(), []);
+    (instance.server().unwrap().access.unwrap().lets_anybody_in, snapshot)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_asked_for_keeps_nobody_out() {
+    let Some((server, ca)) = Server::start_tls_asking(false, &[]) else {
+        println!("skipped: no redis-server with TLS, or no openssl here");
+        return;
+    };
+    let bare = parse_redis(&format!("rediss://127.0.0.1:{}/0?ca={ca}&sni=localhost", server.port)).unwrap().0;
+    assert_eq!(lets_anybody_in(&bare, None).await.0, None, "the session itself gave nothing");
+    let shown = RedisProfile { cert_file: Some(server.file("server.pem")), key_file: Some(server.file("server.key")), ..bare };
+    assert_eq!(lets_anybody_in(&shown, None).await.0, Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_our_own_user_is_no_password_of_the_servers() {
+    let Some(server) = Server::start(&[]) else {
+        println!("skipped: no redis-server here");
+        return;
+    };
+    // The printed grant makes a user with a password; the default user stays without one.
+    server.cli(&GRANTS.replace("CHANGE_ME", "x"));
+    let p = RedisProfile { user: "advisor".into(), ..profile(&server) };
+    let (open, mut snapshot) = lets_anybody_in(&p, Some("x")).await;
+    assert_eq!(open, Some(true));
+    // As it would be judged were the server not on this machine.
+    let told = snapshot.redis.as_mut().unwrap().instances[0].server.as_mut().unwrap();
+    told.access = told.access.map(|access| Access { network: Network::Private, ..access });
+    let found = findings(&snapshot, "redis-open-access");
+    assert!(found.len() == 1 && found[0].observed.contains("the default user has none"), "{found:?}");
+    assert_eq!(server.cli(&found[0].remedies[0].text).trim(), "OK");
+    let (open, mut snapshot) = lets_anybody_in(&p, Some("x")).await;
+    assert_eq!(open, Some(false));
+    let told = snapshot.redis.as_mut().unwrap().instances[0].server.as_mut().unwrap();
+    told.access = told.access.map(|access| Access { network: Network::Private, ..access });
+    assert_eq!(findings(&snapshot, "redis-open-access"), []);
+    // A default user that may do nothing lets nobody in either.
+    assert!(server.cli_as("default", "CHANGE_ME", "ACL SETUSER default nopass -@all +ping").contains("OK"));
+    assert_eq!(lets_anybody_in(&p, Some("x")).await.0, Some(false));
 }

@@ -4,7 +4,7 @@ use crate::checks::key_sample::{denied, memory_share, remedy};
 use crate::checks::measures::over_instances;
 use crate::checks::{Check, always};
 use crate::evidence::redis::{Instance, KeySample, Pattern, Role, SlowEntry};
-use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
@@ -15,6 +15,8 @@ const ENTRY_MAX: u64 = 1_000_000;
 /// Bytes of any key from which a single read is felt by everybody.
 const BYTES_MEDIUM: u64 = 1_000_000;
 const BYTES_HIGH: u64 = 10_000_000;
+/// Share of the strings and entries from which on they count as measured: some expire before their turn.
+const MEASURED_MIN: f64 = 0.9;
 /// Elements from which a command over the whole collection takes milliseconds.
 const ELEMENTS_MAX: u64 = 10_000;
 const ELEMENTS_MEDIUM: u64 = 100_000;
@@ -24,10 +26,10 @@ pub static CHECK: Check = Check {
     id: "redis-big-key",
     layer: Layer::Redis,
     title: "Single keys hold megabytes or tens of thousands of elements",
-    passed: "No sampled key outside the queues is big enough to block Redis.",
+    passed: "No sampled string, cache entry or long collection outside the queues is big enough to block Redis.",
     why: "Redis does one thing at a time. While it sends, copies or removes a big value, every cart and session waits, and the network and the backend carry the whole value for the one field somebody wanted.",
     remedy: "Split the value, store only what is read together, page through collections, and remove big keys with UNLINK.",
-    method: "MEMORY USAGE of up to 60 sampled keys a family and of every sampled collection from 1,000 elements on: strings over 100 kB, entries of the caching module over 1 MB, collections of more than 10,000 elements, anything over 10 MB. Medium from 1 MB or 100,000 elements, High from 10 MB or a million; one step more where a whole read of it is in the slow log. Queues, their event streams and the cache's tag sets are judged by their own checks.",
+    method: "MEMORY USAGE of every sampled string and entry of the caching module, of every sampled collection from 1,000 elements on, and of up to 60 shorter ones a family: strings over 100 kB, entries of the caching module over 1 MB, collections of more than 10,000 elements, anything over 10 MB. Medium from 1 MB or 100,000 elements, High from 10 MB or a million; one step more where a whole read of it is in the slow log. Queues, their event streams and the cache's tag sets are judged by their own checks.",
     effort: Effort::Hours,
     references: &["https://redis.io/docs/latest/commands/memory-usage/", "https://redis.io/docs/latest/commands/unlink/"],
     needs: &[Section::RedisKeys],
@@ -42,9 +44,14 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let keys = instance.keys()?;
         let judged: Vec<&Pattern> = keys.patterns.iter().filter(|p| is_judged(p)).collect();
         let found: Vec<Finding> = judged.iter().filter_map(|p| judge(instance, keys, p)).collect();
-        // What was not measured at all is not known to be small.
-        if found.is_empty() && judged.iter().any(|p| p.kind == "string") && keys.patterns.iter().all(|p| p.bytes_max.is_none()) {
+        // What was not measured is not known to be small.
+        let values: Vec<&Pattern> = judged.iter().copied().filter(|p| is_one_value(p)).collect();
+        if found.is_empty() && !values.is_empty() && keys.patterns.iter().all(|p| p.bytes_max.is_none()) {
             return Err(denied(instance, "MEMORY USAGE", "~* +memory|usage", "the size of its keys"));
+        }
+        let (sampled, measured) = (values.iter().map(|p| p.keys).sum(), values.iter().map(|p| p.measured).sum());
+        if found.is_empty() && (measured as f64) < sampled as f64 * MEASURED_MIN {
+            return Err(few_measured(instance, measured, sampled));
         }
         let mut collections = judged.iter().filter(|p| p.kind != "string").peekable();
         if found.is_empty() && collections.peek().is_some() && collections.all(|p| p.elements_max.is_none() && p.bytes_max.is_none()) {
@@ -56,6 +63,21 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 
 fn is_judged(pattern: &Pattern) -> bool {
     !pattern.role.is_queue() && !pattern.pattern.starts_with("mc:tag:")
+}
+
+/// A string, or a hash of the caching module: each of the sample is measured, for nothing else tells its size.
+fn is_one_value(pattern: &Pattern) -> bool {
+    pattern.kind == "string" || (pattern.kind == "hash" && pattern.role == Role::Cache)
+}
+
+fn few_measured(instance: &Instance, have: u64, need: u64) -> Gap {
+    let detail = format!(
+        "{} of {} on {} were measured: a big one may be among the others.",
+        text::count(have),
+        text::plural(need, "sampled string or cache entry", "sampled strings and cache entries"),
+        instance.name
+    );
+    Gap::new(Section::RedisKeys, Cause::TooFew { have, need, what: "measured keys".into() }, detail)
 }
 
 fn judge(instance: &Instance, keys: &KeySample, pattern: &Pattern) -> Option<Finding> {

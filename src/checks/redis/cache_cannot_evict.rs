@@ -1,6 +1,7 @@
 //! `redis-cache-cannot-evict`: a cache that is nearly full under a policy that never makes room.
 
 use super::memory_pressure::{IMMINENT_SHARE, USED_SHARE_MAX};
+use crate::checks::key_sample::estimated;
 use crate::checks::measures::over_instances;
 use crate::checks::redis_settings::{Change, change, holds_cache_alone, maxmemory, own_cache, policy, queue_patterns, touches};
 use crate::checks::{Applies, Check};
@@ -112,7 +113,7 @@ fn evidence(server: &Server, limit: u64, share: f64, cache: &[&Pattern]) -> Vec<
         vec![
             Cell::text(&p.pattern),
             Cell::number(p.keys_estimate as f64, text::count(p.keys_estimate)),
-            p.bytes_estimate.map_or_else(|| Cell::text("not told"), |b| Cell::number(b as f64, text::bytes_memory(b))),
+            p.bytes_estimate.map_or_else(|| Cell::text("not told"), |b| Cell::number(b as f64, estimated(b, p.bytes_error))),
         ]
     };
     vec![

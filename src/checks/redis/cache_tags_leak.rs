@@ -1,7 +1,8 @@
 //! `redis-cache-tags-leak`: the caching module's tag sets outgrow the entries they point to.
 
 use crate::checks::key_sample::{
-    about_bytes, bytes_of, confidence, denied, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max, update_medusa,
+    about_bytes_within, bytes_of, confidence, denied, error_of, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max,
+    update_medusa,
 };
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -100,7 +101,7 @@ fn judge(instance: &Instance, keys: &KeySample, sets: &[&Pattern]) -> Option<Fin
             text::plural(keys_of(sets.iter().copied()), "tag set", "tag sets"),
             text::plural(entries, "live cache entry", "live cache entries"),
             text::number(ratio),
-            about_bytes(bytes),
+            about_bytes_within(bytes, error_of(sets.iter().copied())),
             text::count(largest)
         ),
         step: "Drop the cache's dead tags and update the caching module".into(),

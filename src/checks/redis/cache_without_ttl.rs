@@ -1,8 +1,11 @@
 //! `redis-cache-without-ttl`: cache keys that never expire.
 
+use regex::Regex;
+
+use crate::checks::key_sample::about_bytes_within;
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
-use crate::evidence::redis::{Instance, Pattern, Role, Server};
+use crate::evidence::redis::{Instance, KeySample, Pattern, Role, Server};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
 use crate::finding::{Basis, Confidence, Cost, Effort, Evidence, Finding, Gain, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
@@ -46,11 +49,12 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     over_instances(snapshot, |instance| {
         let keys = instance.keys()?;
-        Ok(keys.patterns.iter().filter(|p| p.role.is_cache()).filter_map(|p| judge(instance, p, keys.is_complete)).collect())
+        Ok(keys.patterns.iter().filter(|p| p.role.is_cache()).filter_map(|p| judge(instance, p, keys)).collect())
     })
 }
 
-fn judge(instance: &Instance, pattern: &Pattern, is_complete: bool) -> Option<Finding> {
+fn judge(instance: &Instance, pattern: &Pattern, keys: &KeySample) -> Option<Finding> {
+    let is_complete = keys.is_complete;
     let share = pattern.without_ttl as f64 / pattern.keys.max(1) as f64;
     let lasting = (pattern.keys_estimate as f64 * share).round() as u64;
     if share < SHARE_MIN || lasting < KEYS_MIN {
@@ -63,7 +67,7 @@ fn judge(instance: &Instance, pattern: &Pattern, is_complete: bool) -> Option<Fi
     let (confidence, because) = confidence(pattern, is_complete, low);
     let error =
         if is_complete { String::new() } else { format!(" (between {} and {} by the sample's error)", text::percent(low), text::percent(high)) };
-    let memory = bytes.map_or_else(String::new, |b| format!(", about {}", text::bytes_memory(b)));
+    let memory = about_bytes_within(bytes, pattern.bytes_error.map(|e| (e as f64 * share) as u64));
     Some(Finding {
         subject: Subject::new("key_pattern", format!("{} in {}", pattern.pattern, instance.name)),
         observed: format!(
@@ -81,7 +85,7 @@ fn judge(instance: &Instance, pattern: &Pattern, is_complete: bool) -> Option<Fi
         cost: Cost { resource: Resource::Memory, share: memory_share },
         gain: bytes.map(|b| Gain { memory_bytes: Some(b), ..Gain::new(Basis::Modelled, format!("{} of Redis memory", text::bytes_memory(b))) }),
         averts: Some("old prices and stock shown to shoppers".into()),
-        remedies: remedies(pattern, server),
+        remedies: remedies(pattern, keys, server),
         verify: format!("The next audit's key sample shows a TTL on every {} key.", pattern.pattern),
         touches: vec![format!("keys:{}", pattern.pattern)],
     })
@@ -127,7 +131,7 @@ fn evidence(pattern: &Pattern, share: f64, lasting: u64) -> Vec<Evidence> {
     evidence
 }
 
-fn remedies(pattern: &Pattern, server: Option<&Server>) -> Vec<Remedy> {
+fn remedies(pattern: &Pattern, keys: &KeySample, server: Option<&Server>) -> Vec<Remedy> {
     let mut remedies = vec![match pattern.role {
         Role::CustomCache => Remedy {
             kind: RemedyKind::Code,
@@ -146,14 +150,18 @@ fn remedies(pattern: &Pattern, server: Option<&Server>) -> Vec<Remedy> {
             undo: None,
         },
     }];
-    if let Some(glob) = glob(&pattern.pattern) {
-        remedies.push(expire_present(&glob, pattern.database, server));
+    if let Some((glob, names)) = glob(&pattern.pattern).zip(names_alone(pattern, keys)) {
+        let mut expire = expire_present(&glob, &names, pattern.database, server);
+        if !keys.is_complete {
+            expire.risk.push_str(" Keys outside the sample whose names have this form get one too.");
+        }
+        remedies.push(expire);
     }
     remedies
 }
 
 /// EXPIRE … NX leaves keys that already have a lifetime alone; older servers do not know it.
-fn expire_present(glob: &str, database: u32, server: Option<&Server>) -> Remedy {
+fn expire_present(glob: &str, names: &str, database: u32, server: Option<&Server>) -> Remedy {
     let has_nx = server.is_some_and(|s| s.version.split('.').next().and_then(|v| v.parse::<u32>().ok()).is_some_and(|v| v >= 7));
     let nx = if has_nx { " NX" } else { "" };
     let risk = if has_nx {
@@ -165,7 +173,7 @@ fn expire_present(glob: &str, database: u32, server: Option<&Server>) -> Remedy 
         kind: RemedyKind::Shell,
         label: "Give the present keys a lifetime".into(),
         text: format!(
-            "redis-cli -u \"$REDIS_URL\" -n {database} --scan --pattern '{glob}' | sed 's/.*/EXPIRE \"&\" {TTL_S}{nx}/' | redis-cli -u \"$REDIS_URL\" -n {database}"
+            "redis-cli -u \"$REDIS_URL\" -n {database} --scan --pattern '{glob}' | grep -aE '{names}' | sed 's/.*/EXPIRE \"&\" {TTL_S}{nx}/' | redis-cli -u \"$REDIS_URL\" -n {database}"
         ),
         lock: None,
         risk: risk.into(),
@@ -173,7 +181,7 @@ fn expire_present(glob: &str, database: u32, server: Option<&Server>) -> Remedy 
     }
 }
 
-/// The pattern as a SCAN glob; `None` where it would match more than this family.
+/// The pattern as a SCAN glob, which matches more than this family: its `*` goes on past colons. `None` where it would walk through everything.
 fn glob(pattern: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = pattern;
@@ -184,7 +192,70 @@ fn glob(pattern: &str) -> Option<String> {
     }
     out.push_str(rest);
     let is_narrow = out.split(':').next().is_some_and(|head| !head.contains('*')) && out.contains(':');
-    is_narrow.then_some(out)
+    // Prefixes that the user told may hold anything.
+    let is_plain = !out.contains(['\'', '"', '\\', '[', '?']);
+    (is_narrow && is_plain).then_some(out)
+}
+
+/// What stands in a pattern for a part of a name.
+struct Mark {
+    mark: &'static str,
+    /// What it stands for, as grep and this program read it alike. Quotes and backslashes stay out: they would end the command that the name
+    /// is put into.
+    names: &'static str,
+    /// One that has no other mark.
+    example: &'static str,
+}
+
+const MARKS: [Mark; 6] = [
+    Mark { mark: "n", names: "[0-9.]+", example: "7" },
+    Mark { mark: "ulid", names: r#"([^:/"\\]+[_-])?[0-7][0-9A-Za-z]{25}"#, example: "01M8469SSQJ16F56J2S24NK90Y" },
+    Mark { mark: "uuid", names: "[0-9A-Fa-f-]{36}", example: "7d444840-9dc0-11d1-b245-5ffdce74fad2" },
+    Mark { mark: "hash16", names: "[0-9A-Fa-f]{16}", example: "00112233445566ff" },
+    Mark { mark: "hash", names: "[0-9A-Fa-f]{17,}", example: "00112233445566ff00112233445566ff" },
+    Mark { mark: "id", names: r#"[^:/"\\]+"#, example: "Xy-z" },
+];
+/// Stands for the families beyond those that are kept by name.
+const FOLDED: &str = "<other>";
+
+/// The names of the family and of no other, as a regular expression; `None` where another family or type of the sample has such names.
+fn names_alone(pattern: &Pattern, keys: &KeySample) -> Option<String> {
+    let names = format!("^{}$", filled(&pattern.pattern, |m| m.names, escaped)?);
+    let regex = Regex::new(&names).ok()?;
+    let is_loose = pattern.pattern.contains('*') || pattern.pattern.contains("<id>");
+    let is_other = |p: &&Pattern| p.database == pattern.database && (&p.pattern, &p.kind) != (&pattern.pattern, &pattern.kind);
+    let has_such = |p: &Pattern| match filled(&p.pattern, |m| m.example, |text| text.replace('*', "7")) {
+        Some(example) => regex.is_match(&example),
+        // Names of any form may be among the folded ones; those of this form have this pattern.
+        None => is_loose || p.pattern != FOLDED,
+    };
+    (!keys.patterns.iter().filter(is_other).any(has_such)).then_some(names)
+}
+
+/// The pattern with its marks and what is between them replaced; `None` with a mark that is not known.
+fn filled(pattern: &str, mark: impl Fn(&Mark) -> &'static str, between: impl Fn(&str) -> String) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('<') {
+        let (name, after) = after.split_once('>')?;
+        out.push_str(&between(before));
+        out.push_str(mark(MARKS.iter().find(|m| m.mark == name)?));
+        rest = after;
+    }
+    out.push_str(&between(rest));
+    Some(out)
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '*' => out.push_str(r#"[^"\\]*"#),
+            '.' | '+' | '(' | ')' | '{' | '}' | '^' | '$' | '|' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// The module hands its own `ttl` to the provider with every entry, so that the provider's counts for nothing (caching 2.21.2).
@@ -206,3 +277,55 @@ const CACHING_TTL: &str = r#"// medusa-config.ts
 
 const CACHE_TTL: &str = r#"// medusa-config: v2 "@medusajs/medusa/cache-redis", v1 "@medusajs/cache-redis"
 options: { redisUrl: process.env.CACHE_REDIS_URL, ttl: 3600 }"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::redis::DatabaseSample;
+
+    fn family(pattern: &str, kind: &str) -> Pattern {
+        let json = format!(
+            r#"{{"database":0,"pattern":"{pattern}","role":"custom_cache","kind":"{kind}","keys":100,"keys_estimate":100,"without_ttl":100,"measured":100}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn names(pattern: &str, others: &[(&str, &str)]) -> Option<String> {
+        let of = family(pattern, "string");
+        let patterns = std::iter::once(of.clone()).chain(others.iter().map(|(name, kind)| family(name, kind))).collect();
+        let databases = vec![DatabaseSample { index: 0, keys: 200, sampled: 200, is_complete: true }];
+        names_alone(&of, &KeySample { keys_total: 200, keys_sampled: 200, is_complete: true, ended_by: None, databases, patterns })
+    }
+
+    #[test]
+    fn a_family_is_named_without_its_neighbours() {
+        let beside = [("cache:stock:<n>", "string"), ("cache:lock:import", "string"), ("cache:settings:shop", "hash"), ("cache:<id>", "string")];
+        assert_eq!(names("cache:<n>", &beside).as_deref(), Some("^cache:[0-9.]+$"));
+        assert_eq!(names("mc:<hash16>", &[("mc:tag:<hash16>", "set")]).as_deref(), Some("^mc:[0-9A-Fa-f]{16}$"));
+        let regex = Regex::new(&names("cache:product:<id>:eur", &beside).unwrap()).unwrap();
+        assert!(
+            regex.is_match("cache:product:red-shirt:eur")
+                && !regex.is_match("cache:product:red:shirt:eur")
+                && !regex.is_match("cache:product:\"x:eur")
+        );
+        assert_eq!(names("acme.v1+2:<n>", &[]).as_deref(), Some(r"^acme\.v1\+2:[0-9.]+$"));
+    }
+
+    #[test]
+    fn where_another_family_has_such_names_there_are_none() {
+        assert_eq!(names("cache:<id>", &[("cache:<n>", "string")]), None, "numbers are names too");
+        assert_eq!(names("cache:<id>", &[("cache:settings", "string")]), None);
+        assert_eq!(names("cache:<n>", &[("cache:<n>", "hash")]), None, "of another type");
+        assert_eq!(names("medusa:ps:<id>:*", &[("medusa:ps:<id>:<n>:<id>", "string")]), None);
+        assert_eq!(names("cache:<id>", &[("<other>", "string")]), None);
+        assert!(names("cache:<n>", &[("<other>", "string")]).is_some());
+    }
+
+    #[test]
+    fn a_glob_walks_through_no_more_than_one_head() {
+        assert_eq!(glob("cache:product:<n>").as_deref(), Some("cache:product:*"));
+        for wide in ["<id>:<n>", "acme-<n>:<id>", "catalog", "<other>", "it's:<n>"] {
+            assert_eq!(glob(wide), None, "{wide}");
+        }
+    }
+}

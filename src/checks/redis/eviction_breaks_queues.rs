@@ -1,11 +1,12 @@
 //! `redis-eviction-breaks-queues`: queues on an instance whose policy may evict their keys.
 
+use crate::checks::bullmq::Held;
 use crate::checks::measures::over_instances;
-use crate::checks::redis_settings::{Change, change, own_cache, policy, queue_patterns};
+use crate::checks::redis_settings::{Change, change, own_cache, policy};
 use crate::checks::{Applies, Check};
-use crate::evidence::redis::{Instance, Pattern, Server};
+use crate::evidence::redis::{Instance, Server};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, Resource, Severity, Subject};
+use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, Resource, Severity, Subject};
 use crate::text;
 
 /// The one policy that BullMQ supports.
@@ -20,11 +21,11 @@ pub static CHECK: Check = Check {
     passed: "Instances that hold queues never evict keys.",
     why: "Medusa's events, workflows and scheduled jobs live in Redis as BullMQ keys. When memory runs short under any policy but noeviction, Redis removes some of them: jobs vanish, stall or run twice, and nobody is told.",
     remedy: "Set maxmemory-policy to noeviction on the instance that holds the queues, and give the cache an instance of its own with allkeys-lru.",
-    method: "Queue keys in the sample (bull:*, RedisEventBusService:*) and maxmemory-policy other than noeviction. Critical while keys are being evicted or memory is 90 % used under an allkeys policy; Low while no maxmemory is set, since nothing is evicted then.",
+    method: "Queue keys in the sample (bull:*, RedisEventBusService:*) or queues found by name, and maxmemory-policy other than noeviction. Critical while keys are being evicted or memory is 90 % used under an allkeys policy; Low while no maxmemory is set, since nothing is evicted then.",
     effort: Effort::Minutes,
     references: &["https://docs.bullmq.io/guide/going-to-production#max-memory-policy", "https://redis.io/docs/latest/develop/reference/eviction/"],
     needs: &[Section::RedisKeys, Section::RedisServer],
-    uses: &[],
+    uses: &[Section::RedisQueues],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -32,10 +33,9 @@ pub static CHECK: Check = Check {
 
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
     for instance in &snapshot.redis()?.instances {
-        match instance.keys() {
-            Ok(keys) if keys.is_complete && instance.server().is_ok() && queue_patterns(instance)?.is_empty() => {}
-            // Unread, or sampled in part: not known to hold no queues.
-            _ => return Ok(Applies::Yes),
+        // Unread, or sampled in part: not known to hold no queues.
+        if instance.server().is_err() || !Held::by(instance).is_ok_and(|h| h.is_known_free()) {
+            return Ok(Applies::Yes);
         }
     }
     Ok(Applies::No("no queue keys are in Redis".into()))
@@ -44,24 +44,24 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     over_instances(snapshot, |instance| {
         let server = instance.server()?;
-        let queues = queue_patterns(instance)?;
-        if queues.is_empty() {
+        let queues = Held::by(instance)?;
+        if queues.is_absent() {
             return Ok(Vec::new());
         }
         Ok(judge(instance, server, &queues)?.into_iter().collect())
     })
 }
 
-fn judge(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Result<Option<Finding>, Gap> {
+fn judge(instance: &Instance, server: &Server, queues: &Held<'_>) -> Result<Option<Finding>, Gap> {
     let policy = policy(instance, server)?;
     if policy == SAFE_POLICY {
         return Ok(None);
     }
+    let queues = queues.seen(instance)?;
     let danger = Danger::of(server, policy);
-    let keys: u64 = queues.iter().map(|p| p.keys_estimate).sum();
     Ok(Some(Finding {
         subject: Subject::new("instance", &instance.name),
-        observed: format!("{} holds {} of queues under {policy}: {}.", instance.name, text::plural(keys, "key", "keys"), danger.words(server)),
+        observed: format!("{} holds {} under {policy}: {}.", instance.name, queues.words(), danger.words(server)),
         step: format!("Set maxmemory-policy to noeviction on {}", instance.name),
         evidence: evidence(server, policy, queues),
         severity: danger.severity(),
@@ -73,7 +73,7 @@ fn judge(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Result<Op
         averts: Some("lost jobs".into()),
         remedies: remedies(instance, server, policy),
         verify: "redis-cli CONFIG GET maxmemory-policy answers noeviction.".into(),
-        touches: queues.iter().take(5).map(|p| format!("keys:{}", p.pattern)).collect(),
+        touches: queues.touches(),
     }))
 }
 
@@ -136,21 +136,14 @@ impl Danger {
     }
 }
 
-fn evidence(server: &Server, policy: &str, queues: &[&Pattern]) -> Vec<Evidence> {
-    let row = |p: &&Pattern| {
-        vec![
-            Cell::text(&p.pattern),
-            Cell::number(p.keys_estimate as f64, text::count(p.keys_estimate)),
-            Cell::number(p.without_ttl as f64, text::count(p.without_ttl)),
-        ]
-    };
+fn evidence(server: &Server, policy: &str, queues: &Held<'_>) -> Vec<Evidence> {
     let mut evidence = vec![Evidence::text("maxmemory-policy", policy)];
     if let Some(limit) = server.maxmemory {
         let shown = if limit == 0 { "not set".to_owned() } else { text::bytes_memory(limit) };
         evidence.push(Evidence::figure("maxmemory", limit as f64, "bytes", shown));
     }
     evidence.push(Evidence::figure("Used memory", server.used_memory as f64, "bytes", text::bytes_memory(server.used_memory)));
-    evidence.push(Evidence::table("Queue keys", &["pattern", "keys", "sampled without TTL"], queues.iter().map(row).collect()));
+    evidence.push(Evidence::table("Queue keys", &["pattern", "keys", "sampled without TTL"], queues.rows()));
     evidence
 }
 

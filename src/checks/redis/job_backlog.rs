@@ -1,6 +1,6 @@
 //! `redis-job-backlog`: jobs come in faster than they are worked off.
 
-use crate::checks::bullmq::{is_hidden, jobs, parts, subject, touch};
+use crate::checks::bullmq::{are_none, is_hidden, jobs, parts, subject, touch, unread};
 use crate::checks::key_sample::{by_major, remedy};
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -38,8 +38,7 @@ pub static CHECK: Check = Check {
 };
 
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
-    let is_known_free = |i: &Instance| i.queues().is_ok_and(|q| q.is_empty());
-    if snapshot.redis()?.instances.iter().all(is_known_free) {
+    if snapshot.redis()?.instances.iter().all(are_none) {
         return Ok(Applies::No("no queues are in Redis".into()));
     }
     Ok(Applies::Yes)
@@ -49,15 +48,15 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let major = snapshot.medusa().ok().map(|m| m.major);
     over_instances(snapshot, |instance| {
         let mut findings = Vec::new();
-        let mut unread = None;
+        let mut unknown = unread(instance);
         for queue in instance.queues()?.iter().filter(|q| q.waiting() > WAITING_MAX) {
             match trend(queue) {
-                None => unread = Some(once_gap(instance, queue)),
+                None => unknown = Some(once_gap(instance, queue)),
                 Some(Trend::Passing) => {}
                 Some(trend) => findings.push(finding(instance, queue, trend, major)),
             }
         }
-        match unread {
+        match unknown {
             Some(gap) if findings.is_empty() => Err(gap),
             _ => Ok(findings),
         }

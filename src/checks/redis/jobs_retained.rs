@@ -1,6 +1,6 @@
 //! `redis-jobs-retained`: finished jobs that nobody looks at fill Redis.
 
-use crate::checks::bullmq::{held, is_hidden, jobs, open_queue, subject, touch};
+use crate::checks::bullmq::{are_none, held, is_hidden, jobs, open_queue, subject, touch, unread};
 use crate::checks::key_sample::{UPDATE_RISK, about_bytes, by_major, memory_severity, memory_share, remedy, update_medusa};
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -42,8 +42,7 @@ pub static CHECK: Check = Check {
 };
 
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
-    let is_known_free = |i: &Instance| i.keys().is_ok() && i.queues().is_ok_and(|q| q.is_empty());
-    if snapshot.redis()?.instances.iter().all(is_known_free) {
+    if snapshot.redis()?.instances.iter().all(are_none) {
         return Ok(Applies::No("no queues are in Redis".into()));
     }
     Ok(Applies::Yes)
@@ -53,7 +52,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let major = snapshot.medusa().ok().map(|m| m.major);
     over_instances(snapshot, |instance| {
         let (queues, keys) = (instance.queues()?, instance.keys()?);
-        Ok(queues.iter().filter_map(|q| judge(instance, queues, keys, q, major)).collect())
+        let findings: Vec<Finding> = queues.iter().filter_map(|q| judge(instance, queues, keys, q, major)).collect();
+        match unread(instance) {
+            Some(gap) if findings.is_empty() => Err(gap),
+            _ => Ok(findings),
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use crate::checks::measures::over_instances;
 use crate::checks::redis_settings::major_by_keys;
 use crate::checks::{Check, always};
 use crate::evidence::redis::{Command, CommandCounters, Instance, SlowEntry};
-use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
@@ -26,7 +26,7 @@ pub static CHECK: Check = Check {
     passed: "Nobody called KEYS or another command that walks the whole keyspace.",
     why: "Redis works on one command at a time. KEYS looks at every key before anything else may go on: carts, sessions and jobs wait, and longer the more the store has cached.",
     remedy: "Replace KEYS by SCAN in small steps with UNLINK, or keep a set of keys a tag and unlink its members.",
-    method: "INFO commandstats over the window: calls, their time, and what the slow log says about pattern and client. KEYS, FLUSHALL and FLUSHDB whatever they cost; SMEMBERS and SORT when a call takes 5 ms on average. Calls only before the window are Info, and so is stock Medusa v1 on a small keyspace.",
+    method: "INFO commandstats over the window: calls, their time, and what the slow log says about pattern and client. KEYS, FLUSHALL and FLUSHDB whatever they cost; SMEMBERS and SORT when a call takes 5 ms on average. Calls only before the window are Info, and so is stock Medusa v1 on a small keyspace. Counters that were reset inside the window say nothing of it.",
     effort: Effort::Hours,
     references: &[
         "https://redis.io/docs/latest/commands/keys/",
@@ -45,8 +45,29 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     over_instances(snapshot, |instance| {
         let major = told.or_else(|| major_by_keys(instance));
         let commands = instance.commands()?;
+        if let Some(gap) = unwatched(instance, commands, snapshot.meta.window_s) {
+            return Err(gap);
+        }
         Ok(commands.iter().filter(|c| is_blocking(c)).filter_map(|c| judge(instance, c, snapshot.meta.window_s, major)).collect())
     })
+}
+
+/// The counters were reset inside the window, or read once only: what they count is not what the window saw, and what they do not count may
+/// have been in it.
+fn unwatched(instance: &Instance, commands: &[Command], window_s: f64) -> Option<Gap> {
+    let is_watched = |c: &Command| c.counters.window.is_some();
+    if commands.is_empty() || commands.iter().any(is_watched) {
+        return None;
+    }
+    let counted = commands.iter().filter(|c| c.counters.total.calls > 0 && is_blocking(c));
+    let calls: Vec<String> =
+        counted.map(|c| format!("{} of {}", text::plural(c.counters.total.calls, "call", "calls"), c.name.to_uppercase())).collect();
+    let since = if calls.is_empty() { String::new() } else { format!(" Since their reset they count {}.", calls.join(", ")) };
+    let detail = format!(
+        "The command counters of {} were reset inside the window, or read once only, so what was called in it is not known.{since}",
+        instance.name
+    );
+    Some(Gap::new(Section::RedisCommands, Cause::TooYoung { have_s: 0.0, need_s: window_s }, detail))
 }
 
 /// Commands whose time grows with the keyspace or with one huge collection.

@@ -1,5 +1,6 @@
 //! `redis-memory-pressure`: an instance close to its memory limit.
 
+use crate::checks::key_sample::estimated;
 use crate::checks::measures::over_instances;
 use crate::checks::redis_settings::{holds_cache_alone, maxmemory};
 use crate::checks::{Check, always};
@@ -106,7 +107,7 @@ fn evidence(instance: &Instance, server: &Server, limit: u64, share: f64) -> Vec
                 vec![
                     Cell::text(&p.pattern),
                     Cell::number(p.keys_estimate as f64, text::count(p.keys_estimate)),
-                    Cell::number(bytes as f64, text::bytes_memory(bytes)),
+                    Cell::number(bytes as f64, estimated(bytes, p.bytes_error)),
                 ]
             })
             .collect();

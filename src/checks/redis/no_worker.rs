@@ -1,6 +1,6 @@
 //! `redis-no-worker`: jobs wait and no instance of Medusa works them off.
 
-use crate::checks::bullmq::{CHECKPOINTS, Workers, carries, is_hidden, parts, subject, touch, workers};
+use crate::checks::bullmq::{CHECKPOINTS, Workers, are_none, carries, is_hidden, parts, subject, touch, unread, workers};
 use crate::checks::key_sample::{by_major, remedy};
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -27,7 +27,7 @@ pub static CHECK: Check = Check {
         "https://github.com/medusajs/medusa/issues/10378",
     ],
     needs: &[Section::RedisQueues, Section::RedisClients],
-    uses: &[Section::RedisServer, Section::PgMedusa],
+    uses: &[Section::RedisKeys, Section::RedisServer, Section::PgMedusa],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -36,7 +36,7 @@ pub static CHECK: Check = Check {
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
     for instance in &snapshot.redis()?.instances {
         // Withheld clients are a gap of the check even where no queue would have been judged.
-        if instance.clients().is_err() || instance.queues().map_or(true, |q| !q.is_empty()) {
+        if instance.clients().is_err() || !are_none(instance) {
             return Ok(Applies::Yes);
         }
     }
@@ -48,7 +48,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     over_instances(snapshot, |instance| {
         let (queues, clients) = (instance.queues()?, instance.clients()?);
         let mut findings = Vec::new();
-        let mut untold = None;
+        let mut untold = unread(instance);
         for queue in queues.iter().filter(|q| is_left(q)) {
             match workers(queue, clients) {
                 Workers::Some(_) => {}

@@ -20,12 +20,13 @@ pub static CHECK: Check = Check {
     id: "redis-open-access",
     layer: Layer::Redis,
     title: "Redis lets anybody in, or is reached in clear text",
-    passed: "Redis asks for a password, and over public networks it is reached through TLS.",
+    passed: "Redis asks for a password or a client certificate, and over public networks it is reached through TLS.",
     why: "Whoever may send commands reads every session and cart, can log in as an admin with a session of theirs, delete the queues, and on many versions run code on the \
           server. Without TLS the password itself can be read on the way.",
     remedy: "Set a password, bind Redis to the private network, and use TLS (rediss://) wherever the way leaves it.",
-    method: "How the audit's own session got in: without a password at a public address is Critical, in clear text at one Medium, without a password at a private address Low \
-             (Info in an environment called development). On the same machine nothing is reported. Addresses are told by their range; a firewall in front is not seen.",
+    method: "How the audit's own session got in, and what the server did with a second connection that gave neither password nor client certificate: let in at a public address \
+             is Critical, clear text at one Medium, let in at a private address Low (Info in an environment called development). On the same machine nothing is reported. \
+             Addresses are told by their range; a firewall in front is not seen.",
     effort: Effort::Hours,
     references: &[
         "https://redis.io/docs/latest/operate/oss_and_stack/management/security/",
@@ -46,22 +47,49 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
             let detail = "The snapshot was written before it was noted how the session got in.";
             Gap::new(Section::RedisServer, Cause::Unreadable, detail)
         })?;
-        Ok(judge(instance, server, access, is_development).into_iter().collect())
+        Ok(judge(instance, server, access, is_development)?.into_iter().collect())
     })
 }
 
-fn judge(instance: &Instance, server: &Server, access: Access, is_development: bool) -> Option<Finding> {
-    match (access.network, access.has_password, access.is_tls) {
-        (Network::Public, false, _) => Some(open(instance, server, access)),
-        (Network::Public, true, false) => Some(clear(instance, server, access)),
-        (Network::Private, false, _) => Some(inside(instance, server, access, is_development)),
-        (Network::Public, true, true) | (Network::Private, true, _) | (Network::Loopback, ..) => None,
+fn judge(instance: &Instance, server: &Server, access: Access, is_development: bool) -> Result<Option<Finding>, Gap> {
+    Ok(match (access.network, access.is_open(), access.is_tls) {
+        (Network::Loopback, ..) => None,
+        (Network::Public, Some(true), _) => Some(open(instance, server, access)),
+        (Network::Public, _, false) => Some(clear(instance, server, access)),
+        (Network::Private, Some(true), _) => Some(inside(instance, server, access, is_development)),
+        (_, Some(_), _) => None,
+        (_, None, _) => return Err(untried(instance, access)),
+    })
+}
+
+/// Whoever is let in by name, or for a certificate, says nothing of those who have neither.
+fn untried(instance: &Instance, access: Access) -> Gap {
+    let given = if access.has_password { "the password of a user by name" } else { "a client certificate" };
+    let tls = if access.is_tls { " --tls" } else { "" };
+    let remedy =
+        format!("redis-cli -h \"$REDIS_HOST\"{tls} PING  # without user, password and certificate: NOAUTH, or no connection, is how it should be");
+    let cause = Cause::Absent { feature: "an answer to a connection without either".into(), remedy };
+    let detail = format!("{} let the audit in for {given}; whether it asks everybody for one could not be tried.", instance.name);
+    Gap::new(Section::RedisServer, cause, detail)
+}
+
+/// Why the audit's own password is no proof.
+fn own_words(access: Access) -> &'static str {
+    match (access.has_password, access.has_certificate) {
+        (true, _) => " The audit's own user has a password, the default user has none.",
+        (false, true) => " A client certificate is accepted and not asked for.",
+        (false, false) => "",
     }
 }
 
 fn open(instance: &Instance, server: &Server, access: Access) -> Finding {
     Finding {
-        observed: format!("{} has a public address and let the audit in without a password{}.", instance.name, clear_words(access)),
+        observed: format!(
+            "{} has a public address and lets anybody in without a password{}.{}",
+            instance.name,
+            clear_words(access),
+            own_words(access)
+        ),
         step: format!("Set a password on {} and close it to the internet", instance.name),
         severity: Severity::Critical,
         confidence: Confidence::Medium,
@@ -97,11 +125,11 @@ fn inside(instance: &Instance, server: &Server, access: Access, is_development: 
         " Whoever gets into that network gets in here.".to_owned()
     };
     Finding {
-        observed: format!("{} let the audit in without a password at a private address.{usual}", instance.name),
+        observed: format!("{} lets anybody in without a password at a private address.{}{usual}", instance.name, own_words(access)),
         step: format!("Set a password on {}", instance.name),
         severity: if is_development { Severity::Info } else { Severity::Low },
         confidence: Confidence::High,
-        confidence_because: "no password was given and every command was answered".into(),
+        confidence_because: "a connection without a password was answered".into(),
         effort: Effort::Minutes,
         cost: Cost { resource: Resource::Risk, share: WEIGHT_INSIDE },
         averts: Some("sessions read from inside the network".into()),
@@ -133,7 +161,9 @@ fn finding(instance: &Instance, server: &Server, access: Access) -> Finding {
         evidence: vec![
             Evidence::text("Address", network),
             Evidence::text("Password given", yes(access.has_password)),
+            Evidence::text("Client certificate given", yes(access.has_certificate)),
             Evidence::text("TLS", yes(access.is_tls)),
+            Evidence::text("Lets in who gives neither", access.is_open().map_or("not tried", yes)),
             Evidence::text("Run by", if server.platform == PLAIN { "its own operators" } else { platform_name(server) }),
         ],
         severity: Severity::Low,

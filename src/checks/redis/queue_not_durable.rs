@@ -1,11 +1,12 @@
 //! `redis-queue-not-durable`: queues that a restart of Redis forgets, or that wait for the disk at every write.
 
+use crate::checks::bullmq::Held;
 use crate::checks::measures::over_instances;
-use crate::checks::redis_settings::{Change, change, config, queue_patterns, setting};
+use crate::checks::redis_settings::{Change, change, config, setting};
 use crate::checks::{Applies, Check};
-use crate::evidence::redis::{Instance, Network, Pattern, Server};
+use crate::evidence::redis::{Instance, Network, Server};
 use crate::evidence::{Gap, Layer, Section, Snapshot};
-use crate::finding::{Cell, Confidence, Cost, Effort, Evidence, Finding, Remedy, Resource, Severity, Subject};
+use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, Resource, Severity, Subject};
 use crate::text;
 
 /// Jobs that have not run yet from which a restart is felt wherever Redis runs.
@@ -27,7 +28,7 @@ pub static CHECK: Check = Check {
     why: "Events, scheduled jobs and workflows under way live in Redis alone. With neither the append-only file nor snapshots, a restart forgets them: confirmation mails are \
           not sent, captured payments are not booked, and nobody is told.",
     remedy: "Switch the append-only file on with appendfsync everysec on the instance that holds the queues.",
-    method: "Fires at appendonly no with an empty save on an instance with queue keys: Medium; Info on the audit's own machine while fewer than 100 jobs have not run. appendfsync \
+    method: "Fires at appendonly no with an empty save on an instance with queue keys or queues found by name: Medium; Info on the audit's own machine while fewer than 100 jobs have not run. appendfsync \
              always: Low. Snapshots alone, the default, lose minutes and are not reported. Replicas are left out.",
     effort: Effort::Minutes,
     references: &[
@@ -52,7 +53,7 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 
 /// Every key was seen and none is a queue's.
 fn holds_no_queues(instance: &Instance) -> bool {
-    instance.keys().is_ok_and(|k| k.is_complete && !k.patterns.iter().any(|p| p.role.is_queue()))
+    Held::by(instance).is_ok_and(|h| h.is_known_free())
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
@@ -61,22 +62,23 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         if holds_no_queues(instance) {
             return Ok(Vec::new());
         }
-        let queues = queue_patterns(instance)?;
+        let queues = Held::by(instance)?;
         let server = instance.server()?;
         config(instance, "appendonly, appendfsync and save")?;
-        if queues.is_empty() || server.role == "slave" {
+        if queues.is_absent() || server.role == "slave" {
             return Ok(Vec::new());
         }
         Ok(judge(instance, server, &queues)?.into_iter().collect())
     })
 }
 
-fn judge(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Result<Option<Finding>, Gap> {
+fn judge(instance: &Instance, server: &Server, queues: &Held<'_>) -> Result<Option<Finding>, Gap> {
     if setting(instance, "appendonly")? == "yes" {
         let is_slow = setting(instance, "appendfsync")? == "always";
-        return Ok(is_slow.then(|| slow(instance, server, queues)));
+        return if is_slow { Ok(Some(slow(instance, server, queues.seen(instance)?))) } else { Ok(None) };
     }
-    Ok(setting(instance, "save")?.is_empty().then(|| forgetful(instance, server, queues)))
+    let is_forgetful = setting(instance, "save")?.is_empty();
+    if is_forgetful { Ok(Some(forgetful(instance, server, queues.seen(instance)?))) } else { Ok(None) }
 }
 
 /// Jobs that have not run yet; `None` when the queues were not read.
@@ -85,7 +87,7 @@ fn jobs_at_stake(instance: &Instance) -> Option<u64> {
     instance.queues().ok().map(|queues| queues.iter().map(of).sum())
 }
 
-fn forgetful(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Finding {
+fn forgetful(instance: &Instance, server: &Server, queues: &Held<'_>) -> Finding {
     let jobs = jobs_at_stake(instance);
     let is_local = server.access.is_some_and(|a| a.network == Network::Loopback);
     let is_note = is_local && jobs.is_none_or(|n| n < JOBS_MANY);
@@ -96,9 +98,9 @@ fn forgetful(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Findi
     };
     Finding {
         observed: format!(
-            "{} holds {} of queues{lost} and writes nothing to disk: appendonly is no and save is empty.{replicas}",
+            "{} holds {}{lost} and writes nothing to disk: appendonly is no and save is empty.{replicas}",
             instance.name,
-            text::plural(keys(queues), "key", "keys")
+            queues.words()
         ),
         step: format!("Switch the append-only file on for {}", instance.name),
         severity: if is_note { Severity::Info } else { Severity::Medium },
@@ -117,7 +119,7 @@ const APPEND_RISK: &str = "Redis writes the whole dataset once, then each change
                            mount a volume at it, with twice the dataset's size free.";
 const SAVE_RISK: &str = "A copy of the process writes the dataset; while it does, it may need as much memory again.";
 
-fn slow(instance: &Instance, server: &Server, queues: &[&Pattern]) -> Finding {
+fn slow(instance: &Instance, server: &Server, queues: &Held<'_>) -> Finding {
     Finding {
         observed: format!("{} waits for its disk before it answers any write: appendfsync is always.", instance.name),
         step: format!("Sync the append-only file of {} every second", instance.name),
@@ -139,21 +141,20 @@ fn set(server: &Server, label: &str, (name, value, now): (&str, &str, Option<&st
     change(server, &Change { label, name, value, now, risk })
 }
 
-fn keys(queues: &[&Pattern]) -> u64 {
-    queues.iter().map(|p| p.keys_estimate).sum()
-}
-
-fn finding(instance: &Instance, queues: &[&Pattern], settings: &[&str], jobs: Option<u64>) -> Finding {
+fn finding(instance: &Instance, queues: &Held<'_>, settings: &[&str], jobs: Option<u64>) -> Finding {
     let shown = |name: &&str| {
         let value = setting(instance, name).unwrap_or("not told");
         Evidence::text(name, if value.is_empty() { "\"\"" } else { value })
     };
-    let row = |p: &&Pattern| vec![Cell::text(&p.pattern), Cell::number(p.keys_estimate as f64, text::count(p.keys_estimate))];
     let mut evidence: Vec<Evidence> = settings.iter().map(shown).collect();
     if let Some(jobs) = jobs {
         evidence.push(Evidence::figure("Jobs that have not run", jobs as f64, "jobs", text::count(jobs)));
     }
-    evidence.push(Evidence::table("Queue keys", &["pattern", "keys"], queues.iter().map(row).collect()));
+    evidence.push(Evidence::table(
+        "Queue keys",
+        &["pattern", "keys"],
+        queues.rows().into_iter().map(|row| row.into_iter().take(2).collect()).collect(),
+    ));
     Finding {
         subject: Subject::new("instance", &instance.name),
         observed: String::new(),
@@ -168,6 +169,6 @@ fn finding(instance: &Instance, queues: &[&Pattern], settings: &[&str], jobs: Op
         averts: None,
         remedies: Vec::new(),
         verify: String::new(),
-        touches: queues.iter().take(5).map(|p| format!("keys:{}", p.pattern)).collect(),
+        touches: queues.touches(),
     }
 }

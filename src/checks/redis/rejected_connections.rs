@@ -4,7 +4,7 @@ use super::clients_near_limit::{allow_more, clients, connections};
 use crate::checks::measures::over_instances;
 use crate::checks::{Check, always};
 use crate::evidence::redis::{Counters, Instance, Server};
-use crate::evidence::{Gap, Layer, Section, Snapshot};
+use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
 use crate::finding::{Confidence, Cost, Effort, Evidence, Finding, Remedy, RemedyKind, Resource, Severity, Subject};
 use crate::text;
 
@@ -36,14 +36,13 @@ pub static CHECK: Check = Check {
 };
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
-    over_instances(snapshot, |instance| Ok(judge(instance, instance.server()?, snapshot.meta.window_s).into_iter().collect()))
+    over_instances(snapshot, |instance| Ok(judge(instance, instance.server()?, snapshot.meta.window_s)?.into_iter().collect()))
 }
 
-fn judge(instance: &Instance, server: &Server, window_s: f64) -> Option<Finding> {
-    let window = server.counters.window.filter(|w| w.rejected_connections > 0);
+fn judge(instance: &Instance, server: &Server, window_s: f64) -> Result<Option<Finding>, Gap> {
     let total = server.counters.total;
-    match window {
-        Some(window) => Some(Finding {
+    Ok(match server.counters.window {
+        Some(window) if window.rejected_connections > 0 => Some(Finding {
             observed: format!(
                 "{} in {}, of {}; {}.",
                 text::plural(window.rejected_connections, "client was turned away", "clients were turned away"),
@@ -57,7 +56,18 @@ fn judge(instance: &Instance, server: &Server, window_s: f64) -> Option<Finding>
             cost: Cost { resource: Resource::Risk, share: share(&window) },
             ..finding(instance, server, &window)
         }),
-        None if total.rejected_connections > 0 => Some(Finding {
+        // Nobody was ever turned away: no second reading is needed to say so.
+        _ if total.rejected_connections == 0 => None,
+        None => {
+            let cause = Cause::TooYoung { have_s: 0.0, need_s: window_s };
+            let clients = text::plural(total.rejected_connections, "client was turned away", "clients were turned away");
+            let detail = format!(
+                "{clients} by {} since its counters were reset; they were reset inside the window or read once only, so it is not known whether that goes on.",
+                instance.name
+            );
+            return Err(Gap::new(Section::RedisServer, cause, detail));
+        }
+        Some(_) => Some(Finding {
             observed: format!(
                 "{} since the counters were reset, none of them while the store was watched.",
                 text::plural(total.rejected_connections, "client was turned away", "clients were turned away")
@@ -67,8 +77,7 @@ fn judge(instance: &Instance, server: &Server, window_s: f64) -> Option<Finding>
             confidence_because: "counted since the counters were reset; none in the window".into(),
             ..finding(instance, server, &total)
         }),
-        None => None,
-    }
+    })
 }
 
 fn attempts(counters: &Counters) -> u64 {

@@ -32,7 +32,7 @@ pub static CHECK: Check = Check {
           more.",
     remedy: "Mend the connection between the two; where it holds, give the replica a faster network or the master a larger backlog.",
     method: "Fires at master_link_status down on a replica (Low in the first five minutes, while it may be copying); or more than 10 MiB and more than five seconds of incoming data \
-             between the offsets of master and replica.",
+             between the offsets of master and replica. A replica that is still copying is not judged; what listens without acknowledging is none.",
     effort: Effort::Hours,
     references: &["https://redis.io/docs/latest/operate/oss_and_stack/management/replication/", "https://redis.io/docs/latest/commands/info/"],
     needs: &[Section::RedisServer],
@@ -62,13 +62,30 @@ fn judge(instance: &Instance, server: &Server, window_s: f64) -> Result<Option<F
     if server.role == "slave" && server.master_link_down {
         return Ok(Some(cut_off(instance, server)));
     }
+    let is_copying = server.role != "slave" && server.replicas_syncing > 0;
+    if is_copying && server.replica_lag_bytes.is_none() {
+        return Err(copying(instance, server));
+    }
     let lag = server.replica_lag_bytes.ok_or_else(|| {
         let cause = Cause::Absent { feature: "replication offsets in INFO".into(), remedy: String::new() };
         Gap::new(Section::RedisServer, cause, format!("{} does not tell how far its replication is.", instance.name))
     })?;
     let rate = server.counters.window.filter(|_| window_s > 0.0).map(|w| w.net_input_bytes as f64 / window_s);
     let is_behind = lag > LAG_MAX && rate.is_none_or(|rate| lag as f64 > rate * LAG_SECONDS_MAX);
-    Ok(is_behind.then(|| behind(instance, server, lag, rate)))
+    match (is_behind, is_copying) {
+        (true, _) => Ok(Some(behind(instance, server, lag, rate))),
+        (false, true) => Err(copying(instance, server)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// What a replica lacks until it has its copy is no lag, and it is no copy to rely on either.
+fn copying(instance: &Instance, server: &Server) -> Gap {
+    let remedy = "redis-cli INFO replication on the master: run the audit again when each slaveN says state=online".to_owned();
+    let cause = Cause::Absent { feature: "replicas that have their copy".into(), remedy };
+    let replicas = text::plural(server.replicas_syncing, "replica is", "replicas are");
+    let detail = format!("{replicas} still copying the data of {}: how far behind is not known.", instance.name);
+    Gap::new(Section::RedisServer, cause, detail)
 }
 
 fn cut_off(instance: &Instance, server: &Server) -> Finding {

@@ -1,7 +1,8 @@
 //! `redis-session-flood`: a session for every request instead of for every shopper.
 
 use crate::checks::key_sample::{
-    UPDATE_RISK, about_bytes, by_major, bytes_of, confidence, keys_of, memory_severity, memory_share, remedy, touches, unseen_max, update_medusa,
+    UPDATE_RISK, about_bytes_within, by_major, bytes_of, confidence, error_of, keys_of, memory_severity, memory_share, remedy, touches, unseen_max,
+    update_medusa,
 };
 use crate::checks::measures::over_instances;
 use crate::checks::medusa::{Minor, told};
@@ -135,7 +136,7 @@ fn finding(snapshot: &Snapshot, instance: &Instance, keys: &KeySample, all: &[&P
             "{} in {}{}, for {carts} created in the same {lifetime}.{cause}",
             text::plural(flood.count, "session", "sessions"),
             instance.name,
-            about_bytes(bytes)
+            about_bytes_within(bytes, error_of(all.iter().copied()))
         ),
         step: "Open sessions for those who sign in alone".into(),
         evidence: vec![

@@ -1,6 +1,7 @@
 //! `redis-sessions-volatile`: sessions that Redis may throw away, or forgets when it restarts.
 
 use super::memory_pressure::USED_SHARE_MAX;
+use crate::checks::key_sample::{may_hide, too_few_sampled};
 use crate::checks::measures::over_instances;
 use crate::checks::redis_settings::{Change, change, config, maxmemory, own_cache, policy, queue_patterns, setting};
 use crate::checks::{Applies, Check};
@@ -60,7 +61,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let server = instance.server()?;
         let is_local = server.access.is_some_and(|a| a.network == Network::Loopback);
         let count = sessions.iter().map(|p| p.keys_estimate).sum();
-        if sessions.is_empty() || server.role == "slave" || is_local && count < SESSIONS_MIN {
+        let is_absent = sessions.is_empty() && !may_hide(instance.keys()?, SESSIONS_MIN);
+        if is_absent || server.role == "slave" || is_local && !sessions.is_empty() && count < SESSIONS_MIN {
             return Ok(Vec::new());
         }
         Ok(judge(instance, server, &sessions, count)?.into_iter().collect())
@@ -73,11 +75,21 @@ fn judge(instance: &Instance, server: &Server, sessions: &[&Pattern], count: u64
     let used = server.used_memory as f64 / limit.max(1) as f64;
     let evicts = server.counters.window.is_some_and(|w| w.evicted_keys > 0);
     if policy != "noeviction" && limit > 0 && (evicts || used > USED_SHARE_MAX) {
+        are_seen(instance, sessions)?;
         return Ok(Some(evicted(instance, server, sessions, policy, count, used)));
     }
     config(instance, "appendonly and save")?;
     let is_forgetful = setting(instance, "appendonly")? != "yes" && setting(instance, "save")?.is_empty();
-    Ok(is_forgetful.then(|| forgotten(instance, server, sessions, count)))
+    if !is_forgetful {
+        return Ok(None);
+    }
+    are_seen(instance, sessions)?;
+    Ok(Some(forgotten(instance, server, sessions, count)))
+}
+
+/// Without one there is nothing to judge, but some may be where the sample did not come.
+fn are_seen(instance: &Instance, sessions: &[&Pattern]) -> Result<(), Gap> {
+    if sessions.is_empty() { Err(too_few_sampled(instance, instance.keys()?, SESSIONS_MIN, "a session")) } else { Ok(()) }
 }
 
 fn evicted(instance: &Instance, server: &Server, sessions: &[&Pattern], policy: &str, count: u64, used: f64) -> Finding {

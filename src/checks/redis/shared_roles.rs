@@ -1,6 +1,7 @@
 //! `redis-shared-roles`: the cache takes from queues, sessions and locks what they need.
 
-use crate::checks::key_sample::{by_major, bytes_of, confidence, denied, remedy, touches};
+use crate::checks::bullmq::{Held, UNSEEN_MAX};
+use crate::checks::key_sample::{by_major, bytes_of, confidence, denied, may_hide, remedy, too_few_sampled, touches};
 use crate::checks::measures::over_instances;
 use crate::checks::redis_settings::{maxmemory, policy};
 use crate::checks::{Applies, Check};
@@ -37,7 +38,7 @@ pub static CHECK: Check = Check {
         "https://docs.medusajs.com/resources/infrastructure-modules/caching",
     ],
     needs: &[Section::RedisKeys, Section::RedisServer],
-    uses: &[Section::RedisCommands, Section::PgMedusa],
+    uses: &[Section::RedisCommands, Section::RedisQueues, Section::PgMedusa],
     symptom_of: &["redis-eviction-breaks-queues", "redis-sessions-volatile"],
     applies_to,
     evaluate,
@@ -46,15 +47,32 @@ pub static CHECK: Check = Check {
 fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
     for instance in &snapshot.redis()?.instances {
         match instance.keys() {
-            Ok(keys) if keys.is_complete && instance.server().is_ok() && !is_shared(keys) => {}
+            Ok(keys) if keys.is_complete && instance.server().is_ok() && !is_shared(instance, keys) => {}
             _ => return Ok(Applies::Yes),
         }
     }
     Ok(Applies::No("no instance holds a cache beside queues".into()))
 }
 
-fn is_shared(keys: &KeySample) -> bool {
-    keys.patterns.iter().any(|p| p.role.is_cache()) && keys.patterns.iter().any(|p| p.role.is_queue())
+fn is_shared(instance: &Instance, keys: &KeySample) -> bool {
+    has_cache(keys) && has_queues(instance)
+}
+
+fn has_cache(keys: &KeySample) -> bool {
+    keys.patterns.iter().any(|p| p.role.is_cache())
+}
+
+fn has_queues(instance: &Instance) -> bool {
+    Held::by(instance).is_ok_and(|h| !h.is_empty())
+}
+
+/// One of the two was not seen: Unknown where the sample may have missed it and the instance is one on which they would conflict.
+fn unshared(instance: &Instance, server: &Server, keys: &KeySample) -> Result<(), Gap> {
+    if !may_hide(keys, UNSEEN_MAX) || !is_filling(instance, server)? {
+        return Ok(());
+    }
+    let what = if has_cache(keys) { "a queue's key" } else { "a cache entry" };
+    Err(too_few_sampled(instance, keys, UNSEEN_MAX, what))
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
@@ -62,7 +80,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let mut seen: Vec<String> = Vec::new();
     let mut findings = over_instances(snapshot, |instance| {
         let (server, keys) = (instance.server()?, instance.keys()?);
-        if !is_shared(keys) {
+        if !is_shared(instance, keys) {
+            unshared(instance, server, keys)?;
             return Ok(Vec::new());
         }
         let memory = memory(instance, server, keys)?;
@@ -92,16 +111,25 @@ struct Memory {
     used_share: f64,
 }
 
-fn memory(instance: &Instance, server: &Server, keys: &KeySample) -> Result<Option<Memory>, Gap> {
+/// It has a limit, comes near it and may not make room.
+fn is_filling(instance: &Instance, server: &Server) -> Result<bool, Gap> {
     let (policy, limit) = (policy(instance, server)?, maxmemory(instance, server)?);
-    let used_share = server.used_memory as f64 / limit.max(1) as f64;
-    if policy != "noeviction" || limit == 0 || used_share < USED_SHARE_MIN {
+    Ok(policy == "noeviction" && limit > 0 && used_share(server, limit) >= USED_SHARE_MIN)
+}
+
+fn used_share(server: &Server, limit: u64) -> f64 {
+    server.used_memory as f64 / limit.max(1) as f64
+}
+
+fn memory(instance: &Instance, server: &Server, keys: &KeySample) -> Result<Option<Memory>, Gap> {
+    if !is_filling(instance, server)? {
         return Ok(None);
     }
+    let limit = maxmemory(instance, server)?;
     let cache = bytes_of(keys.patterns.iter().filter(|p| p.role.is_cache()))
         .ok_or_else(|| denied(instance, "MEMORY USAGE", "~* +memory|usage", "how much of it the cache takes"))?;
     let cache_share = (cache as f64 / server.used_memory.max(1) as f64).min(1.0);
-    Ok((cache_share >= CACHE_SHARE_MIN).then_some(Memory { cache, limit, cache_share, used_share }))
+    Ok((cache_share >= CACHE_SHARE_MIN).then_some(Memory { cache, limit, cache_share, used_share: used_share(server, limit) }))
 }
 
 /// Share 0…1 of the window in which scripts held Redis; `None` without counters of the window.
@@ -126,7 +154,7 @@ fn finding(instance: &Instance, server: &Server, keys: &KeySample, memory: Optio
         Some(_) => confidence(keys),
         None => (Confidence::Medium, "scripts are counted together, whoever runs them".to_owned()),
     };
-    let roles = roles(keys);
+    let roles = roles(instance, keys);
     Finding {
         subject: Subject::new("instance", place(instance)),
         observed: observed(instance, &roles, memory, time),
@@ -141,7 +169,8 @@ fn finding(instance: &Instance, server: &Server, keys: &KeySample, memory: Optio
         averts: memory.map(|_| "failed writes of carts, sessions and jobs".to_owned()),
         remedies: remedies(major),
         verify: format!("The next audit finds no cache keys on {}.", place(instance)),
-        touches: touches(keys.patterns.iter().filter(|p| p.role.is_queue()))
+        touches: Held::by(instance)
+            .map_or_else(|_| Vec::new(), |queues| queues.touches())
             .into_iter()
             .chain(touches(keys.patterns.iter().filter(|p| p.role.is_cache())))
             .collect(),
@@ -167,11 +196,12 @@ fn observed(instance: &Instance, roles: &[(&'static str, Vec<&Pattern>)], memory
 }
 
 /// What the instance is used for, with the families of each use.
-fn roles(keys: &KeySample) -> Vec<(&'static str, Vec<&Pattern>)> {
+fn roles<'k>(instance: &Instance, keys: &'k KeySample) -> Vec<(&'static str, Vec<&'k Pattern>)> {
     let of = |name: &'static str, is_one: fn(Role) -> bool| (name, keys.patterns.iter().filter(|p| is_one(p.role)).collect::<Vec<_>>());
     let mut roles =
         vec![of("cache", Role::is_cache), of("queues", Role::is_queue), of("sessions", |r| r == Role::Sessions), of("locks", |r| r == Role::Locks)];
-    roles.retain(|(_, patterns)| !patterns.is_empty());
+    // Queues are also found by name, where the sample met none of their keys.
+    roles.retain(|(name, patterns)| !patterns.is_empty() || *name == "queues" && has_queues(instance));
     roles
 }
 
@@ -181,7 +211,7 @@ fn evidence(server: &Server, keys: &KeySample, roles: &[(&'static str, Vec<&Patt
         let bytes = bytes_of(patterns.iter().copied());
         vec![
             Cell::text(*name),
-            Cell::number(count as f64, text::count(count)),
+            if patterns.is_empty() { Cell::text("not sampled") } else { Cell::number(count as f64, text::count(count)) },
             bytes.map_or_else(|| Cell::text("not measured"), |b| Cell::number(b as f64, text::bytes_memory(b))),
         ]
     };

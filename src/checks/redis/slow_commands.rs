@@ -21,8 +21,10 @@ const CALLS_MIN: usize = 2;
 /// One call that makes everybody wait this long is felt however rare it is.
 const BLOCK_MEDIUM_MICROS: u64 = 100_000;
 const BLOCK_HIGH_MICROS: u64 = 1_000_000;
-/// Entries that the audit reads: where all of them lie in the window, there were more.
+/// Entries that earlier audits read: where all of them lie in the window, there were more.
 const ENTRIES_READ: usize = 128;
+/// Entries a server may keep for an audit to read all of them.
+const ENTRIES_KEPT: u32 = 1_024;
 
 pub static CHECK: Check = Check {
     id: "redis-slow-commands",
@@ -32,7 +34,8 @@ pub static CHECK: Check = Check {
     why: "Redis works on one command at a time. While one takes 100 ms, every cart, session and job of the store waits 100 ms.",
     remedy: "Read large values in steps, keep job data small, and run tools that walk the keys against a replica.",
     method: "Entries of the slow log inside the window of 10 ms and more, by command: fires from two calls and 2 % of the window on, or when one call took 100 ms; severity by \
-             the share of the window, Medium from a call of 100 ms and High from one of 1 s on. KEYS and its like belong to redis-keys-command.",
+             the share of the window, Medium from a call of 100 ms and High from one of 1 s on. KEYS and its like belong to redis-keys-command. A log that was pushed out or emptied \
+             inside the window is no proof that nothing was slow.",
     effort: Effort::Hours,
     references: &[
         "https://redis.io/docs/latest/commands/slowlog-get/",
@@ -54,13 +57,36 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         for entry in entries.iter().filter(|e| e.in_window && e.micros >= SLOW_MICROS && !is_elsewhere(instance, &e.command)) {
             by_command.entry(&entry.command).or_default().push(entry);
         }
-        let is_cut = entries.len() >= ENTRIES_READ && entries.iter().all(|e| e.in_window);
+        let is_cut = is_cut(instance, entries);
         let findings: Vec<Finding> = by_command.iter().filter_map(|(command, calls)| judge(instance, command, calls, window_s, is_cut)).collect();
         if findings.is_empty() {
             log_is_kept(instance, window_s)?;
+            if is_cut {
+                return Err(overflown(instance));
+            }
         }
         Ok(findings)
     })
+}
+
+/// Entries of the window are missing.
+fn is_cut(instance: &Instance, entries: &[SlowEntry]) -> bool {
+    let is_full = entries.len() >= ENTRIES_READ && entries.iter().all(|e| e.in_window);
+    instance.slowlog_lost.map_or(is_full, |lost| lost > 0)
+}
+
+/// What was pushed out may have been slow. A low threshold fills the log with commands that are not.
+fn overflown(instance: &Instance) -> Gap {
+    let threshold = instance.config().ok().and_then(|c| c.get("slowlog-log-slower-than")?.parse::<u64>().ok());
+    let remedy = match threshold {
+        Some(micros) if micros < SLOW_MICROS => format!("CONFIG SET slowlog-log-slower-than {SLOW_MICROS}"),
+        _ => format!("CONFIG SET slowlog-max-len {ENTRIES_KEPT}"),
+    };
+    let cause = Cause::Absent { feature: "the whole slow log of the window".into(), remedy };
+    let lost = instance.slowlog_lost.filter(|n| *n > 1).map_or_else(String::new, |n| format!("at least {} ", text::count(n)));
+    let detail =
+        format!("The slow log of {} lost {lost}entries of the window before they could be read: whether one was slow is not known.", instance.name);
+    Gap::new(Section::RedisSlowlog, cause, detail)
 }
 
 /// Judged by redis-keys-command.

@@ -2,7 +2,7 @@
 
 use crate::checks::bullmq::CHECKPOINTS;
 use crate::checks::key_sample::{
-    about_bytes, bytes_of, confidence, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max,
+    about_bytes_within, bytes_of, confidence, error_of, keys_of, memory_severity, memory_share, remedy, too_few_sampled, touches, unseen_max,
 };
 use crate::checks::measures::over_instances;
 use crate::checks::{Applies, Check};
@@ -85,11 +85,11 @@ fn idle_gap(instance: &Instance) -> Gap {
     Gap::new(Section::RedisKeys, cause, format!("{} {why}, so how long workflows have been resting cannot be told.", instance.name))
 }
 
-/// Checkpoints of a family that rested for an hour: of all where the measured ones can stand for them, else those seen.
+/// Checkpoints of a family that rested for an hour: of all where those that were asked can stand for them, else those seen.
 fn resting(pattern: &Pattern) -> u64 {
     let lasting = pattern.without_ttl as f64 / pattern.keys.max(1) as f64;
-    let scale =
-        if pattern.measured >= pattern.idle_over_hour && pattern.measured > 0 { pattern.keys_estimate as f64 / pattern.measured as f64 } else { 1.0 };
+    let asked = if pattern.idle_keys > 0 { pattern.idle_keys } else { pattern.measured };
+    let scale = if asked >= pattern.idle_over_hour && asked > 0 { pattern.keys_estimate as f64 / asked as f64 } else { 1.0 };
     (pattern.idle_over_hour as f64 * lasting * scale).round() as u64
 }
 
@@ -102,6 +102,7 @@ fn judge(instance: &Instance, keys: &KeySample, all: &[&Pattern]) -> Option<Find
     let total = keys_of(all.iter().copied());
     let part = (count as f64 / total.max(1) as f64).min(1.0);
     let bytes = bytes_of(all.iter().copied()).map(|b| (b as f64 * part) as u64);
+    let error = error_of(all.iter().copied()).map(|e| (e as f64 * part) as u64);
     let share = memory_share(bytes, instance.server().ok());
     let by_count = if count >= RESTING_MANY { Severity::Medium } else { Severity::Low };
     let severity = memory_severity(share, bytes).max(by_count);
@@ -117,7 +118,7 @@ fn judge(instance: &Instance, keys: &KeySample, all: &[&Pattern]) -> Option<Find
             text::plural(total, "workflow checkpoint", "workflow checkpoints"),
             instance.name,
             text::seconds(longest as f64),
-            about_bytes(bytes)
+            about_bytes_within(bytes, error)
         ),
         step: "Finish or cancel the workflows that rest".into(),
         evidence: evidence(all, count, longest),

@@ -9,6 +9,11 @@ use crate::evidence::redis::{Pattern, TTL_BOUNDS_MS};
 const PATTERNS_MAX: usize = 200;
 /// Seconds without use from which a key counts as left lying.
 const HOUR_S: u64 = 3_600;
+/// Collections of at least this many elements are measured each, and counted apart from the rest of their family: a few of them beside
+/// thousands of small ones say nothing about those.
+pub const LARGE_ELEMENTS: u64 = 1_000;
+/// Two-sided 95 % of the normal distribution.
+const Z: f64 = 1.96;
 /// Stands for families beyond [`PATTERNS_MAX`].
 const OTHER: &str = "<other>";
 
@@ -30,6 +35,10 @@ pub struct Sampled {
 impl Sampled {
     pub fn new(database: u32, key: Vec<u8>, kind: String, ttl_ms: Option<u64>, is_drawn: bool) -> Self {
         Self { database, key, kind, ttl_ms, is_drawn, bytes: None, elements: None, idle_s: None, frequency: None }
+    }
+
+    fn is_large(&self) -> bool {
+        self.elements.is_some_and(|n| n >= LARGE_ELEMENTS)
     }
 }
 
@@ -85,7 +94,7 @@ fn pattern((database, reduced, kind): (u32, Reduced, String), keys: &[&Sampled],
     let mut idle: Vec<u64> = keys.iter().filter_map(|k| k.idle_s).collect();
     idle.sort_unstable();
     let elements: Vec<u64> = keys.iter().filter_map(|k| k.elements).collect();
-    let measured: Vec<u64> = keys.iter().filter_map(|k| k.bytes).collect();
+    let memory = memory(keys, weight, scan.map_or(0, |s| s.sampled));
     Pattern {
         database,
         pattern: reduced.pattern,
@@ -98,13 +107,15 @@ fn pattern((database, reduced, kind): (u32, Reduced, String), keys: &[&Sampled],
         ttl_ms_median: median(&ttls),
         ttl_ms_max: ttls.last().copied(),
         ttl_counts: ttl_counts(&ttls),
-        measured: measured.len() as u64,
-        bytes_estimate: mean(&measured).map(|m| (m * keys_estimate as f64).round() as u64),
-        bytes_max: measured.iter().max().copied(),
+        measured: keys.iter().filter(|k| k.bytes.is_some()).count() as u64,
+        bytes_estimate: memory.map(|(bytes, _)| bytes.round() as u64),
+        bytes_error: memory.map(|(_, error)| error.round() as u64),
+        bytes_max: keys.iter().filter_map(|k| k.bytes).max(),
         elements_max: elements.iter().max().copied(),
         elements_total: (!elements.is_empty()).then(|| elements.iter().sum()),
         idle_s_median: median(&idle),
         idle_s_max: idle.last().copied(),
+        idle_keys: idle.len() as u64,
         idle_over_hour: idle.iter().filter(|s| **s >= HOUR_S).count() as u64,
         frequency_max: keys.iter().filter_map(|k| k.frequency).max(),
         queue_part: reduced.queue_part,
@@ -121,8 +132,31 @@ fn median(sorted: &[u64]) -> Option<u64> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-fn mean(values: &[u64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().map(|v| *v as f64).sum::<f64>() / values.len() as f64)
+/// Bytes of all keys of the family and the half-width of their 95 % interval. The large collections and the others are estimated apart, each by
+/// the mean of those that were measured; `None` where either has keys and none of them was.
+fn memory(keys: &[&Sampled], weight: f64, sampled: u64) -> Option<(f64, f64)> {
+    let (mut bytes, mut variance) = (0.0, 0.0);
+    for is_large in [false, true] {
+        let stratum: Vec<&&Sampled> = keys.iter().filter(|k| k.is_large() == is_large).collect();
+        if stratum.is_empty() {
+            continue;
+        }
+        let drawn = stratum.iter().filter(|k| k.is_drawn).count() as f64;
+        let count = drawn * weight + (stratum.len() as f64 - drawn);
+        let measured: Vec<f64> = stratum.iter().filter_map(|k| k.bytes).map(|b| b as f64).collect();
+        let n = measured.len() as f64;
+        let mean = measured.iter().sum::<f64>() / n;
+        if measured.is_empty() {
+            return None;
+        }
+        // Of a single one nobody knows how far the others are from it: as far as it is large.
+        let spread = if n < 2.0 { mean * mean } else { measured.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (n - 1.0) };
+        let of_the_mean = count * count * spread / n * (1.0 - n / count).max(0.0);
+        let of_the_count = mean * mean * drawn * (1.0 - drawn / sampled.max(1) as f64).max(0.0) * weight * (weight - 1.0);
+        bytes += count * mean;
+        variance += of_the_mean + of_the_count;
+    }
+    (!keys.is_empty()).then_some((bytes, Z * variance.sqrt()))
 }
 
 #[cfg(test)]
@@ -142,6 +176,38 @@ mod tests {
         assert_eq!((p.bytes_estimate, p.ttl_ms_min, p.ttl_ms_median, p.ttl_ms_max), (Some(100_000), Some(1_000), Some(1_004), Some(1_008)));
         let whole = Scanned { keys: 10, is_complete: true, ..part };
         assert_eq!(fold(&keys, &[whole], &Names::default())[0].keys_estimate, 10);
+    }
+
+    fn set(i: usize, elements: u64, bytes: Option<u64>) -> Sampled {
+        Sampled { bytes, elements: Some(elements), ..Sampled::new(0, format!("mc:tag:{i:016x}").into_bytes(), "set".into(), Some(1), true) }
+    }
+
+    #[test]
+    fn large_keys_stand_for_large_ones_alone() {
+        // 4,000 small sets of which 60 were measured, and 40 large ones that all were.
+        let mut keys: Vec<Sampled> = (0..4_000).map(|i| set(i, 4, (i < 60).then_some(if i % 2 == 0 { 200 } else { 240 }))).collect();
+        keys.extend((0..40).map(|i| set(5_000 + i, 2_000, Some(150_000))));
+        let whole = Scanned { database: 0, keys: 4_040, sampled: 4_040, is_complete: true };
+        let p = &fold(&keys, &[whole], &Names::default())[0];
+        assert_eq!(p.bytes_estimate, Some(4_000 * 220 + 40 * 150_000));
+        // 1.96 standard errors: 20 bytes of spread, 60 measured of 4,000.
+        assert!(p.bytes_error.is_some_and(|e| (19_000..22_000).contains(&e)), "{:?}", p.bytes_error);
+        // The same keys as a tenth of all: ten times as much, and far less sure of how many are large.
+        let part = Scanned { keys: 40_400, is_complete: false, ..whole };
+        let p = &fold(&keys, &[part], &Names::default())[0];
+        assert_eq!(p.bytes_estimate, Some(10 * (4_000 * 220 + 40 * 150_000)));
+        assert!(p.bytes_error.is_some_and(|e| (17_000_000..18_500_000).contains(&e)), "{:?}", p.bytes_error);
+    }
+
+    #[test]
+    fn what_was_measured_whole_has_no_error_and_what_was_not_measured_no_size() {
+        let keys: Vec<Sampled> = (0..100).map(|i| key(&format!("cache:page:{i}"), Some(1), 100 + i * 50, true)).collect();
+        let whole = Scanned { database: 0, keys: 100, sampled: 100, is_complete: true };
+        let p = &fold(&keys, &[whole], &Names::default())[0];
+        assert_eq!((p.bytes_estimate, p.bytes_error), (Some(100 * 100 + 50 * 4_950), Some(0)));
+        let keys = [set(1, 2_000, Some(150_000)), set(2, 4, None)];
+        let p = &fold(&keys, &[Scanned { keys: 2, sampled: 2, ..whole }], &Names::default())[0];
+        assert_eq!((p.bytes_estimate, p.bytes_error, p.bytes_max, p.measured), (None, None, Some(150_000), 1));
     }
 
     #[test]

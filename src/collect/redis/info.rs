@@ -102,7 +102,8 @@ pub fn server(info: &Info, platform: &str, round_trip_ms: f64) -> Option<Server>
         rdb_last_save_age_s: last_save_age_s(info),
         master_link_down: info.text("master_link_status") == Some("down"),
         replica_lag_bytes: replica_lag_bytes(info),
-        replicas: info.number("connected_slaves"),
+        replicas: replicas(info),
+        replicas_syncing: listed_replicas(info).filter(|r| !r.is_online).count() as u64,
         expired_stale_share: info.number::<f64>("expired_stale_perc").map(|percent| percent / 100.0),
         is_persistence_failing: ["rdb_last_bgsave_status", "aof_last_write_status"].iter().any(|name| info.text(name) == Some("err")),
         access: None,
@@ -142,8 +143,42 @@ fn replica_lag_bytes(info: &Info) -> Option<u64> {
     if info.text("role") == Some("slave") {
         return Some(written.saturating_sub(info.number("slave_repl_offset")?));
     }
-    let replicas = (0..).map_while(|i| info.text(&format!("slave{i}")));
-    replicas.filter_map(|r| part(r, "offset")).map(|at| written.saturating_sub(at)).max()
+    listed_replicas(info).filter_map(|r| r.behind(written)).max()
+}
+
+/// One `slave0:ip=10.0.0.7,port=6379,state=online,offset=7392,lag=0`.
+struct Replica {
+    /// It has its copy.
+    is_online: bool,
+    /// What it last acknowledged.
+    offset: u64,
+    /// Seconds since then, or since it came online.
+    heard_s: Option<u64>,
+}
+
+impl Replica {
+    /// Bytes; `None` while it is copying.
+    fn behind(&self, written: u64) -> Option<u64> {
+        // Each acknowledges once a second: one that came online in this second has not yet said how far it is.
+        let is_new = self.offset == 0 && self.heard_s.is_some_and(|s| s <= 1);
+        self.is_online.then(|| if is_new { 0 } else { written.saturating_sub(self.offset) })
+    }
+}
+
+/// Tools that listen to the stream (`redis-cli --replica`, loaders) name no port of their own and acknowledge nothing: they are no replicas.
+fn listed_replicas(info: &Info) -> impl Iterator<Item = Replica> {
+    let rows = (0..).map_while(|i| info.text(&format!("slave{i}")));
+    rows.filter(|row| part(row, "port") != Some(0)).map(|row| Replica {
+        is_online: row.split(',').any(|p| p == "state=online"),
+        offset: part(row, "offset").unwrap_or(0),
+        heard_s: part(row, "lag"),
+    })
+}
+
+/// Where the server lists them, those that are replicas; else as many as it counts.
+fn replicas(info: &Info) -> Option<u64> {
+    let counted = info.number("connected_slaves")?;
+    Some(if info.text("slave0").is_some() { listed_replicas(info).count() as u64 } else { counted })
 }
 
 /// One reading of the counters, with our own share in them at that moment.
@@ -322,6 +357,29 @@ mod tests {
         assert_eq!(info.commands()["config|get"].calls, 2);
         assert_eq!(info.counters(), None);
         assert!(server(&info, "plain", 1.0).is_none(), "half an INFO is a gap, not zeros");
+    }
+
+    #[test]
+    fn only_replicas_that_acknowledge_are_behind() {
+        let told = |rows: &str| {
+            let count = rows.lines().count();
+            let info = Info::parse(&format!("role:master\nmaster_repl_offset:20000000\nconnected_slaves:{count}\n{rows}"));
+            let syncing = listed_replicas(&info).filter(|r| !r.is_online).count();
+            (replicas(&info), syncing, replica_lag_bytes(&info))
+        };
+        let (near, far) =
+            ("slave0:ip=10.0.0.7,port=6379,state=online,offset=19999000,lag=0", "slave0:ip=10.0.0.7,port=6379,state=online,offset=5,lag=9");
+        assert_eq!(told(near), (Some(1), 0, Some(1_000)));
+        assert_eq!(told(far), (Some(1), 0, Some(19_999_995)));
+        let listener = "slave1:ip=127.0.0.1,port=0,state=online,offset=0,lag=60";
+        assert_eq!(told(&format!("{near}\n{listener}")), (Some(1), 0, Some(1_000)));
+        assert_eq!(told(&listener.replace("slave1", "slave0")), (Some(0), 0, None));
+        let copying = "slave1:ip=10.0.0.8,port=6379,state=send_bulk,offset=0,lag=0";
+        assert_eq!(told(&format!("{near}\n{copying}")), (Some(2), 1, Some(1_000)));
+        assert_eq!(told(&near.replace("19999000", "0")), (Some(1), 0, Some(0)), "it came online in this second");
+        assert_eq!(told(&near.replace("19999000,lag=0", "0,lag=2")), (Some(1), 0, Some(20_000_000)), "nothing was heard of it since");
+        assert_eq!(told(""), (Some(0), 0, None));
+        assert_eq!(replicas(&Info::parse("connected_slaves:2")), Some(2), "counted and not listed");
     }
 
     #[test]

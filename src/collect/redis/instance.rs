@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
+use super::identity::{identity, joined};
 use super::info::{self, Info, Reading};
 use super::live::Figure;
 use super::pattern::Names;
 use super::queues::Queues;
 use super::readings;
 use super::sample::Sampler;
-use super::session::{Session, command, integer, text};
+use super::session::{Session, command, integer, more_exposed, text};
 use crate::collect::run::Lane;
 use crate::connect::profile::{Limits, RedisProfile};
 use crate::connect::redis::Refusal;
@@ -40,10 +41,12 @@ pub struct Reader {
     keys_gap: Option<Gap>,
     queues: Queues,
     queues_read: Seen<Vec<Queue>>,
+    queues_left_out: u64,
     before: Option<Reading>,
     after: Option<Reading>,
     /// Newest slowlog id when the window opened.
     slow_before: Option<i64>,
+    slowlog_lost: Option<u64>,
     commands_gap: Option<Gap>,
 }
 
@@ -75,11 +78,58 @@ impl Reader {
             keys_gap: Some(of(Section::RedisKeys)),
             queues: Queues::default(),
             queues_read: Err(of(Section::RedisQueues)),
+            queues_left_out: 0,
             before: None,
             after: None,
             slow_before: None,
+            slowlog_lost: None,
             commands_gap: Some(of(Section::RedisCommands)),
         }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What tells this server from others. `None` where it was not told, as to a user without INFO, who is shown each database by its own
+    /// address alone.
+    pub fn identity(&self) -> Option<String> {
+        self.before.as_ref().filter(|_| self.server.is_ok()).map(|reading| identity(&reading.run_id, &self.name))
+    }
+
+    /// Reads on in place of `other`, which reached the same server: under both names, with what was told of both, and with the session that
+    /// may see more. What `other` asked is ours as well.
+    pub fn absorb(&mut self, mut other: Reader) {
+        let name = joined(&self.name, &other.name);
+        if other.gaps() < self.gaps() {
+            std::mem::swap(self, &mut other);
+        }
+        self.name = name;
+        self.names.add(&other.names);
+        if let (Some(session), Some(closed)) = (&mut self.session, &other.session) {
+            session.own.add(&closed.own);
+            session.bytes += closed.bytes;
+        }
+        if let (Ok(server), Ok(Server { access: Some(access), .. })) = (&mut self.server, &other.server) {
+            server.access = server.access.map(|own| more_exposed(own, *access));
+        }
+        self.prepare();
+    }
+
+    fn gaps(&self) -> usize {
+        let gaps = [self.server.is_err(), self.config.is_err(), self.slowlog.is_err(), self.latency.is_err(), self.clients.is_err()];
+        gaps.into_iter().chain([self.commands_gap.is_some(), self.keys_gap.is_some()]).filter(|is_gap| *is_gap).count()
+    }
+
+    /// What is to be sampled, by the databases and names that are known now.
+    fn prepare(&mut self) {
+        let Ok(server) = &self.server else { return };
+        let mut sampler = Sampler::new(server.databases.clone(), self.names.clone(), &self.limits);
+        if server.maxmemory_policy.as_ref().is_some_and(|p| p.ends_with("-lfu")) {
+            sampler.counts_frequency();
+        }
+        self.sampler = Some(sampler);
+        self.queues = Queues::new(server.databases.iter().map(|d| d.index).collect(), self.names.clone());
     }
 
     pub fn is_open(&self) -> bool {
@@ -97,6 +147,7 @@ impl Reader {
     /// The first reading: everything but the key sample.
     pub async fn read_state(&mut self, lane: &Lane) {
         let Some(session) = self.session.as_mut() else { return };
+        session.try_as_a_stranger(self.limits.connect_timeout()).await;
         let round_trip_ms = round_trip_ms(session).await;
         lane.reading(format!("{}: INFO", self.name), 1, 7);
         match read_info(session, &SECTIONS).await {
@@ -104,11 +155,12 @@ impl Reader {
                 let platform = info::platform(&self.host);
                 session.counts_object_misses = info::counts_object_misses(&info);
                 let server = info::server(&info, platform, round_trip_ms).map(|s| Server { access: Some(session.access), ..s });
-                self.queues = Queues::new(info.databases().iter().map(|d| d.index).collect(), self.names.clone());
                 self.server = server.ok_or_else(|| Gap::new(Section::RedisServer, Cause::Unreadable, "INFO lacks fields that every Redis tells."));
                 self.before = Reading::of(&info, &session.own);
                 self.commands_gap = self.before.as_ref().is_none_or(|r| r.commands.is_none()).then(|| no_command_statistics(session));
+                // Of a server that tells half of itself, the keys are read all the same.
                 self.sampler = Some(Sampler::new(info.databases(), self.names.clone(), &self.limits));
+                self.queues = Queues::new(info.databases().iter().map(|d| d.index).collect(), self.names.clone());
             }
             Err(refusal) => {
                 self.server = Err(session.gap(Section::RedisServer, "INFO", "+info", &refusal));
@@ -119,15 +171,11 @@ impl Reader {
         self.keys_gap = self.sampler.is_none().then(|| Gap::new(Section::RedisKeys, Cause::Unreadable, "The databases in use could not be told."));
         lane.reading(format!("{}: CONFIG, SLOWLOG, LATENCY, CLIENT LIST", self.name), 2, 7);
         self.config = readings::config(session).await;
-        self.slowlog = readings::slowlog(session, None).await;
+        self.slowlog = readings::slowlog(session, None).await.map(|log| log.entries);
         self.latency = readings::latency(session).await;
         self.clients = readings::clients(session).await;
         self.fill_in_from_config();
-        if self.server.as_ref().is_ok_and(|s| s.maxmemory_policy.as_ref().is_some_and(|p| p.ends_with("-lfu")))
-            && let Some(sampler) = &mut self.sampler
-        {
-            sampler.counts_frequency();
-        }
+        self.prepare();
         for gap in
             [self.server.as_ref().err(), self.config.as_ref().err(), self.slowlog.as_ref().err(), self.clients.as_ref().err()].into_iter().flatten()
         {
@@ -157,8 +205,8 @@ impl Reader {
         if let Ok(info) = read_info(session, &LIVE_SECTIONS).await {
             self.before = Reading::of(&info, &session.own).or(self.before.take());
         }
-        if let Ok(entries) = readings::slowlog(session, None).await {
-            self.slow_before = Some(entries.first().map_or(-1, |e| e.id));
+        if let Ok(log) = readings::slowlog(session, None).await {
+            self.slow_before = Some(log.newest);
         }
         self.queues.open(session).await;
         if let Some(sampler) = &mut self.sampler {
@@ -208,8 +256,9 @@ impl Reader {
             self.fill_in_from_config();
         }
         let Some(session) = self.session.as_mut() else { return };
-        if let Ok(entries) = readings::slowlog(session, self.slow_before).await {
-            self.slowlog = Ok(entries);
+        if let Ok(log) = readings::slowlog(session, self.slow_before).await {
+            self.slowlog_lost = self.slow_before.map(|before| log.lost_since(before));
+            self.slowlog = Ok(log.entries);
         }
         if let Ok(events) = readings::latency(session).await {
             self.latency = Ok(events);
@@ -232,7 +281,7 @@ impl Reader {
     /// The queues once more, as late as can be: what they grew by is told over the whole time.
     pub async fn read_queues(&mut self) {
         let Some(session) = self.session.as_mut() else { return };
-        self.queues_read = std::mem::take(&mut self.queues).close(session).await;
+        (self.queues_read, self.queues_left_out) = std::mem::take(&mut self.queues).close(session).await;
     }
 
     /// The evidence. Without a second reading the counters have no window.
@@ -244,10 +293,13 @@ impl Reader {
         }
         let commands = after.and_then(|a| info::commands_between(pair.map(|(b, _)| b), a));
         let unread = || Gap::new(Section::RedisCommands, Cause::Unreadable, "INFO commandstats is empty on this server.");
-        let keys: Seen<KeySample> = match (self.sampler.take(), self.keys_gap) {
+        let mut keys: Seen<KeySample> = match (self.sampler.take(), self.keys_gap) {
             (Some(sampler), _) => sampler.finish(),
             (None, gap) => Err(gap.unwrap_or_else(|| Gap::new(Section::RedisKeys, Cause::Unreadable, "The keys were not sampled."))),
         };
+        if let (Ok(server), Ok(keys)) = (&self.server, &mut keys) {
+            at_most(keys, server.used_memory);
+        }
         Instance {
             name: self.name,
             server: self.server,
@@ -258,7 +310,16 @@ impl Reader {
             commands: commands.ok_or_else(|| self.commands_gap.unwrap_or_else(unread)),
             keys,
             queues: self.queues_read,
+            queues_left_out: self.queues_left_out,
+            slowlog_lost: self.slowlog_lost,
         }
+    }
+}
+
+/// No family takes more than all of them together, whatever the sample says of it.
+fn at_most(keys: &mut KeySample, used_memory: u64) {
+    for p in &mut keys.patterns {
+        p.bytes_estimate = p.bytes_estimate.map(|bytes| bytes.min(used_memory));
     }
 }
 
@@ -313,4 +374,45 @@ async fn live_sample(session: &mut Session, index: usize, at_s: f64, last: &mut 
         *last = now;
     }
     figure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::Own;
+    use super::*;
+
+    const DRAWN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn reader(address: &str, run_id: &str) -> Reader {
+        let text = format!(
+            "redis_version:7.0.15\nrun_id:{run_id}\nuptime_in_seconds:9\nused_memory:1\nconnected_clients:1\nblocked_clients:0\n\
+             total_commands_processed:1\nkeyspace_hits:0\nkeyspace_misses:0\nexpired_keys:0\nevicted_keys:0\nrejected_connections:0\n\
+             total_connections_received:1\ntotal_net_input_bytes:1\ntotal_net_output_bytes:1\ndb1:keys=3,expires=0,avg_ttl=0"
+        );
+        let info = Info::parse(&text);
+        let (profile, _) = crate::connect::profile::parse_redis(address).unwrap();
+        let mut reader = Reader::lost(&profile, Gap::new(Section::Redis, Cause::Unreadable, "Not read."));
+        (reader.server, reader.before) = (Ok(info::server(&info, "plain", 0.1).unwrap()), Reading::of(&info, &Own::default()));
+        reader
+    }
+
+    #[test]
+    fn without_info_each_database_is_read_by_its_own_address() {
+        let mut refused = reader("redis://a.example:6379/0", DRAWN);
+        assert_eq!(refused.identity().as_deref(), Some(DRAWN));
+        refused.before = None;
+        assert_eq!(refused.identity(), None);
+    }
+
+    #[test]
+    fn the_session_that_sees_more_reads_on() {
+        let mut narrow = reader("redis://a.example:6379/0", DRAWN);
+        let mut wide = reader("redis://a.example:6379/1?roles=acme:=cache", DRAWN);
+        wide.config = Ok(Config { values: Vec::new() });
+        narrow.absorb(wide);
+        assert_eq!(narrow.name, "a.example:6379/0,1");
+        assert!(narrow.config.is_ok());
+        assert_eq!(super::super::pattern::reduce("acme:7", &narrow.names).role, crate::evidence::redis::Role::CustomCache);
+        assert!(narrow.sampler.is_some());
+    }
 }

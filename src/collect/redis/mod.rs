@@ -4,6 +4,7 @@
 //! asked ourselves is taken out of every counter.
 
 mod families;
+mod identity;
 mod info;
 mod instance;
 mod live;
@@ -40,7 +41,7 @@ pub async fn collect(profiles: &[RedisProfile], secrets: &Secrets, limits: &Limi
     let start = Instant::now();
     lane.reading("connecting", 0, u32::try_from(profiles.len()).unwrap_or(u32::MAX) * SECTIONS);
     let read = profiles.iter().enumerate().map(|(i, p)| first_readings(p, secrets.redis(i), limits, lane));
-    let mut readers: Vec<Reader> = join_all(read).await.into_iter().flatten().collect();
+    let mut readers = one_a_server(join_all(read).await.into_iter().flatten().collect(), lane);
     let count = u32::try_from(readers.len()).unwrap_or(u32::MAX);
     lane.reading("waiting for the window", count * (SECTIONS - 1), count * SECTIONS);
     let mut wall = start.elapsed();
@@ -54,6 +55,23 @@ pub async fn collect(profiles: &[RedisProfile], secrets: &Secrets, limits: &Limi
         wall += start.elapsed();
     }
     finish(readers, live, lane, wall)
+}
+
+/// One reader for each server, whichever of its databases and addresses were given: INFO counts for all of them together, and what one
+/// session asked would be another's traffic.
+fn one_a_server(readers: Vec<Reader>, lane: &Lane) -> Vec<Reader> {
+    let mut servers: Vec<Reader> = Vec::with_capacity(readers.len());
+    for reader in readers {
+        let identity = reader.identity();
+        match servers.iter_mut().find(|s| identity.is_some() && s.identity() == identity) {
+            Some(known) => {
+                known.absorb(reader);
+                lane.activity(format!("{}: one server, read once", known.name()));
+            }
+            None => servers.push(reader),
+        }
+    }
+    servers
 }
 
 /// One reader for a server, the master behind Sentinels, or each primary of a cluster.

@@ -63,6 +63,20 @@ impl Names {
         Self { assigned: told.assigned.clone(), ..self }
     }
 
+    /// What was told of another address of the same server; what was told first stays first.
+    pub fn add(&mut self, other: &Names) {
+        for told in &other.assigned {
+            if !self.assigned.contains(told) {
+                self.assigned.push(told.clone());
+            }
+        }
+    }
+
+    /// Prefixes below which the user told of queues.
+    pub fn queue_prefixes(&self) -> impl Iterator<Item = &str> {
+        self.assigned.iter().filter(|(_, role)| role.is_queue()).map(|(prefix, _)| prefix.as_str())
+    }
+
     /// Learns from all sampled keys.
     pub fn learn<'a>(keys: impl Iterator<Item = &'a str>) -> Self {
         let mut heads: BTreeMap<&str, u64> = BTreeMap::new();

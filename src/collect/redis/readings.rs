@@ -39,7 +39,8 @@ const SETTINGS: [&str; 24] = [
     "tcp-keepalive",
     "timeout",
 ];
-const SLOWLOG_ENTRIES: &str = "128";
+/// Redis keeps 128 by default; a server that logs more commands keeps more of them for an audit to see its whole window.
+const SLOWLOG_ENTRIES: &str = "1024";
 /// Groups of clients kept; a store has a dozen.
 const CLIENT_GROUPS_MAX: usize = 200;
 
@@ -67,8 +68,28 @@ pub async fn config(session: &mut Session) -> Seen<Config> {
     }
 }
 
-/// Entries newest first; `last_before` is the newest id when the window opened.
-pub async fn slowlog(session: &mut Session, last_before: Option<i64>) -> Seen<Vec<SlowEntry>> {
+/// The slow log, with what tells whether it is whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlowLog {
+    /// Newest first, without our own.
+    pub entries: Vec<SlowEntry>,
+    /// Ids of all that was read, our own too; -1 in an empty log.
+    pub newest: i64,
+    oldest: i64,
+}
+
+impl SlowLog {
+    /// Entries that were written after the one with this id and pushed out since, at least: ids are numbered without gaps, and a log that was
+    /// emptied goes on where it was.
+    pub fn lost_since(&self, before: i64) -> u64 {
+        // Emptied, and nothing written since; or a server that has started again.
+        let is_gone = self.newest < before;
+        u64::try_from(self.oldest - before - 1).unwrap_or(0).max(u64::from(is_gone))
+    }
+}
+
+/// `last_before` is the newest id when the window opened.
+pub async fn slowlog(session: &mut Session, last_before: Option<i64>) -> Seen<SlowLog> {
     let answer = session.ask(&["SLOWLOG", "GET", SLOWLOG_ENTRIES]).await;
     let reply = answer.map_err(|r| session.gap(Section::RedisSlowlog, "SLOWLOG GET", "+slowlog|get", &r))?;
     let unreadable = || Gap::new(Section::RedisSlowlog, Cause::Unreadable, "SLOWLOG GET answered in an unknown form.");
@@ -78,7 +99,8 @@ pub async fn slowlog(session: &mut Session, last_before: Option<i64>) -> Seen<Ve
         return Err(unreadable());
     }
     entries.sort_by_key(|e| std::cmp::Reverse(e.id));
-    Ok(entries)
+    let ids = || rows.iter().filter_map(|row| integer(list(row)?.first()?));
+    Ok(SlowLog { entries, newest: ids().max().unwrap_or(-1), oldest: ids().min().unwrap_or(-1) })
 }
 
 /// `[id, time, micros, [argument …], address, client name]`; `None` for our own and for what is no entry.
@@ -195,6 +217,17 @@ mod tests {
         let e = slow_entry(&entry(5, &["SCAN", "0", "MATCH", "mc:tag:*"], "jane-laptop"), None).unwrap();
         assert_eq!((e.pattern.as_deref(), e.client_name.as_deref(), e.in_window), (Some("mc:tag:*"), Some("<id>"), false));
         assert_eq!(slow_entry(&entry(5, &["KEYS", "*"], CLIENT_NAME), None), None);
+    }
+
+    #[test]
+    fn entries_that_were_pushed_out_are_counted() {
+        let of = |oldest, newest, before| SlowLog { entries: Vec::new(), newest, oldest }.lost_since(before);
+        assert_eq!(of(0, 40, 20), 0, "the window's are all there");
+        assert_eq!(of(21, 148, 20), 0);
+        assert_eq!(of(25, 152, 20), 4);
+        assert_eq!((of(0, 3, -1), of(5, 132, -1)), (0, 5), "an empty log when the window opened");
+        assert_eq!((of(-1, -1, -1), of(-1, -1, 20)), (0, 1), "emptied in the window");
+        assert_eq!(of(0, 3, 20), 1, "started again in the window");
     }
 
     #[test]

@@ -6,28 +6,30 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
 
-use super::families::{self, Sampled, Scanned};
+use super::families::{self, LARGE_ELEMENTS, Sampled, Scanned};
 use super::pattern::{Names, reduce};
 use super::queues::{is_elsewhere, queue_of};
 use super::session::{Answer, Session, count_lookup, integer, list, text};
 use crate::connect::profile::Limits;
 use crate::connect::redis::Refusal;
-use crate::evidence::redis::{KeySample, LogicalDatabase, Role};
+use crate::evidence::redis::{DatabaseSample, KeySample, LogicalDatabase, Role};
 use crate::evidence::{Gap, Section};
 
 /// Keys a SCAN asks for at a time: a pipeline of about three times as many commands, each O(1).
 const BATCH: u32 = 40;
-/// Keys of one family whose size and idleness are asked for.
+/// Keys of one family whose idleness is asked for, and whose size where they are collections; every single value and every long collection
+/// is measured.
 const MEASURED_PER_FAMILY: u32 = 60;
-/// Collections of at least this many elements are measured whatever the family's quota.
-const LARGE_ELEMENTS: u64 = 1_000;
 /// Commands an audit spends on one key at most, on average: ends a scan of sparse databases.
 const COMMANDS_PER_KEY_MAX: u64 = 4;
 /// A database gets at least this many of the sampled keys, however large its neighbours are.
 const DATABASE_KEYS_MIN: u64 = 200;
-/// Queue keys that decide what an instance is used for: looked up by name when the scan could not reach every key.
+/// Queue keys that decide what an instance is used for: looked up by name in every database, some of which the scan may never come to.
 const TELLING_KEYS: [&str; 4] =
     ["RedisEventBusService:events-queue:meta", "bull:medusa-workflows:meta", "bull:medusa-workflows-jobs:meta", "bull:workflows-cleaner:meta"];
+
+/// Databases in which they are looked up in one pipeline.
+const DATABASES_AT_ONCE: usize = 16;
 
 /// A sample being taken, one small step at a time.
 pub struct Sampler {
@@ -41,6 +43,10 @@ pub struct Sampler {
     deadline: Option<Instant>,
     commands: u64,
     seen: HashSet<Vec<u8>>,
+    /// The telling keys were looked up.
+    is_told: bool,
+    /// Those that are there, by database.
+    named: BTreeSet<(u32, Vec<u8>)>,
     quota: HashMap<String, u32>,
     roles: BTreeSet<Role>,
     scanned: Vec<Scanned>,
@@ -75,6 +81,8 @@ impl Sampler {
             deadline: None,
             commands: 0,
             seen: HashSet::new(),
+            is_told: false,
+            named: BTreeSet::new(),
             quota: HashMap::new(),
             roles: BTreeSet::new(),
             scanned: Vec::new(),
@@ -135,7 +143,8 @@ impl Sampler {
         if self.commands >= u64::from(self.limits.redis_keys_max) * COMMANDS_PER_KEY_MAX {
             return self.stop("commands");
         }
-        if let Err((what, grant, refusal)) = self.batch(session).await {
+        let stepped = if self.is_told { self.batch(session).await } else { self.look_up_telling_keys(session).await };
+        if let Err((what, grant, refusal)) = stepped {
             self.fail(session, what, grant, &refusal);
         }
     }
@@ -152,6 +161,7 @@ impl Sampler {
     async fn batch(&mut self, session: &mut Session) -> Result<(), Failed> {
         let scan = |r| ("SCAN", "~* +scan +select", r);
         let database = self.databases[self.at].index;
+        self.seen.extend(self.named.iter().filter(|(of, _)| *of == database).map(|(_, key)| key.clone()));
         let mut commands = Vec::new();
         if !self.is_selected {
             commands.push(cmd("SELECT", &[database.to_string().as_bytes()]));
@@ -169,13 +179,12 @@ impl Sampler {
         let fresh: Vec<Vec<u8>> = keys.into_iter().filter(|k| !self.seen.contains(k)).take(room).collect();
         self.seen.extend(fresh.iter().cloned());
         let names = fresh.iter().filter_map(|k| std::str::from_utf8(k).ok());
-        self.queues.extend(names.filter_map(queue_of).map(|q| (database, q.to_owned())));
+        self.queues.extend(names.filter_map(|k| queue_of(k, &self.names)).map(|q| (database, q.to_owned())));
         self.look(session, fresh, true).await?;
         self.cursor = cursor;
         let is_end = self.cursor == b"0";
         if is_end || self.seen.len() as u64 >= self.shares[self.at] {
             if !is_end {
-                self.look_for_telling_keys(session).await?;
                 self.ended_by = Some("keys");
             }
             self.close_database(is_end);
@@ -183,15 +192,58 @@ impl Sampler {
         Ok(())
     }
 
-    async fn look_for_telling_keys(&mut self, session: &mut Session) -> Result<(), Failed> {
-        let unseen = TELLING_KEYS.iter().map(|k| k.as_bytes().to_vec()).filter(|k| !self.seen.contains(k)).collect();
-        self.look(session, unseen, false).await
+    /// Before the scan: one that runs out of time has never seen some databases.
+    async fn look_up_telling_keys(&mut self, session: &mut Session) -> Result<(), Failed> {
+        self.is_told = true;
+        for first in (0..self.databases.len()).step_by(DATABASES_AT_ONCE) {
+            self.find_telling_keys(session, first..self.databases.len().min(first + DATABASES_AT_ONCE)).await?;
+        }
+        for at in 0..self.databases.len() {
+            let index = self.databases[at].index;
+            let there: Vec<Vec<u8>> = self.named.iter().filter(|(of, _)| *of == index).map(|(_, key)| key.clone()).collect();
+            if there.is_empty() {
+                continue;
+            }
+            let selected = self.send(session, vec![cmd("SELECT", &[index.to_string().as_bytes()])]).await;
+            selected.and_then(|answers| answers.into_iter().collect::<Result<Vec<_>, _>>()).map_err(|r| ("SELECT", "+select", r))?;
+            self.at = at;
+            let looked = self.look(session, there, false).await;
+            self.at = 0;
+            looked?;
+        }
+        self.is_selected = false;
+        self.quota.clear();
+        Ok(())
+    }
+
+    /// Which of them are there at all, in a few databases at once.
+    async fn find_telling_keys(&mut self, session: &mut Session, databases: std::ops::Range<usize>) -> Result<(), Failed> {
+        let indices: Vec<u32> = self.databases[databases].iter().map(|d| d.index).collect();
+        let of_one = |index: &u32| {
+            let select = cmd("SELECT", &[index.to_string().as_bytes()]);
+            std::iter::once(select).chain(TELLING_KEYS.iter().map(|key| cmd("TYPE", &[key.as_bytes()])))
+        };
+        let answers = self.send(session, indices.iter().flat_map(of_one).collect()).await.map_err(|r| ("TYPE", "~* +select +type", r))?;
+        for (index, answers) in indices.iter().zip(answers.chunks(1 + TELLING_KEYS.len())) {
+            for (key, answer) in TELLING_KEYS.iter().zip(&answers[1..]) {
+                // A user of fewer keys may not ask for it, and another node of a cluster may hold it: the scan tells what there is.
+                let Ok(kind) = answer else { continue };
+                let is_there = text(kind).is_some_and(|kind| kind != "none");
+                count_lookup(session, is_there);
+                if is_there && answers[0].is_ok() {
+                    self.named.insert((*index, key.as_bytes().to_vec()));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends this database and moves on to the next one.
     fn close_database(&mut self, is_complete: bool) {
         let Some(d) = self.databases.get(self.at) else { return };
-        let sampled = self.seen.len() as u64;
+        // What was looked up by name stands for no other.
+        let drawn = self.seen.iter().filter(|k| is_complete || !self.named.contains(&(d.index, (*k).clone()))).count();
+        let sampled = drawn as u64;
         // Keys come and go while we scan: a complete scan knows better than INFO did before it.
         let keys = if is_complete { sampled } else { d.keys.max(sampled) };
         self.scanned.push(Scanned { database: d.index, keys, sampled, is_complete });
@@ -202,13 +254,13 @@ impl Sampler {
         self.quota.clear();
     }
 
-    /// Asks for type, lifetime and, within the quota, size and idleness of `keys`.
+    /// Asks for type and lifetime of `keys`, and for the size and idleness of those that are wanted.
     async fn look(&mut self, session: &mut Session, keys: Vec<Vec<u8>>, is_drawn: bool) -> Result<(), Failed> {
         if keys.is_empty() {
             return Ok(());
         }
-        let measured: Vec<bool> = keys.iter().map(|k| self.takes_quota(k)).collect();
-        let idle = self.ask_use(session, &keys, &measured).await?;
+        let met: Vec<Met> = keys.iter().map(|k| self.meet(k)).collect();
+        let idle = self.ask_use(session, &keys, &met).await?;
         let commands = keys.iter().flat_map(|k| [cmd("TYPE", &[k]), cmd("PTTL", &[k])]).collect();
         let answers = self.send(session, commands).await.map_err(|r| ("TYPE", "~* +type +pttl", r))?;
         let mut found = Vec::new();
@@ -230,29 +282,29 @@ impl Sampler {
                 let mut key = Sampled::new(self.databases[self.at].index, keys[i].clone(), kind, ttl_ms, is_drawn);
                 let used = idle.get(&i).copied();
                 (key.idle_s, key.frequency) = if self.can_frequency { (None, used) } else { (used, None) };
-                found.push((key, measured[i]));
+                found.push((key, met[i]));
             }
         }
         self.ask_sizes(session, found).await
     }
 
-    fn takes_quota(&mut self, key: &[u8]) -> bool {
+    fn meet(&mut self, key: &[u8]) -> Met {
         let family = reduce(&String::from_utf8_lossy(key), &self.names);
         self.roles.insert(family.role);
         let used = self.quota.entry(family.pattern).or_default();
         *used += 1;
-        *used <= MEASURED_PER_FAMILY
+        Met { role: family.role, is_in_quota: *used <= MEASURED_PER_FAMILY }
     }
 
     /// Seconds since each key was last used, or under an LFU policy how often. Asked before anything else of the key: counting its
     /// elements would make it look used.
-    async fn ask_use(&mut self, session: &mut Session, keys: &[Vec<u8>], measured: &[bool]) -> Result<BTreeMap<usize, u64>, Failed> {
+    async fn ask_use(&mut self, session: &mut Session, keys: &[Vec<u8>], met: &[Met]) -> Result<BTreeMap<usize, u64>, Failed> {
         let (word, grant): (&[u8], _) = match (self.can_idle, self.can_frequency) {
             (true, _) => (b"IDLETIME", "~* +object|idletime"),
             (_, true) => (b"FREQ", "~* +object|freq"),
             _ => return Ok(BTreeMap::new()),
         };
-        let asked: Vec<usize> = (0..keys.len()).filter(|i| measured[*i]).collect();
+        let asked: Vec<usize> = (0..keys.len()).filter(|i| met[*i].is_in_quota).collect();
         let commands = asked.iter().map(|i| cmd("OBJECT", &[word, &keys[*i]])).collect();
         let answers = self.send(session, commands).await.map_err(|r| ("OBJECT", grant, r))?;
         // Without the permission, or under another policy than INFO told, there is no such figure; the rest of the sample is as good.
@@ -269,9 +321,10 @@ impl Sampler {
         Ok(found)
     }
 
-    async fn ask_sizes(&mut self, session: &mut Session, mut found: Vec<(Sampled, bool)>) -> Result<(), Failed> {
+    async fn ask_sizes(&mut self, session: &mut Session, mut found: Vec<(Sampled, Met)>) -> Result<(), Failed> {
         if self.can_count {
-            let counted: Vec<(usize, &str)> = found.iter().enumerate().filter_map(|(i, (k, _))| Some((i, count_command(&k.kind)?))).collect();
+            let collections = found.iter().enumerate().filter(|(_, (k, met))| !is_one_value(&k.kind, met.role));
+            let counted: Vec<(usize, &str)> = collections.filter_map(|(i, (k, _))| Some((i, count_command(&k.kind)?))).collect();
             let commands = counted.iter().map(|(i, name)| cmd(name, &[&found[*i].0.key])).collect();
             let answers = self.send(session, commands).await.map_err(|r| ("HLEN", "~* +hlen +scard +zcard +llen +xlen", r))?;
             let indices: Vec<usize> = counted.iter().map(|(i, _)| *i).collect();
@@ -289,8 +342,9 @@ impl Sampler {
             }
         }
         if self.can_measure {
-            let is_wanted = |k: &Sampled, in_quota: bool| in_quota || k.elements.is_some_and(|n| n >= LARGE_ELEMENTS);
-            let asked: Vec<usize> = (0..found.len()).filter(|i| is_wanted(&found[*i].0, found[*i].1)).collect();
+            let is_wanted =
+                |(k, met): &(Sampled, Met)| met.is_in_quota || is_one_value(&k.kind, met.role) || k.elements.is_some_and(|n| n >= LARGE_ELEMENTS);
+            let asked: Vec<usize> = (0..found.len()).filter(|i| is_wanted(&found[*i])).collect();
             let commands = asked.iter().map(|i| cmd("MEMORY", &[b"USAGE", &found[*i].0.key, b"SAMPLES", b"5"])).collect();
             let answers = self.send(session, commands).await.map_err(|r| ("MEMORY USAGE", "~* +memory|usage", r))?;
             for (i, answer) in asked.into_iter().zip(answers) {
@@ -331,8 +385,27 @@ impl Sampler {
             is_complete,
             ended_by: self.ended_by.filter(|_| !is_complete).map(str::to_owned),
             patterns: families::fold(&self.sampled, &scanned, &self.names),
+            databases: scanned.iter().map(of_database).collect(),
         })
     }
+}
+
+fn of_database(s: &Scanned) -> DatabaseSample {
+    DatabaseSample { index: s.database, keys: s.keys, sampled: s.sampled, is_complete: s.is_complete }
+}
+
+/// What a key's name decides of how it is looked at.
+#[derive(Clone, Copy)]
+struct Met {
+    role: Role,
+    /// Among the first of its family.
+    is_in_quota: bool,
+}
+
+/// Strings, and the hashes of the caching module, which hold an entry in one of their two fields. MEMORY USAGE tells their size at once; unlike
+/// STRLEN and HLEN it is no lookup to the server's counters and does not make the key look used (7.0.15, tried).
+fn is_one_value(kind: &str, role: Role) -> bool {
+    kind == "string" || (kind == "hash" && role == Role::Cache)
 }
 
 /// The command, the ACL rules that allow it, and the refusal.

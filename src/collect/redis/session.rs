@@ -8,7 +8,7 @@ use redis::{Arg, Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
 use crate::connect::profile::RedisProfile;
-use crate::connect::redis::{GRANTS, Opened, Refusal, refusal_of_error, refusal_of_value};
+use crate::connect::redis::{GRANTS, Opened, Refusal, lets_anybody_in, refusal_of_error, refusal_of_value};
 use crate::evidence::redis::{Access, Network};
 use crate::evidence::{Cause, Gap, Section};
 
@@ -29,6 +29,15 @@ impl Own {
     pub fn commands(&self) -> u64 {
         self.calls.values().sum()
     }
+
+    /// Of another session with the same server.
+    pub fn add(&mut self, other: &Own) {
+        for (name, calls) in &other.calls {
+            *self.calls.entry(name.clone()).or_default() += calls;
+        }
+        self.hits += other.hits;
+        self.misses += other.misses;
+    }
 }
 
 /// One open session and its books.
@@ -44,13 +53,25 @@ pub struct Session {
     /// OBJECT on a missing key counts as a keyspace miss on this version.
     pub counts_object_misses: bool,
     pub access: Access,
+    /// The server's address and nothing that anybody may not know.
+    stranger: RedisProfile,
     /// The connection is of no more use.
     pub is_lost: bool,
 }
 
 impl Session {
     pub fn new(opened: Opened, profile: &RedisProfile, has_password: bool, commands_per_s: u32, timeout: Duration) -> Self {
-        let access = Access { is_tls: profile.is_tls, has_password, network: network(opened.address) };
+        let access = Access {
+            is_tls: profile.is_tls,
+            has_password,
+            network: network(opened.address),
+            is_named: !profile.user.is_empty(),
+            has_certificate: profile.cert_file.is_some(),
+            lets_anybody_in: None,
+        };
+        // The very server that this session reached: its name may lead to several.
+        let server_name = profile.server_name.clone().or_else(|| Some(profile.host.clone()));
+        let stranger = RedisProfile { host: opened.address.to_string(), server_name, ..profile.clone() };
         let user = if profile.user.is_empty() { "default".to_owned() } else { profile.user.clone() };
         Self {
             opened,
@@ -62,7 +83,18 @@ impl Session {
             bytes: 0,
             counts_object_misses: true,
             access,
+            stranger,
             is_lost: false,
+        }
+    }
+
+    /// Tries once whether the server lets in who gives neither password nor certificate: what this session gave may be asked of nobody else.
+    pub async fn try_as_a_stranger(&mut self, limit: Duration) {
+        if self.access.has_password || self.access.has_certificate {
+            self.access.lets_anybody_in = lets_anybody_in(&self.stranger, limit).await;
+            if self.access.lets_anybody_in == Some(true) {
+                *self.own.calls.entry("dbsize".to_owned()).or_default() += 1;
+            }
         }
     }
 
@@ -150,6 +182,15 @@ fn network(address: IpAddr) -> Network {
     }
 }
 
+/// Of two ways to one server the one that lets more in: to the internet without a password, there in clear text, inside without a password.
+pub fn more_exposed(one: Access, other: Access) -> Access {
+    let exposure = |a: Access| {
+        let (is_public, is_open) = (a.network == Network::Public, a.is_open().unwrap_or(false));
+        (is_public && is_open, is_public && !a.is_tls, a.network == Network::Private && is_open, a.is_open().is_some())
+    };
+    if exposure(other) > exposure(one) { other } else { one }
+}
+
 /// Commands whose second word is part of the name.
 const CONTAINERS: [&str; 7] = ["config", "slowlog", "latency", "client", "memory", "object", "command"];
 
@@ -216,6 +257,20 @@ pub fn list(value: &Value) -> Option<&[Value]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_ways_to_a_server_the_open_one_counts() {
+        let way =
+            |network, has_password, is_tls| Access { is_tls, has_password, network, is_named: false, has_certificate: false, lets_anybody_in: None };
+        let open = way(Network::Public, false, true);
+        let clear = way(Network::Public, true, false);
+        let inside = way(Network::Private, false, false);
+        let closed = way(Network::Public, true, true);
+        let local = way(Network::Loopback, false, false);
+        for (a, b, expected) in [(local, open, open), (open, clear, open), (clear, inside, clear), (closed, inside, inside), (local, closed, local)] {
+            assert_eq!(more_exposed(a, b), expected);
+        }
+    }
 
     #[test]
     fn networks_are_told_by_address() {

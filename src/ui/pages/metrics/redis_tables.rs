@@ -9,6 +9,7 @@ use super::sheet::{Cell, Row, Sheet, mark, show};
 use super::{GAP, gap_state};
 use crate::app::{Action, Audit, Model};
 use crate::charts;
+use crate::checks::key_sample::estimated;
 use crate::evidence::redis::{Instance, Pattern, Role};
 use crate::evidence::{Gap, Layer, Section};
 use crate::text;
@@ -192,7 +193,7 @@ pub(super) fn families(
             Column::left("Part", Width::Points(84.0)).sortable(),
             Column::left("Instance", Width::Share(0.6)).sortable(),
             Column::right("Keys", Width::Points(72.0)).sortable(),
-            Column::right("Memory", Width::Points(80.0)).sortable(),
+            Column::right("Memory", Width::Points(112.0)).sortable(),
             Column::right("Without TTL", Width::Points(84.0)).sortable(),
             Column::right("Elements", Width::Points(72.0)).sortable(),
         ],
@@ -215,7 +216,7 @@ fn family_row(audit: &Audit, instance: &str, p: &Pattern) -> Row {
         p.queue_part.clone().map_or(Cell::None("–"), Cell::Weak),
         Cell::Weak(instance.to_owned()),
         Cell::count(p.keys_estimate),
-        p.bytes_estimate.map_or(Cell::None("not measured"), |b| Cell::Strong { value: b as f64, shown: text::bytes_memory(b) }),
+        p.bytes_estimate.map_or(Cell::None("not measured"), |b| Cell::Strong { value: b as f64, shown: estimated(b, p.bytes_error) }),
         Cell::number(without, text::percent(without)),
         p.elements_total.map_or(Cell::None("–"), Cell::count),
     ];
