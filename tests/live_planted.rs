@@ -373,6 +373,7 @@ async fn every_planted_fault_is_named_and_no_trap_is() {
         let now = server.now;
         let old = now - time::Duration::days(40);
         (server.started_at, server.stats_reset_at) = (Some(old), Some(old));
+        live::age_indexes(snapshot.postgres.as_mut().unwrap());
         if let Ok(checkpoints) = snapshot.postgres.as_mut().unwrap().checkpoints.as_mut() {
             checkpoints.stats_reset_at = Some(now - time::Duration::hours(25));
         }

@@ -21,7 +21,7 @@ pub fn evidence(snapshot: &Snapshot, scene: &Scene, scan: &Scan, new: &NewIndex)
             &["Statement", "Calls", "Mean", "Blocks a call", "Share of time", "Time left"],
             scan.served.iter().map(|s| row(scene, s)).collect(),
         ),
-        Evidence::figure("Table size", scan.table.table_bytes as f64, "bytes", text::bytes_disk(scan.table.table_bytes)),
+        Evidence::figure("Table size", scan.extent.bytes as f64, "bytes", text::bytes_disk(scan.extent.bytes)),
     ];
     evidence.extend(new.costs(snapshot, scan.table, scan.proof().and_then(|p| p.bytes)));
     evidence.extend(planner(scan));
@@ -71,6 +71,8 @@ pub fn confidence(scene: &Scene, scan: &Scan) -> (Confidence, String) {
         (Confidence::High, "proved by a hypothetical index".to_owned())
     } else if scan.calls() < CALLS_STEADY {
         (Confidence::Low, format!("modelled from {} only", text::plural(scan.calls(), "call", "calls")))
+    } else if scan.is_unmeasured {
+        (Confidence::Low, format!("modelled from the blocks read, without the statistics of its columns, {because}"))
     } else {
         (Confidence::Medium, format!("modelled from the blocks read, {because}"))
     }

@@ -164,10 +164,25 @@ impl<'s> Widths<'s> {
         if self.is_whole {
             return stale(table, format!("There are no statistics of {}: it was never analyzed.", table.name));
         }
-        let grant = STATS_GRANT.replace(STATS_ROLE, &crate::evidence::postgres::quote(self.role.unwrap_or(STATS_ROLE)));
-        let detail = format!("The statistics of {} are not among those this role may read.", table.name);
-        Gap::new(Section::PgColumnStats, Cause::Denied { grant }, detail)
+        hidden(table, self.role)
     }
+}
+
+/// Why a table has no column statistics here, behind what is not known without them; `None`: it has.
+pub fn without_statistics(pg: &Postgres, table: &Table, then: &str) -> Option<Gap> {
+    let gap = match &pg.column_stats {
+        Err(gap) => gap.clone(),
+        Ok(stats) if stats.rows.iter().any(|s| s.schema == table.schema && s.table == table.name) => return None,
+        Ok(stats) if stats.is_whole() => Gap { detail: format!("{} was never analyzed.", table.name), ..stale(table, String::new()) },
+        Ok(_) => hidden(table, pg.server.as_ref().ok().map(|s| s.role.as_str())),
+    };
+    Some(Gap { detail: format!("{then} {}", gap.detail), ..gap })
+}
+
+fn hidden(table: &Table, role: Option<&str>) -> Gap {
+    let grant = STATS_GRANT.replace(STATS_ROLE, &crate::evidence::postgres::quote(role.unwrap_or(STATS_ROLE)));
+    let detail = format!("The statistics of {} are not among those this role sees.", table.name);
+    Gap::new(Section::PgColumnStats, Cause::Denied { grant }, detail)
 }
 
 /// What is known of one column's values.

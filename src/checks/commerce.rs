@@ -1,6 +1,8 @@
 //! The indexes that the guide names for every store, by Medusa version, and which of them are missing here.
 
-use super::index::{Cover, Wanted, covering_index, is_soft_delete_partial};
+use super::index::{Cover, Wanted, covering_index, is_listed, is_soft_delete_partial, unlisted, wanted};
+use super::needs::reads_most_of;
+use super::partitions::Extent;
 use super::sql::TableUse;
 use super::workload::{Load, Workload, read_loads, workload};
 use crate::evidence::postgres::{Index, Table};
@@ -49,26 +51,35 @@ pub struct MissingRole<'s> {
 /// The roles of this version whose table is big enough to matter and has no index for them.
 ///
 /// # Errors
-/// The gap of the Medusa version, the tables or the indexes.
+/// The gap of the Medusa version, the tables or the indexes; that of the statements where they alone decide.
 pub fn missing_roles(snapshot: &Snapshot) -> Result<Vec<MissingRole<'_>>, Gap> {
     let pg = snapshot.pg()?;
     let (medusa, tables, indexes) = (pg.medusa()?, pg.tables()?, pg.indexes()?);
-    let work = workload(snapshot).ok();
+    let read = workload(snapshot);
     let mut missing = Vec::new();
+    let mut open = None;
     for role in ROLES.iter().filter(|r| r.majors.contains(&medusa.major)) {
         let Some(table) = tables.rows.iter().find(|t| t.schema == medusa.schema && t.name == role.table) else { continue };
         let rows = table.rows().unwrap_or(0);
         if rows < ROWS_MIN || is_indexed(&indexes.rows, table, role) {
             continue;
         }
-        let (loads, all_filtered) = uses(work.as_ref(), role);
+        if !is_listed(indexes, table) {
+            return Err(unlisted(table));
+        }
+        let (loads, all_filtered) = uses(read.as_ref().ok(), &tables.rows, &indexes.rows, table, role);
         if role.is_missing_in_stock && rows < ORDERS_MIN && loads.is_empty() {
+            open = read.as_ref().err();
             continue;
         }
         let is_soft_delete_filtered = medusa.major == 2 && all_filtered;
         missing.push(MissingRole { role: *role, table, loads, is_soft_delete_filtered });
     }
-    Ok(missing)
+    // Between the two bounds the statements decide, and they could not be read.
+    match open {
+        Some(gap) if missing.is_empty() => Err(gap.clone()),
+        _ => Ok(missing),
+    }
 }
 
 /// Under any name, whole or on live rows.
@@ -85,12 +96,17 @@ fn is_indexed(indexes: &[Index], table: &Table, role: &Role) -> bool {
     }
 }
 
-/// The statements that filter, range or sort by the role's column, and whether all of them leave soft-deleted rows out.
-fn uses<'s>(work: Option<&Workload<'s>>, role: &Role) -> (Vec<Load<'s>>, bool) {
+/// The statements that filter, range or sort by the role's column for lack of a better one, and whether all of them leave soft-deleted rows out.
+fn uses<'s>(work: Option<&Workload<'s>>, tables: &[Table], indexes: &[Index], table: &Table, role: &Role) -> (Vec<Load<'s>>, bool) {
+    let extent = Extent::of(tables, table);
     let mut loads = Vec::new();
     let mut all_filtered = true;
     for read in work.map(read_loads).into_iter().flatten() {
-        let mut uses = read.shape.tables.iter().filter(|u| u.table == role.table && is_used(u, role.column)).peekable();
+        // An index that leaves few rows leaves few blocks: one on a flag finds nothing.
+        let is_quick = extent.is_some_and(|e| !reads_most_of(&read.load, &read.shape, &e));
+        let is_found = |u: &TableUse| is_told_apart(u, role.column) || (is_quick && is_served_otherwise(indexes, table, u, role.column));
+        let is_of_role = |u: &&TableUse| u.table == role.table && is_used(u, role.column) && !is_found(u);
+        let mut uses = read.shape.tables.iter().filter(is_of_role).peekable();
         if uses.peek().is_some() {
             all_filtered &= uses.all(TableUse::is_soft_delete_filtered);
             loads.push(read.load);
@@ -104,5 +120,20 @@ fn is_used(used: &TableUse, column: &str) -> bool {
     used.equal.iter().any(is)
         || used.range.iter().any(is)
         || used.joins.iter().any(|j| j.column == column)
-        || (used.has_limit && used.order_by.first().is_some_and(|k| k.column == column) && !used.equal.iter().any(|c| TELLING.contains(&c.as_str())))
+        || (used.has_limit && used.order_by.first().is_some_and(|k| k.column == column))
+}
+
+/// Another column held equal leaves a few rows.
+pub fn is_told_apart(used: &TableUse, column: &str) -> bool {
+    used.equal.iter().any(|c| c != column && TELLING.contains(&c.as_str()))
+}
+
+/// Another column held equal has an index that leads with it.
+fn is_served_otherwise(indexes: &[Index], table: &Table, used: &TableUse, column: &str) -> bool {
+    let others: Vec<String> = used.equal.iter().filter(|c| *c != column).cloned().collect();
+    match covering_index(indexes, &wanted(table, &others, used)) {
+        Cover::Serves(_) => true,
+        Cover::OtherRows(index) => is_soft_delete_partial(index),
+        Cover::None => false,
+    }
 }

@@ -169,6 +169,7 @@ pub fn table(name: &str, rows: u64, bytes: u64) -> Table {
         xid_age: 0,
         mxid_age: 0,
         dropped_columns: 0,
+        partition_of: None,
     }
 }
 
@@ -198,6 +199,7 @@ pub fn index(table: &str, name: &str, columns: &[&str], predicate: Option<&str>)
         options: Vec::new(),
         scans: Sampled::only(1),
         last_scan: None,
+        age_s_min: Some(31_536_000.0),
     }
 }
 

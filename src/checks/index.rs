@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::sql::{SortKey, TableUse, normal_expression};
-use crate::evidence::postgres::{Index, Table};
+use crate::evidence::postgres::{Constraint, Index, Table};
+use crate::evidence::{Cause, Gap, Listed, Section};
 
 /// How an existing index stands to a need.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,29 @@ pub fn serving_index(indexes: &[Index], wanted: &Wanted, equal: &[String], colum
         let follows = (held..columns.len()).all(|at| key_is(index, at, columns[at].split(' ').next().unwrap_or("")));
         leads && follows && (is_implied(index, wanted) || is_soft_delete_partial(index))
     })
+}
+
+/// Whether the table's indexes are all in the list. Where a limit cut it, a table has all its indexes there or none, so one without is not
+/// known to lack any.
+pub fn is_listed(indexes: &Listed<Index>, table: &Table) -> bool {
+    indexes.is_whole() || indexes.rows.iter().any(|i| i.schema == table.schema && i.table == table.name)
+}
+
+/// For a table that is not [`is_listed`].
+pub fn unlisted(table: &Table) -> Gap {
+    let detail =
+        format!("There are more indexes than are read, and those of {} are not among them: whether one is missing cannot be told.", table.name);
+    Gap::new(Section::PgIndexes, Cause::Unreadable, detail)
+}
+
+/// The same of the constraints of an index's table: where a limit cut them, a table has all its constraints there or none.
+pub fn has_listed_constraints(constraints: &Listed<Constraint>, index: &Index) -> bool {
+    constraints.is_whole() || constraints.rows.iter().any(|c| c.schema == index.schema && c.table == index.table)
+}
+
+pub fn unlisted_constraints(index: &Index) -> Gap {
+    let detail = format!("There are more constraints than are read: whether a foreign key of {} needs {} cannot be told.", index.table, index.name);
+    Gap::new(Section::PgConstraints, Cause::Unreadable, detail)
 }
 
 /// Indexes by schema and table: where every table is asked about, looking through all of them each time is quadratic.
@@ -185,7 +209,9 @@ pub fn find_table<'s>(tables: &'s [Table], used: &TableUse) -> Option<&'s Table>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::fixtures::{index, key};
+    use crate::checks::fixtures::*;
+    use crate::checks::postgres::{commerce_index, missing_index, search_without_trigram, unindexed_foreign_key, unused_index};
+    use crate::evidence::Sampled;
 
     const PARTIAL: &str = "(deleted_at IS NULL)";
 
@@ -277,6 +303,47 @@ mod tests {
         let mut pattern = i;
         pattern.keys[0].opclass = Some("text_pattern_ops".into());
         assert!(!serves(&pattern, true, None));
+    }
+
+    #[test]
+    fn beyond_a_limit_nothing_is_known() {
+        let (image, cart) = (table("image", 1, 1), table("cart", 1, 1));
+        let mut list = Listed::whole(vec![index("image", "a", &["rank"], None)]);
+        assert!(is_listed(&list, &image) && is_listed(&list, &cart));
+        list.cut = None;
+        assert!(is_listed(&list, &image) && !is_listed(&list, &cart));
+    }
+
+    /// Large tables whose indexes, and one whose constraints, lie beyond the limit.
+    #[test]
+    fn a_cut_list_leaves_the_checks_open() {
+        let shop = |cut: Option<u64>, known: Vec<Index>| {
+            store(|pg| {
+                tables(pg, vec![table("product_variant", 200_000, 104_857_600), table("product", 200_000, 104_857_600)]);
+                indexes(pg, known);
+                pg.indexes.as_mut().unwrap().cut = cut;
+                pg.constraints = Ok(Listed { rows: vec![foreign_key("product_variant", "product_id", "product")], cut });
+                let lookup = scanning("1", "select * from product_variant where product_id = $1", 600, 25_000.0, 12_800);
+                let search = scanning("2", "select id from product where title ilike $1", 100, 20_000.0, 12_800);
+                statements(pg, vec![lookup, search]);
+            })
+        };
+        let checks = [&commerce_index::CHECK, &missing_index::CHECK, &search_without_trigram::CHECK, &unindexed_foreign_key::CHECK];
+        for check in [0, 2, 3].map(|at| checks[at]) {
+            assert_eq!(findings(check, &shop(Some(0), Vec::new())).len(), 1, "{}", check.id);
+        }
+        for check in checks {
+            let gap = assert_unknown(check, &shop(None, vec![index("cart", "a", &["id"], None)]));
+            assert!(gap.section == Section::PgIndexes && gap.detail.starts_with("There are more indexes"), "{}: {gap:?}", check.id);
+            let served = index("product_variant", "a", &["product_id"], None);
+            let mut trigram = index("product", "b", &["title"], None);
+            (trigram.method, trigram.keys[0].opclass) = ("gin".into(), Some("gin_trgm_ops".into()));
+            assert_passes(check, &shop(None, vec![served, trigram]));
+        }
+        let idle = |table: &str| vec![Index { scans: Sampled::only(0), ..index(table, "idle", &["note"], None) }];
+        assert_eq!(findings(&unused_index::CHECK, &shop(None, idle("product_variant"))).len(), 1);
+        assert_eq!(assert_unknown(&unused_index::CHECK, &shop(None, idle("product"))).section, Section::PgConstraints);
+        assert_eq!(findings(&unused_index::CHECK, &shop(Some(0), idle("product"))).len(), 1);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod medusa_modules;
 pub mod needs;
 pub mod new_index;
 pub mod nodes;
+pub mod partitions;
 pub mod poolers;
 pub mod postgres;
 pub mod proving;

@@ -1,8 +1,12 @@
 //! What each statement would want of an index on a table that it scans.
 
-use super::index::{Cover, Wanted, covering_index, find_table, is_soft_delete_partial, ranging_index, serving_index, sorting_index, wanted};
+use super::index::{
+    Cover, Wanted, covering_index, find_table, is_listed, is_soft_delete_partial, ranging_index, serving_index, sorting_index, wanted,
+};
+use super::partitions::Extent;
 use super::sql::{Kind, Shape, SortKey, TableUse};
 use super::workload::{Load, Workload, read_loads};
+use crate::evidence::Listed;
 use crate::evidence::postgres::{Column, ColumnStats, Index, Table};
 
 /// Smaller tables are read whole faster than through an index.
@@ -27,6 +31,8 @@ pub const PAGE_BYTES: f64 = 8_192.0;
 pub struct Store<'s> {
     pub tables: &'s [Table],
     pub indexes: &'s [Index],
+    /// The same, with whether a limit cut it.
+    pub listed: &'s Listed<Index>,
     pub columns: &'s [Column],
     pub stats: &'s [ColumnStats],
 }
@@ -35,6 +41,7 @@ pub struct Store<'s> {
 #[derive(Debug, Clone)]
 pub struct Need<'s> {
     pub table: &'s Table,
+    pub extent: Extent,
     pub load: Load<'s>,
     /// Columns held equal that an index could lead with: those that tell rows apart first, the most selective of them in front.
     pub equal: Vec<String>,
@@ -43,6 +50,8 @@ pub struct Need<'s> {
     pub tail: Tail,
     pub is_soft_delete_filtered: bool,
     pub is_aggregate: bool,
+    /// Sorted and cut by a limit: of the rows found only the first are returned.
+    pub is_cut_short: bool,
     /// An index leads with one of the columns already and leaves too many rows: only the planner can tell that a wider one is worth it.
     pub is_widening: bool,
     /// Rows that one value of the first column leaves, where the statistics tell.
@@ -75,7 +84,7 @@ impl Need<'_> {
         let leaves_many = match self.rows_left {
             Some(left) => left > ROWS_LEFT_MAX,
             // Without statistics it is not known which of several columns tells rows apart; together they do.
-            None => self.selective > 1 || (!self.is_aggregate && self.load.counters.rows_a_call() > ROWS_LEFT_MAX),
+            None => self.selective > 1 || self.is_cut_short || (!self.is_aggregate && self.load.counters.rows_a_call() > ROWS_LEFT_MAX),
         };
         if self.selective > 0 && !leaves_many {
             return None;
@@ -102,6 +111,11 @@ impl Need<'_> {
         is_found && (!self.is_widening || held + usize::from(follows) > 1)
     }
 
+    /// How many rows it finds is not known: a limit hides it, and so does the want of statistics.
+    pub fn is_unmeasured(&self) -> bool {
+        self.is_cut_short && !self.equal.is_empty() && self.rows_left.is_none()
+    }
+
     /// Needed for the order and a limit alone, not for a filter.
     pub fn is_for_order(&self) -> bool {
         self.selective == 0 && matches!(self.tail, Tail::Sort(_))
@@ -110,6 +124,18 @@ impl Need<'_> {
 
 /// The needs of the statements that cost the most, costliest first; a statement once a table.
 pub fn needs<'s>(store: &Store<'s>, workload: &Workload<'s>) -> Vec<Need<'s>> {
+    all_needs(store, workload).into_iter().filter(|n| is_listed(store.listed, n.table)).collect()
+}
+
+/// What statements seem to need of tables whose indexes were not read.
+pub fn unlisted_needs<'s>(store: &Store<'s>, workload: &Workload<'s>) -> Vec<Need<'s>> {
+    if store.listed.is_whole() {
+        return Vec::new();
+    }
+    all_needs(store, workload).into_iter().filter(|n| !is_listed(store.listed, n.table)).collect()
+}
+
+fn all_needs<'s>(store: &Store<'s>, workload: &Workload<'s>) -> Vec<Need<'s>> {
     let mut out: Vec<Need> = Vec::new();
     for read in read_loads(workload) {
         if matches!(read.shape.kind, Kind::Insert | Kind::Utility) {
@@ -131,10 +157,12 @@ impl<'s> Store<'s> {
     /// What this mention of a table wants, where the statement scans it.
     fn need(&self, load: &Load<'s>, shape: &Shape, used: &TableUse) -> Option<Need<'s>> {
         let table = find_table(self.tables, used)?;
-        if table.extension.is_some() || !is_big(table) || !(reads_most_of(load, shape, table) || self.reads_whole_index(load, shape, used, table)) {
+        let extent = Extent::of(self.tables, table).filter(Extent::is_big)?;
+        let is_scan = reads_most_of(load, shape, &extent) || self.reads_whole_index(load, shape, used, table);
+        if table.extension.is_some() || !is_scan {
             return None;
         }
-        let rows = table.rows()? as f64;
+        let rows = extent.rows? as f64;
         // An aggregate returns one row whatever it reads.
         if load.counters.rows_a_call() * READ_TO_RETURNED_MIN > rows {
             return None;
@@ -148,12 +176,14 @@ impl<'s> Store<'s> {
         let tail = self.tail(table, used, &equal, selective > 0);
         let need = Need {
             table,
+            extent,
             load: *load,
             equal,
             selective,
             tail,
             is_soft_delete_filtered: used.is_soft_delete_filtered(),
             is_aggregate: used.is_aggregate,
+            is_cut_short: used.has_limit && used.is_sorted,
             is_widening: false,
             rows_left,
         };
@@ -280,23 +310,20 @@ fn is_immutable(function: &str, data_type: &str) -> bool {
     }
 }
 
-pub fn is_big(table: &Table) -> bool {
-    table.table_bytes >= TABLE_BYTES_MIN || table.rows().is_some_and(|r| r >= TABLE_ROWS_MIN)
+/// By the blocks it touches: what an index served touches few.
+pub fn reads_most_of(load: &Load, shape: &Shape, extent: &Extent) -> bool {
+    let share = if shape.tables.len() == 1 { BLOCKS_SHARE_ALONE_MIN } else { BLOCKS_SHARE_MIN };
+    load.blocks_a_call() >= extent.pages() * share
 }
 
-/// By the blocks it touches: what an index served touches few.
-pub fn reads_most_of(load: &Load, shape: &Shape, table: &Table) -> bool {
-    let share = if shape.tables.len() == 1 { BLOCKS_SHARE_ALONE_MIN } else { BLOCKS_SHARE_MIN };
-    load.blocks_a_call() >= pages(table) * share
+/// Of a table that is not partitioned.
+pub fn pages(table: &Table) -> f64 {
+    (table.table_bytes as f64 / PAGE_BYTES).max(1.0)
 }
 
 /// A plan of this cost reads so much of the table that an index would be felt.
-pub fn is_costly(cost: f64, table: &Table) -> bool {
-    cost >= pages(table) * BLOCKS_SHARE_ALONE_MIN
-}
-
-pub fn pages(table: &Table) -> f64 {
-    (table.table_bytes as f64 / PAGE_BYTES).max(1.0)
+pub fn is_costly(cost: f64, extent: &Extent) -> bool {
+    cost >= extent.pages() * BLOCKS_SHARE_ALONE_MIN
 }
 
 /// Whether another table of the statement is narrowed down, so that this one is looked up from it; a listing of everything scans anyway.
@@ -308,9 +335,76 @@ pub fn is_driven(shape: &Shape, used: &TableUse) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::checks::bloat::fixtures::stats;
     use crate::checks::fixtures::*;
-    use crate::checks::postgres::missing_index::CHECK;
-    use crate::finding::Outcome;
+    use crate::checks::partitions::fixtures::{partition, partitioned};
+    use crate::checks::postgres::missing_index::{CHECK, candidates};
+    use crate::evidence::postgres::Postgres;
+    use crate::evidence::{Cause, Gap, Listed, Section, Snapshot};
+    use crate::finding::{Confidence, Outcome};
+
+    /// The carts of a region, newest first: of 200,000 the 15 that a page shows.
+    const LIST: &str = r#"select * from "cart" where "region_id" = $1 and "deleted_at" is null order by "created_at" desc limit $2"#;
+
+    fn carts(text: &str, edit: impl FnOnce(&mut Postgres)) -> Snapshot {
+        store(|pg| {
+            tables(pg, vec![table("cart", 200_000, 74_342_400)]);
+            let mut list = scanning("1", text, 606, 25_452.0, 9_075);
+            list.counters.total.rows = 606 * 15;
+            statements(pg, vec![list]);
+            pg.column_stats = Err(Gap::new(Section::PgColumnStats, Cause::Denied { grant: "grant it;".into() }, "pg_stats shows no rows."));
+            edit(pg);
+        })
+    }
+
+    #[test]
+    fn rows_under_a_limit_do_not_tell_how_many_match() {
+        let found = findings(&CHECK, &carts(LIST, |_| {}));
+        assert_eq!((found[0].subject.name.as_str(), found[0].confidence), ("public.cart(region_id, created_at)", Confidence::Low));
+        // The statistics tell: of a few regions nearly every row is one wanted, of many few are.
+        let of = |regions| {
+            let known = Ok(Listed::whole(vec![stats("cart", "region_id", 8, 0.0, regions)]));
+            findings(&CHECK, &carts(LIST, |pg| pg.column_stats = known)).swap_remove(0)
+        };
+        assert_eq!(of(4.0).subject.name, "public.cart(created_at)");
+        assert_eq!((of(20_000.0).subject.name.as_str(), of(20_000.0).confidence), ("public.cart(region_id)", Confidence::Medium));
+        // The first rows that come are as good as any others.
+        let unsorted = findings(&CHECK, &carts(r#"select * from "cart" where "region_id" = $1 limit $2"#, |_| {}));
+        assert_eq!((unsorted[0].subject.name.as_str(), unsorted[0].confidence), ("public.cart(region_id)", Confidence::Medium));
+    }
+
+    #[test]
+    fn a_list_that_no_index_sorts_is_unknown_without_statistics() {
+        let expression = r#"select * from "cart" where "region_id" = $1 order by coalesce("completed_at", "created_at") limit $2"#;
+        let gap = assert_unknown(&CHECK, &carts(expression, |_| {}));
+        assert!(gap.cause.remedy() == Some("grant it;") && gap.detail.contains("an index on region_id"), "{gap:?}");
+        assert_unknown(&CHECK, &carts(LIST, |pg| indexes(pg, vec![index("cart", "a", &["created_at"], None)])));
+        assert_passes(&CHECK, &carts(LIST, |pg| indexes(pg, vec![index("cart", "a", &["region_id"], None)])));
+    }
+
+    #[test]
+    fn partitions_are_scanned_together() {
+        let shop = |text: &str, blocks, leaves: u64, pages: u64| {
+            store(|pg| {
+                let leaves = (0..leaves).map(|n| partition("event", &format!("event_{n}"), 25_000, pages * 8_192));
+                tables(pg, std::iter::once(partitioned("event", 50_000)).chain(leaves).collect());
+                statements(pg, vec![scanning("1", text, 606, 25_452.0, blocks)]);
+            })
+        };
+        let text = "select * from event where sku = $1";
+        // Pruned to a few dozen blocks of one partition; and nothing known of any.
+        assert_passes(&CHECK, &shop(text, 40, 2, 1_000));
+        assert_passes(&CHECK, &shop(text, 40, 0, 0));
+        let found = findings(&CHECK, &shop(text, 2_000, 2, 1_000));
+        let sql = &found[0].remedies[0].text;
+        assert!(sql.starts_with("create index idx_event_sku on only public.event (sku);\ncreate index concurrently idx_event_0_sku on"), "{sql}");
+        assert!(found[0].observed.contains("50,000\u{a0}rows"), "{}", found[0].observed);
+        let asked = candidates(&shop("select * from event where sku = $1 and deleted_at is null", 2_000, 2, 1_000)).swap_remove(0);
+        assert_eq!((asked.create_sql.as_str(), asked.predicate.as_deref()), ("create index on public.event (sku)", Some("deleted_at is null")));
+        // A lookup touches four blocks of each partition: of six hundred half of what is read now.
+        assert_passes(&CHECK, &shop(text, 4_800, 600, 80));
+        assert_eq!(findings(&CHECK, &shop(text, 4_810, 600, 80)).len(), 1);
+    }
 
     #[test]
     fn an_index_read_from_end_to_end_is_no_lookup() {

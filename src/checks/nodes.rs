@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 
 use crate::evidence::postgres::{Index, NodeIndex, NodeUsage, Postgres};
 use crate::evidence::{Cause, Gap, Section};
+use crate::finding::{Cell, Evidence};
+use crate::text;
 
 /// Nodes beside the audited one.
 #[derive(Default)]
@@ -61,6 +63,38 @@ impl<'s> Nodes<'s> {
     /// Replicas among the nodes that were read.
     pub fn replicas(&self) -> usize {
         self.read.iter().filter(|n| n.usage.is_replica).count()
+    }
+
+    /// How often each scanned the index.
+    pub fn scans_of(&self, index: &Index) -> Evidence {
+        let row = |node: &ReadNode| {
+            let scans = node.index(index).map_or(0, |i| i.scans);
+            vec![
+                Cell::text(node.host),
+                Cell::text(if node.usage.is_replica { "replica" } else { "primary" }),
+                Cell::number(scans as f64, text::count(scans)),
+                Cell::text(text::date(node.since)),
+            ]
+        };
+        Evidence::table("Other nodes", &["node", "role", "scans", "counters since"], self.read.iter().map(row).collect())
+    }
+
+    /// Where something was counted: "this node", "all 3 nodes".
+    pub fn all(&self) -> String {
+        match self.read.len() {
+            0 => "this node".to_owned(),
+            1 => "both nodes".to_owned(),
+            n => format!("all {}", text::plural(n as u64 + 1, "node", "nodes")),
+        }
+    }
+
+    /// Where nothing happened: "this node", "any of 3 nodes".
+    pub fn any(&self) -> String {
+        match self.read.len() {
+            0 => "this node".to_owned(),
+            1 => "either node".to_owned(),
+            n => format!("any of {}", text::plural(n as u64 + 1, "node", "nodes")),
+        }
     }
 }
 

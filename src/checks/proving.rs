@@ -30,10 +30,11 @@ pub fn how_to_prove(snapshot: &Snapshot, scan: &Scan) -> Option<Evidence> {
 fn not_allowed(snapshot: &Snapshot, scan: &Scan) -> String {
     let role = snapshot.pg().and_then(|pg| pg.server()).map_or_else(|_| "the audit's role".to_owned(), |s| s.role.clone());
     format!(
-        "The planner answers only a role that may read the statement's tables, and {role} may not. It would open their rows too, so only where that is \
-         no harm: grant select on {} to {}; audit again, then revoke it.",
-        scan.table.full_name(),
-        crate::evidence::postgres::quote(&role)
+        "The planner answers only a role that may read all rows of the statement's tables, and {role} may not. It would open their rows too, so only \
+         where that is no harm: grant select on {table} to {quoted}; where row level security is on, alter role {quoted} bypassrls; audit again, then \
+         take it back.",
+        table = scan.table.full_name(),
+        quoted = crate::evidence::postgres::quote(&role)
     )
 }
 

@@ -1,12 +1,15 @@
 //! Which statements scan a table for lack of an index, and which index would end it. Shared by the checks that advise indexes, so that
 //! the same columns are never advised twice.
 
-use super::needs::{COLUMNS_MAX, Need, Store, Tail, is_costly, needs, pages};
-pub use super::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN, is_big, is_driven};
+use super::bloat::without_statistics;
+use super::index::unlisted;
+use super::needs::{COLUMNS_MAX, Need, Store, Tail, is_costly, needs, unlisted_needs};
+pub use super::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN, is_driven};
 use super::new_index::NewIndex;
+use super::partitions::{Extent, is_partitioned};
 use super::variants::{Variant, variants};
 use super::workload::{Load, Workload, workload};
-use crate::evidence::postgres::{Index, Proof, StatementCounters, Table};
+use crate::evidence::postgres::{Index, Postgres, Proof, StatementCounters, Table};
 use crate::evidence::{Gap, Snapshot};
 
 /// Fewer are one person's clicks, not the shop's traffic.
@@ -48,6 +51,7 @@ pub struct Scene<'s> {
 /// An index that statements lack.
 pub struct Scan<'s> {
     pub table: &'s Table,
+    pub extent: Extent,
     pub columns: Vec<String>,
     /// Costliest first; each statement once.
     pub served: Vec<Served<'s>>,
@@ -55,6 +59,8 @@ pub struct Scan<'s> {
     pub is_soft_delete_filtered: bool,
     /// Needed for the order and a limit, not for a filter.
     pub is_for_order: bool,
+    /// How many rows a statement finds is not known: a limit hides it, and its columns have no statistics.
+    pub is_unmeasured: bool,
 }
 
 /// A statement that the index serves.
@@ -137,12 +143,13 @@ impl<'s> Scan<'s> {
 /// The gap of the statements, tables or indexes; columns, statistics and proofs are done without.
 pub fn scene(snapshot: &Snapshot) -> Result<Scene<'_>, Gap> {
     let pg = snapshot.pg()?;
-    let (tables, indexes) = (&pg.tables()?.rows, &pg.indexes()?.rows);
+    let (tables, indexes) = (&pg.tables()?.rows, pg.indexes()?);
     Ok(Scene {
         workload: workload(snapshot)?,
         store: Store {
             tables,
-            indexes,
+            indexes: &indexes.rows,
+            listed: indexes,
             columns: pg.columns.as_ref().map_or(&[], |c| &c.rows),
             stats: pg.column_stats.as_ref().map_or(&[], |c| &c.rows),
         },
@@ -158,6 +165,25 @@ pub fn scans<'s>(scene: &Scene<'s>) -> Vec<Scan<'s>> {
     // Stable: equal times stay in the order of their names.
     scans.sort_by(|a, b| b.total_ms().total_cmp(&a.total_ms()));
     scans
+}
+
+/// Why costly statements that scan a table were not judged; `None` where none takes `share_min` of the database time.
+pub fn unjudged(pg: &Postgres, scene: &Scene, scans: &[Scan], share_min: f64) -> Option<Gap> {
+    let is_costly = |need: &Need| need.load.counters.calls >= CALLS_MIN && scene.workload.share(&need.load) >= share_min;
+    let unread = unlisted_needs(&scene.store, &scene.workload).into_iter().find(is_costly);
+    if let Some(need) = unread {
+        return Some(unlisted(need.table));
+    }
+    let is_advised =
+        |need: &Need| scans.iter().any(|s| std::ptr::eq(s.table, need.table) && s.loads().any(|l| l.statement.id == need.load.statement.id));
+    let is_asked = |need: &Need| scene.proofs.iter().any(|p| p.method == "hypopg" && p.statement_id == need.load.statement.id);
+    let all = needs(&scene.store, &scene.workload);
+    let need = all.iter().find(|n| n.is_unmeasured() && is_costly(n) && !is_advised(n) && !is_asked(n))?;
+    let then = format!(
+        "Statements that sort by another column and stop at a limit scan {}. How many rows an index on {} would find cannot be told without statistics.",
+        need.table.name, need.equal[0]
+    );
+    without_statistics(pg, need.table, &then)
 }
 
 /// The needs of each table, tables by name, needs costliest first.
@@ -195,10 +221,12 @@ fn choose<'s>(scene: &Scene<'s>, needs: &[&Need<'s>]) -> Vec<Scan<'s>> {
         let of: Vec<&&Need> = served.iter().map(|(at, _)| &needs[*at]).collect();
         chosen.push(Scan {
             table: needs[0].table,
+            extent: needs[0].extent,
             columns: variant.columns.clone(),
             served: loads,
             is_soft_delete_filtered: variant.is_soft_delete_filtered,
             is_for_order: of.iter().all(|n| n.is_for_order()),
+            is_unmeasured: of.iter().any(|n| n.is_unmeasured()),
         });
     }
     chosen
@@ -253,14 +281,14 @@ impl<'s> Scene<'s> {
             Some(_) if is_guess(need, variant, proof) => Verdict::NotAsked(None),
             Some(_) => Verdict::Refuted,
             // Only the plan as it is now: it confirms a scan or takes the suspicion away.
-            None if proof.node_before.contains("Seq Scan") || is_costly(proof.cost_before, need.table) => Verdict::NotAsked(None),
+            None if proof.node_before.contains("Seq Scan") || is_costly(proof.cost_before, &need.extent) => Verdict::NotAsked(None),
             None => Verdict::Refuted,
         }
     }
 
     /// What is left by the blocks: down the index, then those that hold the rows it points to.
     fn modelled(&self, need: &Need, variant: &Variant) -> Left {
-        let rows = need.table.rows().unwrap_or(0) as f64;
+        let rows = need.extent.rows.unwrap_or(0) as f64;
         let returned = need.load.counters.rows_a_call();
         let held = variant.columns.iter().take_while(|c| need.equal.contains(c)).count();
         let lead = variant.columns[..held].iter();
@@ -275,9 +303,15 @@ impl<'s> Scene<'s> {
             // Which of its columns tells rows apart is not known.
             return Left::ALL;
         }
+        // Only an index that yields the rows in order may stop at the limit.
+        let is_in_order = is_narrowed && matches!(need.tail, Tail::Sort(_)) && held >= need.equal.len().min(COLUMNS_MAX - 1);
+        if known.is_empty() && need.is_unmeasured() && !is_in_order {
+            return Left::ALL;
+        }
         let fetched = if known.is_empty() || is_narrowed { returned } else { (known.iter().product::<f64>() * rows).max(returned) };
-        let pages = pages(need.table);
-        let blocks = DESCENT_BLOCKS + blocks_holding(fetched, pages);
+        let pages = need.extent.pages();
+        // Every partition has an index of its own.
+        let blocks = DESCENT_BLOCKS * need.extent.parts as f64 + blocks_holding(fetched, pages);
         let read = need.load.blocks_a_call().max(1.0);
         let share = (blocks / read).clamp(0.0, 1.0);
         // A block on disk costs what it costs; of blocks in memory it counts how many rows are looked at.
@@ -372,6 +406,8 @@ fn candidate(scene: &Scene, needs: &[&Need], variant: &Variant) -> Candidate {
     let table = needs[0].table;
     let predicate = variant.is_soft_delete_filtered.then_some("deleted_at is null");
     let new = NewIndex::new(&table.schema, &table.name, &variant.columns, predicate, scene.store.indexes);
+    // HypoPG 1.3 lends an index of a partitioned table to the partitions, but not where it has a predicate.
+    let asked = NewIndex { predicate: new.predicate.clone().filter(|_| !is_partitioned(table)), ..new.clone() };
     let mut statements: Vec<(String, f64)> = Vec::new();
     for at in &variant.needs {
         let load = &needs[*at].load;
@@ -379,5 +415,12 @@ fn candidate(scene: &Scene, needs: &[&Need], variant: &Variant) -> Candidate {
             statements.push((load.statement.id.clone(), load.counters.rows_a_call()));
         }
     }
-    Candidate { statements, create_sql: new.hypothetical_sql(), schema: new.schema, table: new.table, columns: new.columns, predicate: new.predicate }
+    Candidate {
+        statements,
+        create_sql: asked.hypothetical_sql(),
+        schema: new.schema,
+        table: new.table,
+        columns: new.columns,
+        predicate: new.predicate,
+    }
 }

@@ -25,6 +25,11 @@ impl<'s> Settings<'s> {
         Ok(Self { rows: snapshot.pg()?.settings()? })
     }
 
+    /// None where they could not be read: an undo is then a reset.
+    pub fn known(snapshot: &'s Snapshot) -> Self {
+        Self::of(snapshot).unwrap_or(Self { rows: &[] })
+    }
+
     pub fn find(&self, name: &str) -> Option<&'s Setting> {
         self.rows.iter().find(|s| s.name == name)
     }
@@ -186,6 +191,16 @@ impl Change {
         Self { name, sql: value.to_owned(), native: value.to_owned(), before: before(settings, name) }
     }
 
+    /// A value that the setting's own unit spells otherwise: `'30s'` is 30000 milliseconds.
+    pub fn spelt(settings: &Settings, name: &'static str, sql: &str, native: &str) -> Self {
+        Self { name, sql: sql.to_owned(), native: native.to_owned(), before: before(settings, name) }
+    }
+
+    /// On a server whose settings were not read: its undo is a reset.
+    pub fn elsewhere(name: &'static str, sql: &str, native: &str) -> Self {
+        Self { name, sql: sql.to_owned(), native: native.to_owned(), before: None }
+    }
+
     pub fn bytes(settings: &Settings, name: &'static str, bytes: u64) -> Self {
         let scale = settings.find(name).and_then(|s| byte_scale(s.unit.as_deref()?)).unwrap_or(KIB);
         Self { name, sql: format!("'{}'", config_bytes(bytes)), native: (bytes / scale).to_string(), before: before(settings, name) }
@@ -226,7 +241,13 @@ pub fn for_server(platform: &str, label: &str, changes: &[Change], effect: Effec
     match platform {
         "rds" | "aurora" => {
             let method = if effect == Effect::Restart { "pending-reboot" } else { "immediate" };
-            let set = join(&|c| format!("\"ParameterName={},ParameterValue={},ApplyMethod={method}\"", c.name, c.native), " ");
+            // A parameter group knows a switch as 1 and 0.
+            let value = |native: &str| match native {
+                "on" => "1".to_owned(),
+                "off" => "0".to_owned(),
+                other => other.to_owned(),
+            };
+            let set = join(&|c| format!("\"ParameterName={},ParameterValue={},ApplyMethod={method}\"", c.name, value(&c.native)), " ");
             let reset = join(&|c| format!("\"ParameterName={},ApplyMethod={method}\"", c.name), " ");
             let reboot = if effect == Effect::Restart { "\naws rds reboot-db-instance --db-instance-identifier INSTANCE" } else { "" };
             let text = format!("aws rds modify-db-parameter-group --db-parameter-group-name GROUP --parameters {set}{reboot}");
@@ -264,6 +285,19 @@ pub fn for_server(platform: &str, label: &str, changes: &[Change], effect: Effec
             remedy(RemedyKind::Sql, text, format!("{restart}{undo}"))
         }
     }
+}
+
+/// Changes settings of the whole server on the platform it runs on, with a reload. `None`: Neon offers no such settings.
+pub fn server_wide(snapshot: &Snapshot, label: &str, changes: &[Change], risk: &str) -> Option<Remedy> {
+    let platform = snapshot.pg().and_then(|pg| pg.server()).map_or("plain", |s| s.platform.as_str());
+    (platform != "neon").then(|| for_server(platform, label, changes, Effect::Reload, risk))
+}
+
+/// The same for another server of the store, on the same platform.
+pub fn on_another(place: &str, remedy: Remedy) -> Remedy {
+    let mark = if remedy.kind == RemedyKind::Sql { "--" } else { "#" };
+    let there = |text: &str| format!("{mark} On the {place}:\n{text}");
+    Remedy { text: there(&remedy.text), undo: remedy.undo.as_deref().map(there), ..remedy }
 }
 
 /// Changes settings of one role's new sessions; works on every platform and needs no reload.
@@ -370,6 +404,26 @@ pub mod tests {
         let undo = for_server("plain", "", &changes, Effect::Restart, "").undo.unwrap();
         assert!(undo.contains("alter system set work_mem = '4MB';"), "what was set before comes back: {undo}");
         assert_eq!(for_role("Shop", "", &changes, "").text, "alter role \"Shop\" set work_mem = '16MB';");
+    }
+
+    #[test]
+    fn another_server_is_named_and_switches_are_numbers_to_rds() {
+        let mut snapshot = store(|pg| pg.settings = Ok(vec![setting("hot_standby_feedback", "on", "")]));
+        // What this server has says nothing of the other.
+        let off = |s: &Snapshot| {
+            let changes = [Change::elsewhere("hot_standby_feedback", "off", "off")];
+            server_wide(s, "Turn it off", &changes, "").map(|r| on_another("standby", r))
+        };
+        let plain = off(&snapshot).unwrap();
+        assert_eq!(plain.text, "-- On the standby:\nalter system set hot_standby_feedback = off;\nselect pg_reload_conf();");
+        assert_eq!(plain.undo.unwrap(), "-- On the standby:\nalter system reset hot_standby_feedback;\nselect pg_reload_conf();");
+        let mut elsewhere = |platform: &str| {
+            run_by(snapshot.postgres.as_mut().unwrap(), platform);
+            off(&snapshot)
+        };
+        let rds = elsewhere("rds").unwrap();
+        assert!(rds.text.starts_with("# On the standby:\naws rds") && rds.text.contains("ParameterValue=0,"), "{}", rds.text);
+        assert!(elsewhere("neon").is_none());
     }
 
     #[test]

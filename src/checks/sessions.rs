@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
+use super::server_settings::{Change, on_another, server_wide};
 use crate::evidence::postgres::{Activity, Session, XminHolder, quote};
 use crate::evidence::{Cause, Gap, Section, Snapshot};
 use crate::finding::{Cell, Cost, Evidence, Remedy, RemedyKind, Resource, Severity, Subject};
@@ -209,13 +210,24 @@ pub fn release(snapshot: &Snapshot, holder: &XminHolder) -> Remedy {
             format!("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{literal}' and not active;"),
             "Its replica or consumer cannot go on from where it was and must be set up anew. A slot in use is not dropped.",
         ),
-        _ => (
-            "Let the standby stop holding rows",
-            "-- On the standby:\nalter system set hot_standby_feedback = off;\nselect pg_reload_conf();".to_owned(),
-            "Long queries on the standby may then be cancelled when their rows are vacuumed on the primary.",
-        ),
+        _ => match let_standby_go(snapshot) {
+            Some(remedy) => return remedy,
+            None => (
+                "See which replica holds rows",
+                "select application_name, client_addr, state, age(backend_xmin) as held\nfrom pg_stat_replication\nwhere backend_xmin is not null;"
+                    .to_owned(),
+                "None: it reads. End the long query on that replica.",
+            ),
+        },
     };
     Remedy { kind: RemedyKind::Sql, label: label.to_owned(), text, lock: Some("None.".to_owned()), risk: risk.to_owned(), undo: None }
+}
+
+/// `None`: the platform offers no such setting.
+fn let_standby_go(snapshot: &Snapshot) -> Option<Remedy> {
+    let changes = [Change::elsewhere("hot_standby_feedback", "off", "off")];
+    let risk = "Long queries on the standby may then be cancelled when their rows are vacuumed on the primary.";
+    server_wide(snapshot, "Let the standby stop holding rows", &changes, risk).map(|r| on_another("standby", r))
 }
 
 /// Ids that a finding about the holder shares with the finding about what it is.
@@ -274,6 +286,7 @@ pub mod fixtures {
 mod tests {
     use super::fixtures::*;
     use super::*;
+    use crate::checks::server_settings::tests::run_by;
 
     #[test]
     fn names_are_stable_and_lists_short() {
@@ -302,15 +315,21 @@ mod tests {
 
     #[test]
     fn every_holder_has_a_way_to_let_go() {
-        let snapshot = with_sessions(Vec::new(), |_| {});
-        let text = |kind: &str, name: &str| {
+        let mut snapshot = with_sessions(Vec::new(), |_| {});
+        let of = |snapshot: &Snapshot, kind: &str, name: &str| {
             let holder = XminHolder { kind: kind.into(), name: name.into(), age_xids: XMIN_AGE_MIN };
-            (release(&snapshot, &holder).text, holder_touch(&holder))
+            (release(snapshot, &holder).text, holder_touch(&holder))
         };
+        let text = |kind: &str, name: &str| of(&snapshot, kind, name);
         assert!(text("session", "pid 7").0.contains("pid in (7)"));
         assert_eq!(text("session", "pid 7").1, touch(7));
         assert_eq!(text("prepared transaction", "o'k").0, "rollback prepared 'o''k';");
         assert!(text("replication slot", "old").0.contains("slot_name = 'old' and not active"));
-        assert!(text("standby", "s1").0.contains("hot_standby_feedback"));
+        assert!(text("standby", "s1").0.contains("alter system set hot_standby_feedback = off;"));
+        for (platform, said) in [("rds", "ParameterName=hot_standby_feedback,ParameterValue=0"), ("neon", "from pg_stat_replication")] {
+            run_by(snapshot.postgres.as_mut().unwrap(), platform);
+            let text = of(&snapshot, "standby", "s1").0;
+            assert!(text.contains(said) && !text.contains("alter system"), "{text}");
+        }
     }
 }

@@ -77,6 +77,8 @@ pub struct TableUse {
     pub unusable: Vec<String>,
     pub has_limit: bool,
     pub has_offset: bool,
+    /// What it is part of is sorted, by whatever: with a limit, more rows are found than are returned.
+    pub is_sorted: bool,
     /// Its rows are counted or summed, not returned.
     pub is_aggregate: bool,
 }

@@ -152,6 +152,7 @@ impl Walk {
             used.is_aggregate = is_aggregate;
             used.has_limit = limit.has_limit;
             used.has_offset = limit.has_offset;
+            used.is_sorted = !order.is_empty();
         }
         if select.distinct.is_none() && !is_aggregate {
             self.sort(order, select, &scope);

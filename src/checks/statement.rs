@@ -106,10 +106,14 @@ impl Sums {
 pub fn explain(load: &Load) -> Remedy {
     let is_whole = load.statement.text_chars <= load.statement.text.chars().count() as u64 && !load.statement.text.contains('…');
     let text = if is_whole {
+        let printed = load.statement.text.trim_end_matches(';');
+        // Counted in the text that is printed: it may number a parameter anew that the application sent twice.
+        let values = match last_parameter(printed) {
+            0 => String::new(),
+            n => format!("({})", vec!["null"; n].join(", ")),
+        };
         format!(
-            "set plan_cache_mode = force_generic_plan;\nprepare slow_statement as {};\nexplain execute slow_statement({});\ndeallocate slow_statement;",
-            load.statement.text.trim_end_matches(';'),
-            vec!["null"; load.statement.placeholders as usize].join(", ")
+            "set plan_cache_mode = force_generic_plan;\nprepare slow_statement as {printed};\nexplain execute slow_statement{values};\ndeallocate slow_statement;"
         )
     } else {
         format!("select query from pg_stat_statements where queryid = {};", load.statement.id)
@@ -122,6 +126,12 @@ pub fn explain(load: &Load) -> Remedy {
         risk: "None: explain without analyze does not run the statement.".to_owned(),
         undo: None,
     }
+}
+
+/// The highest `$n` of a text.
+fn last_parameter(text: &str) -> usize {
+    let number = |part: &str| part[..part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len())].parse().ok();
+    text.split('$').skip(1).filter_map(number).max().unwrap_or(0)
 }
 
 /// Code to write by hand.
@@ -175,6 +185,12 @@ mod tests {
     fn whole_texts_are_explained_and_cut_ones_are_read() {
         let whole = statement("7", "select * from review where note = $1", 1, 1.0);
         assert!(explain(&load(&whole)).text.contains("explain execute slow_statement(null);"));
+        let execute = |text: &str| {
+            let one = statement("7", text, 1, 1.0);
+            explain(&load(&one)).text.lines().find(|l| l.starts_with("explain")).map(str::to_owned)
+        };
+        assert_eq!(execute("select count(*) from \"order\""), Some("explain execute slow_statement;".to_owned()));
+        assert_eq!(execute("select * from review where a = $2 and b = $1"), Some("explain execute slow_statement(null, null);".to_owned()));
         let folded = statement("7", "select * from review where id in ($1, …)", 1, 1.0);
         assert_eq!(explain(&load(&folded)).text, "select query from pg_stat_statements where queryid = 7;");
     }

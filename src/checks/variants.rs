@@ -119,18 +119,21 @@ impl Chain {
 mod tests {
     use super::*;
     use crate::checks::fixtures::{statement, table};
+    use crate::checks::partitions::Extent;
     use crate::checks::workload::Load;
     use crate::evidence::postgres::{Statement, Table};
 
     fn need<'s>(table: &'s Table, statement: &'s Statement, equal: &[&str], tail: Tail) -> Need<'s> {
         Need {
             table,
+            extent: Extent { bytes: table.table_bytes, rows: table.rows(), parts: 1 },
             load: Load { statement, counters: statement.counters.total },
             equal: equal.iter().map(|c| (*c).to_owned()).collect(),
             selective: equal.len(),
             tail,
             is_soft_delete_filtered: true,
             is_aggregate: false,
+            is_cut_short: false,
             is_widening: false,
             rows_left: Some(1_000.0),
         }

@@ -100,6 +100,7 @@ fn index(row: &Row) -> Index {
         options: Vec::new(),
         scans: Sampled::only(0),
         last_scan: None,
+        age_s_min: Some(31_536_000.0),
         name,
     }
 }
@@ -282,6 +283,7 @@ fn table(name: &str, is_large: bool) -> Table {
         xid_age: 10_000,
         mxid_age: 0,
         dropped_columns: 0,
+        partition_of: None,
     }
 }
 

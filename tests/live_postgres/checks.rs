@@ -1,6 +1,6 @@
 //! Each Postgres check against a real server: create the fault, see it named, run the printed remedy verbatim, see it gone.
 
-use crate::live::{Db, finding, is_found, server};
+use crate::live::{Db, age_indexes, finding, is_found, server};
 use medusa_advisor::evidence::Cause;
 use medusa_advisor::finding::{Basis, RemedyKind, Severity};
 use medusa_advisor::plan::{Plan, Ranked};
@@ -150,6 +150,13 @@ create index image_url_idx on image (url)",
     let server = pg.server.as_mut().unwrap();
     let old = server.now - time::Duration::days(40);
     (server.started_at, server.stats_reset_at) = (Some(old), Some(old));
+    // The index itself is seconds old, and its entry says so.
+    let index = pg.indexes.as_ref().unwrap().rows.iter().find(|i| i.name == "image_url_idx").unwrap();
+    assert!(index.age_s_min.is_some_and(|s| s < 86_400.0), "{:?}", index.age_s_min);
+    let plan = medusa_advisor::plan::build(&snapshot, &[], |_| true);
+    let (_, gap) = plan.unknown.iter().find(|(c, _)| c.id == "pg-unused-index").expect("a new index tells nothing");
+    assert!(gap.detail.contains("may have been made"), "{gap:?}");
+    age_indexes(snapshot.postgres.as_mut().unwrap());
     let plan = medusa_advisor::plan::build(&snapshot, &[], |_| true);
     let found = finding(&plan, "pg-unused-index", "public.image_url_idx");
     db.run(&sql(found)).await;
@@ -191,9 +198,30 @@ async fn slow_statement() {
     let found =
         found.unwrap_or_else(|| panic!("not found among {:?}", plan.findings.iter().map(|r| (&r.key, &r.finding.observed)).collect::<Vec<_>>()));
     assert!(found.finding.cost.share > 0.5, "{}", found.finding.observed);
+    see_its_plan(&db, &plan).await;
+    // Without a parameter, and with one that is sent twice.
+    db.run("create view slow_image as select *, pg_sleep(0.3)::text as slept from image limit 1").await;
+    async fn slow_view(mut c: PgConnection) -> PgConnection {
+        sqlx::query("select count(*) from slow_image").fetch_all(&mut c).await.unwrap();
+        sqlx::query("select rank from slow_image where rank = $1 or rank > $1").bind(1).fetch_all(&mut c).await.unwrap();
+        c
+    }
+    db.reset_counters().await;
+    let (_, plan) = db.audit(slow_view).await;
+    assert_eq!(see_its_plan(&db, &plan).await, 2);
     db.reset_counters().await;
     let (_, plan) = db.audit(look_up_by_key).await;
     assert!(plan.findings.iter().all(|r| r.check.id != "pg-slow-statement"));
+}
+
+/// Runs the printed look at the plan of each slow statement.
+async fn see_its_plan(db: &Db, plan: &Plan) -> usize {
+    let slow = plan.findings.iter().filter(|r| r.check.id == "pg-slow-statement").flat_map(|r| &r.finding.remedies);
+    let looks: Vec<&str> = slow.filter(|r| r.label == "See its plan").map(|r| r.text.as_str()).collect();
+    for look in &looks {
+        db.run(look).await;
+    }
+    looks.len()
 }
 
 async fn look_up_by_key(mut c: PgConnection) -> PgConnection {

@@ -282,3 +282,73 @@ grant pg_monitor to advisor_index_denied",
     let gap = snapshot.pg().unwrap().plans().unwrap_err();
     assert!(gap.cause.remedy().is_some_and(|r| r.contains("pg_read_all_data")), "{gap:?}");
 }
+
+/// A fifth of the events lie in a partition of their own partitions; the last month has a few.
+const EVENTS: &str = "create table stock_event (id bigint not null, day bigint not null, sku text not null, note text not null, deleted_at timestamptz) partition by range (day);
+create table stock_event_old partition of stock_event for values from (0) to (100);
+create table \"Stock Event\" partition of stock_event for values from (100) to (125) partition by hash (id);
+create table stock_event_0 partition of \"Stock Event\" for values with (modulus 2, remainder 0);
+create table stock_event_1 partition of \"Stock Event\" for values with (modulus 2, remainder 1);
+create table stock_event_new partition of stock_event for values from (125) to (1000);
+insert into stock_event select i, i % 125, 's' || (i::bigint * 7919) % 30000, repeat('word ', 12) from generate_series(1, 300000) i;
+insert into stock_event select i, 200, 's' || i % 300, repeat('word ', 12) from generate_series(1, 3000) i;
+vacuum analyze stock_event_old;
+vacuum analyze stock_event_0;
+vacuum analyze stock_event_1;
+vacuum analyze stock_event_new;
+analyze stock_event";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partitioned_table_is_indexed_part_by_part() {
+    let Some(db) = shop("index_partitions", &[EVENTS]).await else { return };
+    // One partition of a few dozen blocks is read whole: the others are none of its business.
+    let pruned = r#"select * from "stock_event" where "day" = $1 and "sku" = $2 and "deleted_at" is null"#;
+    let (_, plan) = audit_under(&db, pruned, &["200|s7"]).await;
+    let said: Vec<&str> = plan.findings.iter().filter(|r| r.check.id == "pg-missing-index").map(|r| r.finding.subject.name.as_str()).collect();
+    assert!(said.is_empty(), "{said:?}");
+    let text = r#"select * from "stock_event" where "sku" = $1 and "deleted_at" is null"#;
+    promise_is_kept(&db, text, &["s7", "s29000"], "public.stock_event(sku)").await;
+    let valid: (i64,) = sqlx::query_as("select count(*) from pg_index where indisvalid and indexrelid::regclass::text like '%idx_stock_event%'")
+        .fetch_one(&mut db.connection().await)
+        .await
+        .unwrap();
+    assert_eq!(valid.0, 6, "of the table, its three partitions and the two of one of them");
+}
+
+/// Four regions: an index on them finds a quarter of the table, whatever the fifteen rows of a page look like.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_statistics_a_page_of_a_list_gets_its_order_indexed_too() {
+    let Some(db) = shop("index_limit", &[]).await else { return };
+    db.run(
+        "create table basket (id bigint primary key, region_id text not null, note text not null, created_at timestamptz not null, deleted_at timestamptz);
+insert into basket select i, 'reg_' || i % 4, repeat('word ', 20), now() - i * interval '1 min', null from generate_series(1, 200000) i;
+vacuum analyze basket;
+do $$ begin if not exists (select from pg_roles where rolname = 'advisor_index_denied') then create role advisor_index_denied login password 'bare'; end if; end $$;
+grant pg_monitor to advisor_index_denied",
+    )
+    .await;
+    let mut url = url::Url::parse(&db.url).unwrap();
+    url.set_username("advisor_index_denied").unwrap();
+    url.set_password(Some("bare")).unwrap();
+    let text = r#"select * from "basket" where "region_id" = $1 and "deleted_at" is null order by "created_at" desc limit $2"#;
+    let audit = || async {
+        db.reset_counters().await;
+        let mut c = db.connection().await;
+        for _ in 0..20 {
+            send(&mut c, text, &["reg_1|15", "reg_2|15"]).await;
+        }
+        let snapshot = crate::live::collect_from(url.as_str(), 1).await;
+        medusa_advisor::plan::build(&snapshot, &[], |_| true)
+    };
+    let plan = audit().await;
+    let found = finding(&plan, "pg-missing-index", "public.basket(region_id, created_at)");
+    assert_eq!(found.finding.confidence, medusa_advisor::finding::Confidence::Low);
+    assert!(!is_found(&plan, "pg-missing-index", "public.basket(region_id)"));
+    let before = mean_ms(&db, text, &["reg_1|15"]).await;
+    db.run(&found.finding.remedies[0].text).await;
+    let after = mean_ms(&db, text, &["reg_1|15"]).await;
+    println!("{before:.2} ms -> {after:.3} ms");
+    assert!(after < before / 4.0, "{before} {after}");
+    let plan = audit().await;
+    assert!(!is_found(&plan, "pg-missing-index", "public.basket(region_id, created_at)"));
+}

@@ -299,3 +299,40 @@ async fn a_running_reindex_is_left_alone_and_a_broken_one_is_named() {
     assert_eq!(said(&plan), Vec::<String>::new());
     assert!(!is_found(&plan, "pg-missing-stock-index", "public.image_pkey"));
 }
+
+/// More indexes than are read: those of large tables are, and of no table a part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_too_many_indexes_those_of_large_tables_are_read() {
+    let Some(server) = server() else { return };
+    let db = Db::new(&server, "many_indexes").await;
+    let many = "do $$ begin for t in 1..1005 loop
+  execute format('create table many_%s (a int primary key, b int)', t);
+  for i in 1..9 loop execute format('create index on many_%s (b)', t); end loop;
+  commit;
+end loop; end $$";
+    db.connection().await.execute(many).await.unwrap();
+    let shop = "create table zz_product (id text primary key);
+create table zz_image (id text primary key, product_id text not null references zz_product (id));
+insert into zz_product select 'p' || i from generate_series(1, 20000) i;
+insert into zz_image select 'i' || i, 'p' || 1 + i % 20000 from generate_series(1, 60000) i;
+create index zz_image_product on zz_image (product_id)";
+    db.run(shop).await;
+    let text = "select * from zz_image where product_id = $1";
+    let (snapshot, plan) = db
+        .audit(move |mut c| async move {
+            sqlx::query(text).bind("p7").fetch_all(&mut c).await.unwrap();
+            c
+        })
+        .await;
+    let pg = snapshot.pg().unwrap();
+    let (indexes, constraints) = (pg.indexes().unwrap(), pg.constraints().unwrap());
+    assert!(!indexes.is_whole() && indexes.rows.len() > 9_980, "{}", indexes.rows.len());
+    assert!(indexes.rows.iter().any(|i| i.name == "zz_image_product"));
+    assert!(constraints.rows.iter().any(|c| c.table == "zz_image" && c.kind == "f"));
+    assert!(indexes.rows.is_sorted_by_key(|i| (i.schema.clone(), i.table.clone(), i.name.clone())));
+    let mut by_table: BTreeMap<&str, usize> = BTreeMap::new();
+    indexes.rows.iter().filter(|i| i.table.starts_with("many_")).for_each(|i| *by_table.entry(i.table.as_str()).or_default() += 1);
+    assert!(by_table.values().all(|n| *n == 10), "{by_table:?}");
+    let advised: Vec<&str> = plan.findings.iter().filter(|r| r.finding.subject.name.contains("zz_")).map(|r| r.check.id).collect();
+    assert!(!advised.contains(&"pg-missing-index") && !advised.contains(&"pg-unindexed-foreign-key"), "{advised:?}");
+}

@@ -66,6 +66,7 @@ fn aged(snapshot: &Snapshot) -> Snapshot {
     let server = pg.server.as_mut().unwrap();
     let since = Some(server.now - time::Duration::days(60));
     server.stats_reset_at = since;
+    crate::live::age_indexes(pg);
     for node in pg.nodes.as_mut().unwrap() {
         if let Ok(usage) = &mut node.usage {
             usage.counting_since = since;

@@ -124,3 +124,44 @@ async fn what_a_role_may_not_see_is_unknown_and_never_passed() {
     }
     db.run("drop role live_roles_monitor;\ndrop role live_roles_bare").await;
 }
+
+/// With row level security `pg_stats` shows nothing of a table that was analyzed, and the planner would plan for no rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_level_security_is_no_lack_of_statistics() {
+    let Some(server) = server() else { return };
+    let db = Db::new(&server, "roles_rls").await;
+    db.run(STORE).await;
+    let _ = sqlx::raw_sql("create extension if not exists hypopg").execute(&mut db.connection().await).await;
+    db.run(
+        "drop role if exists live_roles_rls;\ncreate role live_roles_rls login password 'roles';\ngrant pg_monitor to live_roles_rls;
+grant select on all tables in schema public to live_roles_rls;\nalter table image enable row level security",
+    )
+    .await;
+    let mut connection = db.connection().await;
+    db.reset_counters().await;
+    for _ in 0..20 {
+        connection = look_up_images(connection).await;
+    }
+    let url = places(&db, Some("live_roles_rls")).swap_remove(0).1;
+    let audit = || async {
+        let snapshot = collect_from(&url, 1).await;
+        let plan = plan::build(&snapshot, &[], |check| check.layer == medusa_advisor::evidence::Layer::Postgres);
+        (snapshot, plan)
+    };
+    let of_image = |snapshot: &Snapshot| snapshot.pg().unwrap().column_stats().unwrap().rows.iter().filter(|s| s.table == "image").count();
+    let is_stale = |plan: &Plan| plan.findings.iter().any(|r| r.check.id == "pg-stale-statistics" && r.finding.observed.contains("never analyzed"));
+    let (snapshot, plan) = audit().await;
+    assert!(!snapshot.pg().unwrap().column_stats().unwrap().is_whole() && of_image(&snapshot) == 0);
+    assert!(!is_stale(&plan), "{:?}", plan.findings.iter().map(|r| &r.finding.observed).collect::<Vec<_>>());
+    assert_eq!(verdict(&plan, "pg-missing-index"), "found", "{:?}", snapshot.pg().unwrap().proofs);
+    db.run(&medusa_advisor::connect::postgres::column_stats_grant("live_roles_rls")).await;
+    let (snapshot, plan) = audit().await;
+    assert!(snapshot.pg().unwrap().column_stats().unwrap().is_whole() && of_image(&snapshot) > 0);
+    assert!(!is_stale(&plan), "{:?}", plan.findings.iter().map(|r| &r.finding.observed).collect::<Vec<_>>());
+    // The function shows what its owner sees.
+    db.run("grant usage, create on schema advisor to live_roles_rls;\nalter function advisor.column_stats() owner to live_roles_rls").await;
+    let (snapshot, plan) = audit().await;
+    assert!(!snapshot.pg().unwrap().column_stats().unwrap().is_whole() && of_image(&snapshot) == 0);
+    assert!(!is_stale(&plan), "{:?}", plan.findings.iter().map(|r| &r.finding.observed).collect::<Vec<_>>());
+    db.run("drop owned by live_roles_rls;\ndrop role live_roles_rls").await;
+}

@@ -198,6 +198,19 @@ vacuum analyze address",
     let found = finding(&plan, "pg-settings-random-page-cost", "random_page_cost");
     println!("{}", found.finding.observed);
     assert!(!plan.findings.iter().any(|r| r.check.id == "pg-missing-index"), "the index is there");
+    // A role that sees no statistics does not know whether the index would find few rows.
+    db.run(
+        "drop role if exists live_random_page_monitor;\ncreate role live_random_page_monitor login password 'roles';
+grant pg_monitor to live_random_page_monitor",
+    )
+    .await;
+    let mut url = url::Url::parse(&db.url).unwrap();
+    url.set_username("live_random_page_monitor").unwrap();
+    url.set_password(Some("roles")).unwrap();
+    let blind = plan::build(&crate::live::collect_from(url.as_str(), 1).await, &[], |_| true);
+    let gap = blind.unknown.iter().find(|(c, _)| c.id == "pg-settings-random-page-cost").map(|(_, gap)| gap);
+    assert!(gap.is_some_and(|g| g.cause.remedy().is_some_and(|r| r.contains("advisor.column_stats()"))), "{gap:?}");
+    db.run("drop role live_random_page_monitor").await;
     db.run(remedy(found, 0)).await;
     db.reset_counters().await;
     let (_, plan) = app.audit(&db, sql, None).await;

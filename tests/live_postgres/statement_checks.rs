@@ -432,6 +432,17 @@ async fn pending_orders_index() {
         sqlx::raw_sql(text).fetch_all(&mut c).await.unwrap();
         c
     }
+    // Orders that their number leads to are found already.
+    async fn by_number(mut c: PgConnection) -> PgConnection {
+        let text =
+            r#"select "o0"."id" from "order" as "o0" where "o0"."id" = any($1) and "o0"."status" in ('pending') and "o0"."deleted_at" is null"#;
+        sqlx::query(text).bind(vec![format!("order_{:026}", 50)]).fetch_all(&mut c).await.unwrap();
+        c
+    }
+    db.reset_counters().await;
+    let (_, plan) = db.audit(by_number).await;
+    assert!(of(&plan, "pg-pending-orders-index").is_none());
+    db.reset_counters().await;
     let (snapshot, plan) = db.audit(open_orders).await;
     let counts = snapshot.postgres.as_ref().unwrap().row_counts.as_ref().unwrap();
     let pending = counts.iter().find(|c| c.what == "status pending").expect("the frequencies of the enumeration are read");

@@ -63,6 +63,13 @@ fn cloudfronts_day_stands_where_cloudflares_does() {
     let ids = |r: &Report| r.charts.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
     let report = |s: &_| Report::build(s, &plan, &Options::whole("shop"));
     assert_eq!(ids(&report(&s))[..2], ["cdn.hit_ratio", "cdn.status"]);
+    let mut both = s.clone();
+    cloudfront::beside(&mut both);
+    let both = report(&both);
+    assert!(ids(&both).iter().any(|id| id == "cdn.status"), "Cloudflare's stay");
+    for (id, words) in [("cloudfront.hit_ratio", "At CloudFront: Hit ratio by hour: 50\u{a0}%"), ("cloudfront.bytes", "At CloudFront: Bytes")] {
+        assert!(both.charts.iter().any(|c| c.id == id && c.conclusion.starts_with(words)), "{id}: {:?}", ids(&both));
+    }
     cloudfront::behind(&mut s);
     let report = report(&s);
     assert_eq!(ids(&report)[..3], ["cdn.hit_ratio", "cdn.requests", "cdn.bytes"]);

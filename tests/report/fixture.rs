@@ -253,6 +253,7 @@ fn tables() -> Vec<Table> {
             xid_age: 1_000,
             mxid_age: 0,
             dropped_columns: 0,
+            partition_of: None,
         })
         .collect()
 }
@@ -272,11 +273,13 @@ fn instance() -> Instance {
         ttl_counts: Vec::new(),
         measured: 10,
         bytes_estimate: Some(mib * 1_048_576),
+        bytes_error: None,
         bytes_max: None,
         elements_max: None,
         elements_total: None,
         idle_s_median: None,
         idle_s_max: None,
+        idle_keys: 0,
         idle_over_hour: 0,
         frequency_max: None,
         queue_part: None,
@@ -321,6 +324,7 @@ fn instance() -> Instance {
         master_link_down: false,
         replica_lag_bytes: None,
         replicas: None,
+        replicas_syncing: 0,
         expired_stale_share: None,
         is_persistence_failing: false,
         access: None,
@@ -346,8 +350,17 @@ fn instance() -> Instance {
             command("hget", 18_930, 39_000),
             command("get", 6_630, 12_000),
         ]),
-        keys: Ok(KeySample { keys_total: 412_880, keys_sampled: 10_000, is_complete: false, ended_by: Some("keys".into()), patterns }),
+        keys: Ok(KeySample {
+            keys_total: 412_880,
+            keys_sampled: 10_000,
+            is_complete: false,
+            ended_by: Some("keys".into()),
+            patterns,
+            databases: Vec::new(),
+        }),
         queues: Ok(Vec::new()),
+        queues_left_out: 0,
+        slowlog_lost: None,
     }
 }
 

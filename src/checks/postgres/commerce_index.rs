@@ -203,6 +203,40 @@ mod tests {
     }
 
     #[test]
+    fn what_another_index_finds_is_not_counted() {
+        let customer = || index("order", "IDX_order_customer_id", &["customer_id"], None);
+        let draft = || index("order", "IDX_order_is_draft_order", &["is_draft_order"], None);
+        // 500 blocks are a third of the table.
+        let with = |filter: &str, blocks| {
+            let text = format!(r#"select "o0"."id" from "order" as "o0" where {filter} "o0"."created_at" > $2 and "o0"."deleted_at" is null"#);
+            orders(20_000, |pg| {
+                indexes(pg, vec![customer(), draft()]);
+                statements(pg, vec![scanning("1", &text, 300, 9_000.0, blocks)]);
+            })
+        };
+        assert_eq!(findings(&CHECK, &with("", 500)).len(), 1);
+        assert_passes(&CHECK, &with(r#""o0"."customer_id" = $1 and"#, 5));
+        assert_passes(&CHECK, &with(r#""o0"."is_draft_order" = $1 and"#, 5));
+        // An index on a flag finds nothing.
+        assert_eq!(findings(&CHECK, &with(r#""o0"."is_draft_order" = $1 and"#, 500)).len(), 1);
+    }
+
+    #[test]
+    fn between_the_bounds_unreadable_statements_leave_it_open() {
+        let unread = |rows| orders(rows, |pg| pg.statements = Err(Gap::not_configured(Section::PgStatements)));
+        assert_passes(&CHECK, &unread(9_999));
+        assert_eq!(assert_unknown(&CHECK, &unread(10_000)).section, Section::PgStatements);
+        assert_unknown(&CHECK, &unread(49_999));
+        assert_eq!(findings(&CHECK, &unread(50_000)).len(), 1);
+        // What is missing for certain is named all the same.
+        let also = orders(20_000, |pg| {
+            tables(pg, vec![table("order", 20_000, 20_000_000), table("order_item", 20_000, 20_000_000)]);
+            pg.statements = Err(Gap::not_configured(Section::PgStatements));
+        });
+        assert_eq!(findings(&CHECK, &also)[0].subject.name, "public.order_item(order_id)");
+    }
+
+    #[test]
     fn a_proof_is_shown_where_the_planner_was_asked() {
         let items = r#"select "i0".* from "order_item" as "i0" where "i0"."order_id" = $1 and "i0"."deleted_at" is null"#;
         let proof = |pg: &mut Postgres| {

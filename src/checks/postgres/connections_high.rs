@@ -1,6 +1,7 @@
 //! The connections are running out.
 
 use crate::checks::poolers::{idle, idle_in_transaction, of_role, pooler};
+use crate::checks::sessions::timeout;
 use crate::checks::{Check, always};
 use crate::evidence::postgres::{Activity, RoleSettings, SessionGroup, quote};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
@@ -176,7 +177,7 @@ fn remedies(snapshot: &Snapshot, taken: &Taken) -> Vec<Remedy> {
         Some(_) => of_pooler(taken.usable),
         None => of_instances(snapshot, taken.usable),
     };
-    let mut remedies = vec![pool, end_left_open()];
+    let mut remedies: Vec<Remedy> = std::iter::once(pool).chain(end_left_open(taken)).collect();
     if taken.left_open_share() >= IN_TRANSACTION_SHARE_MIN {
         remedies.reverse();
     }
@@ -222,15 +223,15 @@ fn of_pooler(usable: u32) -> Remedy {
     }
 }
 
-fn end_left_open() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Sql,
-        label: "End transactions that were left open".to_owned(),
-        text: "alter system set idle_in_transaction_session_timeout = '60s';\nselect pg_reload_conf();".to_owned(),
-        lock: Some("None: no restart, a reload.".to_owned()),
-        risk: "A transaction that waits longer than a minute for its application is rolled back.".to_owned(),
-        undo: Some("alter system reset idle_in_transaction_session_timeout;\nselect pg_reload_conf();".to_owned()),
-    }
+/// For the roles that leave them open, so that it takes no superuser; `None`: nobody does.
+fn end_left_open(taken: &Taken) -> Option<Remedy> {
+    let mut roles: Vec<String> = taken.groups.iter().filter(|g| idle_in_transaction(std::slice::from_ref(g)) > 0).map(|g| g.role.clone()).collect();
+    roles.retain(|r| !r.is_empty());
+    roles.sort();
+    roles.dedup();
+    let risk = "A transaction that waits longer than a minute for its application is rolled back.";
+    let bound = || timeout(&roles, "idle_in_transaction_session_timeout", "60s", risk);
+    (!roles.is_empty()).then(|| Remedy { label: "End transactions that were left open".to_owned(), ..bound() })
 }
 
 fn raise_limit(role: &RoleSettings) -> Remedy {
@@ -296,7 +297,7 @@ mod tests {
         assert_passes(&CHECK, &limited(10, 8, "medusa"));
         let found = findings(&CHECK, &limited(10, 9, "medusa"));
         assert_eq!((found[0].subject.name.as_str(), found[0].severity), ("medusa", Severity::Medium));
-        assert_eq!(found[0].remedies[2].text, "alter role medusa connection limit 20;");
+        assert_eq!(found[0].remedies[1].text, "alter role medusa connection limit 20;");
         assert_passes(&CHECK, &limited(-1, 9, "medusa"));
         // The role we audit with is held to three on purpose.
         assert_passes(&CHECK, &limited(3, 3, "advisor"));
@@ -318,7 +319,10 @@ mod tests {
     #[test]
     fn transactions_left_open_come_first() {
         let open = |count| taken(90, |a| a.groups = vec![group("", "medusa", "idle in transaction", count)]);
-        assert!(findings(&CHECK, &open(18))[0].remedies[0].text.contains("idle_in_transaction_session_timeout"));
+        // Whoever runs the server: a role's own setting takes no superuser.
+        assert_eq!(findings(&CHECK, &open(18))[0].remedies[0].text, "alter role medusa set idle_in_transaction_session_timeout = '60s';");
+        let of = |count| findings(&CHECK, &open(count))[0].remedies.len();
+        assert_eq!((of(1), of(0)), (2, 1), "nobody left one open");
         assert_eq!(findings(&CHECK, &open(17))[0].remedies[0].kind, RemedyKind::MedusaConfig);
     }
 

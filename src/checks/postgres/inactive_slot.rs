@@ -1,5 +1,6 @@
 //! Replication slots that nobody reads keep the write-ahead log.
 
+use crate::checks::server_settings::{Change, Settings, server_wide};
 use crate::checks::sessions::risk;
 use crate::checks::{Applies, Check, FINDINGS_MAX};
 use crate::evidence::postgres::Slot;
@@ -30,7 +31,7 @@ pub static CHECK: Check = Check {
         "https://www.postgresql.org/docs/current/runtime-config-replication.html#GUC-MAX-SLOT-WAL-KEEP-SIZE",
     ],
     needs: &[Section::PgReplication],
-    uses: &[Section::PgServer],
+    uses: &[Section::PgServer, Section::PgSettings],
     symptom_of: &[],
     applies_to,
     evaluate,
@@ -44,9 +45,8 @@ fn applies_to(snapshot: &Snapshot) -> Result<Applies, Gap> {
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
     let database_bytes = pg.server.as_ref().ok().map(|s| s.database_bytes);
-    let platform = pg.server.as_ref().map_or("plain", |s| s.platform.as_str());
     let judged = pg.replication()?.slots.iter().filter(|s| !s.is_active);
-    let mut findings: Vec<Finding> = judged.filter_map(|s| Some(finding(s, severity(s, database_bytes)?, platform))).collect();
+    let mut findings: Vec<Finding> = judged.filter_map(|s| Some(finding(snapshot, s, severity(s, database_bytes)?))).collect();
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -71,7 +71,7 @@ fn severity(slot: &Slot, database_bytes: Option<u64>) -> Option<Severity> {
     }
 }
 
-fn finding(slot: &Slot, severity: Severity, platform: &str) -> Finding {
+fn finding(snapshot: &Snapshot, slot: &Slot, severity: Severity) -> Finding {
     let kept = slot.retained_bytes.map_or_else(|| "keeps no log any more".to_owned(), |b| format!("keeps {} of log", text::bytes_disk(b)));
     let then = match status(slot) {
         "lost" => " Its log was removed: what used it must be set up anew.".to_owned(),
@@ -97,7 +97,7 @@ fn finding(slot: &Slot, severity: Severity, platform: &str) -> Finding {
         cost: risk(severity),
         gain: None,
         averts: Some("a full disk".to_owned()),
-        remedies: vec![drop_slot(&slot.name), bound(platform)],
+        remedies: std::iter::once(drop_slot(&slot.name)).chain(bound(snapshot)).collect(),
         verify:
             "Run select slot_name, active, wal_status from pg_replication_slots: every slot is active, and pg_wal shrinks at the next checkpoint."
                 .to_owned(),
@@ -119,47 +119,17 @@ fn drop_slot(name: &str) -> Remedy {
     }
 }
 
-fn bound(platform: &str) -> Remedy {
-    let risk = "A replica that stays away longer than 10 GB of log must be set up anew. The disk stays free.".to_owned();
-    let label = "Bound what slots may keep".to_owned();
-    match platform {
-        "rds" => Remedy {
-            kind: RemedyKind::Shell,
-            label,
-            text: "aws rds modify-db-parameter-group --db-parameter-group-name GROUP --parameters \
-                   \"ParameterName=max_slot_wal_keep_size,ParameterValue=10240,ApplyMethod=immediate\""
-                .to_owned(),
-            lock: None,
-            risk,
-            undo: Some(
-                "aws rds reset-db-parameter-group --db-parameter-group-name GROUP --parameters \
-                        \"ParameterName=max_slot_wal_keep_size,ApplyMethod=immediate\""
-                    .to_owned(),
-            ),
-        },
-        "cloud-sql" => Remedy {
-            kind: RemedyKind::Shell,
-            label,
-            text: "gcloud sql instances patch INSTANCE --database-flags=max_slot_wal_keep_size=10240".to_owned(),
-            lock: None,
-            risk,
-            undo: Some("Patch the instance with the flags it had.".to_owned()),
-        },
-        _ => Remedy {
-            kind: RemedyKind::Sql,
-            label,
-            text: "alter system set max_slot_wal_keep_size = '10GB';\nselect pg_reload_conf();".to_owned(),
-            lock: Some("None: no restart, a reload.".to_owned()),
-            risk,
-            undo: Some("alter system reset max_slot_wal_keep_size;\nselect pg_reload_conf();".to_owned()),
-        },
-    }
+fn bound(snapshot: &Snapshot) -> Option<Remedy> {
+    let changes = [Change::spelt(&Settings::known(snapshot), "max_slot_wal_keep_size", "'10GB'", "10240")];
+    let risk = "A replica that stays away longer than 10 GB of log must be set up anew. The disk stays free.";
+    server_wide(snapshot, "Bound what slots may keep", &changes, risk)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
+    use crate::checks::server_settings::tests::run_by;
     use crate::evidence::postgres::Replication;
     use crate::finding::Outcome;
 
@@ -212,8 +182,17 @@ mod tests {
 
     #[test]
     fn managed_servers_are_bounded_their_own_way() {
-        assert_eq!(bound("rds").kind, RemedyKind::Shell);
-        assert_eq!(bound("plain").kind, RemedyKind::Sql);
+        let texts = |platform: &str| {
+            let mut snapshot = with(slot(2_000_000_000));
+            run_by(snapshot.postgres.as_mut().unwrap(), platform);
+            findings(&CHECK, &snapshot)[0].remedies.iter().map(|r| r.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts("plain")[1], "alter system set max_slot_wal_keep_size = '10GB';\nselect pg_reload_conf();");
+        for platform in ["rds", "cloud-sql", "azure", "supabase"] {
+            let text = &texts(platform)[1];
+            assert!(text.contains("max_slot_wal_keep_size") && !text.contains("alter system"), "{platform}: {text}");
+        }
+        assert_eq!(texts("neon").len(), 1);
     }
 
     #[test]

@@ -55,9 +55,10 @@ fn finding(snapshot: &Snapshot, source: &str) -> Finding {
     }
 }
 
-fn remedy(platform: &str) -> Remedy {
+/// How each platform turns it on.
+pub(super) fn remedy(platform: &str) -> Remedy {
     let (kind, label, text, undo) = match platform {
-        "rds" => (
+        "rds" | "aurora" => (
             RemedyKind::Shell,
             "Set it in the parameter group",
             "aws rds modify-db-parameter-group --db-parameter-group-name GROUP --parameters \"ParameterName=track_io_timing,ParameterValue=1,ApplyMethod=immediate\"",

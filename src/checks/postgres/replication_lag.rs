@@ -1,5 +1,6 @@
 //! Replicas that are behind the primary.
 
+use crate::checks::server_settings::{Change, on_another, server_wide};
 use crate::checks::sessions::risk;
 use crate::checks::{Applies, Check, FINDINGS_MAX};
 use crate::evidence::postgres::Replica;
@@ -50,13 +51,14 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let cause = Cause::Denied { grant: format!("grant pg_monitor to {role};") };
         return Err(Gap::new(Section::PgReplication, cause, "The positions of the replicas are hidden from this role."));
     }
-    let mut findings: Vec<Finding> = replicas.iter().filter_map(|r| r.lag_bytes.filter(|b| *b >= LAG_BYTES_MIN).map(|b| finding(r, b))).collect();
+    let mut findings: Vec<Finding> =
+        replicas.iter().filter_map(|r| r.lag_bytes.filter(|b| *b >= LAG_BYTES_MIN).map(|b| finding(snapshot, r, b))).collect();
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
 }
 
-fn finding(replica: &Replica, lag: u64) -> Finding {
+fn finding(snapshot: &Snapshot, replica: &Replica, lag: u64) -> Finding {
     let name = if replica.application.is_empty() { "without a name" } else { &replica.application };
     let severity = if lag >= LAG_BYTES_HIGH { Severity::Medium } else { Severity::Low };
     let is_new = if replica.state == "catchup" { " It is catching up: it was connected lately." } else { "" };
@@ -72,7 +74,7 @@ fn finding(replica: &Replica, lag: u64) -> Finding {
         cost: risk(severity),
         gain: None,
         averts: Some("orders lost when the replica takes over".to_owned()),
-        remedies: vec![where_it_waits(), long_queries()],
+        remedies: std::iter::once(where_it_waits()).chain(long_queries(snapshot)).collect(),
         verify: format!("Run the first statement again on the primary: behind is below {} and falls.", text::bytes_disk(LAG_BYTES_MIN)),
         touches: Vec::new(),
     }
@@ -94,21 +96,17 @@ fn where_it_waits() -> Remedy {
     }
 }
 
-fn long_queries() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Sql,
-        label: "Let the replica cancel queries that stand in the way".to_owned(),
-        text: "-- On the replica:\nalter system set max_standby_streaming_delay = '30s';\nselect pg_reload_conf();".to_owned(),
-        lock: Some("None: no restart, a reload.".to_owned()),
-        risk: "A query on the replica that conflicts with what is applied is cancelled after 30 s.".to_owned(),
-        undo: Some("-- On the replica:\nalter system reset max_standby_streaming_delay;\nselect pg_reload_conf();".to_owned()),
-    }
+fn long_queries(snapshot: &Snapshot) -> Option<Remedy> {
+    let changes = [Change::elsewhere("max_standby_streaming_delay", "'30s'", "30000")];
+    let risk = "A query on the replica that conflicts with what is applied is cancelled after 30 s.";
+    server_wide(snapshot, "Let the replica cancel queries that stand in the way", &changes, risk).map(|r| on_another("replica", r))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
+    use crate::checks::server_settings::tests::run_by;
     use crate::evidence::postgres::Replication;
     use crate::finding::Outcome;
 
@@ -126,6 +124,18 @@ mod tests {
         assert_eq!(findings(&CHECK, &with(replica(Some(100_000_000))))[0].severity, Severity::Low);
         assert_eq!(findings(&CHECK, &with(replica(Some(999_999_999))))[0].severity, Severity::Low);
         assert_eq!(findings(&CHECK, &with(replica(Some(1_000_000_000))))[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn a_managed_replica_is_set_its_own_way() {
+        let texts = |platform: &str| {
+            let mut snapshot = with(replica(Some(2_000_000_000)));
+            run_by(snapshot.postgres.as_mut().unwrap(), platform);
+            findings(&CHECK, &snapshot)[0].remedies.iter().map(|r| r.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts("plain")[1], "-- On the replica:\nalter system set max_standby_streaming_delay = '30s';\nselect pg_reload_conf();");
+        assert!(texts("azure")[1].ends_with("--name max_standby_streaming_delay --value 30000"));
+        assert_eq!(texts("neon").len(), 1);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::index::find_table;
-use crate::checks::needs::{TABLE_BYTES_MIN, TABLE_ROWS_MIN};
+use crate::checks::index::{find_table, is_listed, unlisted};
 use crate::checks::new_index::NewIndex;
+use crate::checks::partitions::Extent;
 use crate::checks::sql::Shape;
 use crate::checks::statement::{Sums, has_long_list, is_read, is_search, table as statement_table};
 use crate::checks::workload::{Load, ReadLoad, Workload, read_loads, workload};
@@ -56,6 +56,7 @@ pub static CHECK: Check = Check {
 /// What is searched in one table.
 struct Search<'s> {
     table: &'s Table,
+    extent: Extent,
     /// Searched in this table alone, without a trigram index yet.
     columns: Vec<String>,
     /// Some statement searches other tables or expressions with it.
@@ -66,7 +67,8 @@ struct Search<'s> {
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
-    let (tables, indexes) = (&pg.tables()?.rows, &pg.indexes()?.rows);
+    let (tables, listed) = (&pg.tables()?.rows, pg.indexes()?);
+    let indexes = &listed.rows;
     let work = workload(snapshot)?;
     let has_search = tables.iter().any(|t| t.name == SEARCH_DOCUMENTS && t.rows().is_some_and(|r| r > 0));
     let mut found: BTreeMap<(&str, &str), Search> = BTreeMap::new();
@@ -84,14 +86,17 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
             add(&mut found, search);
         }
     }
-    let mut findings: Vec<Finding> = found
-        .values()
-        .filter(|s| {
-            let sums = Sums::of(&s.loads);
-            sums.calls >= CALLS_MIN && work.share_of(sums.total_ms) >= SHARE_MIN
-        })
-        .map(|s| finding(snapshot, &work, s, indexes))
-        .collect();
+    let is_worth_it = |s: &&Search| {
+        let sums = Sums::of(&s.loads);
+        sums.calls >= CALLS_MIN && work.share_of(sums.total_ms) >= SHARE_MIN
+    };
+    let (known, beyond): (Vec<&Search>, Vec<&Search>) = found.values().filter(is_worth_it).partition(|s| is_listed(listed, s.table));
+    if known.is_empty()
+        && let Some(search) = beyond.first()
+    {
+        return Err(unlisted(search.table));
+    }
+    let mut findings: Vec<Finding> = known.iter().map(|s| finding(snapshot, &work, s, indexes)).collect();
     findings.sort_by(|a, b| b.cost.share.total_cmp(&a.cost.share));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -121,7 +126,7 @@ fn search<'s>(read: &ReadLoad<'s>, tables: &'s [Table], indexes: &[Index]) -> Op
     let (first, _) = operands.iter().flatten().next()?;
     let used = &read.shape.tables[*first];
     let table = find_table(tables, used)?;
-    let is_big = table.table_bytes >= TABLE_BYTES_MIN || table.rows().is_some_and(|r| r >= TABLE_ROWS_MIN);
+    let extent = Extent::of(tables, table).filter(Extent::is_big)?;
     let is_spread = operands.iter().any(|o| o.as_ref().is_none_or(|(of, _)| read.shape.tables[*of].alias != used.alias));
     let mut columns: Vec<String> = Vec::new();
     for (_, column) in operands.iter().flatten().filter(|(of, _)| read.shape.tables[*of].alias == used.alias) {
@@ -130,8 +135,9 @@ fn search<'s>(read: &ReadLoad<'s>, tables: &'s [Table], indexes: &[Index]) -> Op
         }
     }
     let is_served = !is_spread && columns.is_empty();
-    (is_big && !is_served && table.extension.is_none()).then(|| Search {
+    (!is_served && table.extension.is_none()).then(|| Search {
         table,
+        extent,
         columns: if is_spread { Vec::new() } else { columns },
         is_spread,
         is_live_only: used.is_soft_delete_filtered(),
@@ -206,14 +212,14 @@ fn finding(snapshot: &Snapshot, work: &Workload, search: &Search, indexes: &[Ind
             text::plural(sums.calls, "call", "calls"),
             work.words,
             table.name,
-            text::plural(table.rows().unwrap_or(0), "row", "rows"),
+            text::plural(search.extent.rows.unwrap_or(0), "row", "rows"),
             text::millis(sums.mean_ms()),
             text::percent(share)
         ),
         step: format!("Take the search in {} off the database", table.name),
         evidence: vec![
             statement_table(work, &search.loads),
-            Evidence::figure("Table size", table.table_bytes as f64, "bytes", text::bytes_disk(table.table_bytes)),
+            Evidence::figure("Table size", search.extent.bytes as f64, "bytes", text::bytes_disk(search.extent.bytes)),
         ],
         severity: Severity::from_share(share),
         confidence,
@@ -243,7 +249,7 @@ fn remedies(snapshot: &Snapshot, search: &Search, indexes: &[Index]) -> Vec<Reme
     let mut remedies = vec![provider(snapshot)];
     // With a spread search beside a plain one, the index would serve the plain one only: still worth it, the finding says what remains.
     if !search.columns.is_empty() {
-        remedies.push(trigram(search, indexes));
+        remedies.push(trigram(snapshot, search, indexes));
     }
     remedies
 }
@@ -265,29 +271,22 @@ fn provider(snapshot: &Snapshot) -> Remedy {
     }
 }
 
-fn trigram(search: &Search, indexes: &[Index]) -> Remedy {
+fn trigram(snapshot: &Snapshot, search: &Search, indexes: &[Index]) -> Remedy {
     let table = search.table;
     let named = NewIndex::new(&table.schema, &table.name, &["trgm".to_owned()], None, indexes);
     let columns: Vec<String> = search.columns.iter().map(|c| format!("{} gin_trgm_ops", quote(c))).collect();
     let live = if search.is_live_only { " where deleted_at is null" } else { "" };
-    let seconds = (table.table_bytes as f64 / BUILD_BYTES_A_SECOND).max(1.0);
     Remedy {
         kind: RemedyKind::Sql,
         label: "Or index its letters by threes".to_owned(),
-        text: format!(
-            "create extension if not exists pg_trgm;\ncreate index concurrently {} on {}.{} using gin ({}){live};",
-            quote(&named.name),
-            quote(&table.schema),
-            quote(&table.name),
-            columns.join(", ")
-        ),
-        lock: Some(format!("SHARE UPDATE EXCLUSIVE on {}: reads and writes go on. About {}.", table.name, text::seconds(seconds))),
+        text: format!("create extension if not exists pg_trgm;\n{}", named.build_sql(snapshot, &format!("using gin ({}){live}", columns.join(", ")))),
+        lock: Some(named.lock(snapshot, search.extent.bytes, BUILD_BYTES_A_SECOND)),
         risk: format!(
             "Every change of these columns writes a dozen index entries or more, and the index may be as large as the columns. Searches of one or two letters still read all of {}. \
              Where extensions lie in a schema of their own, it must be in the search path.",
             table.name
         ),
-        undo: Some(named.drop_sql()),
+        undo: Some(named.drop_sql(snapshot)),
     }
 }
 

@@ -175,7 +175,7 @@ fn remedies(pg: &Postgres, sequence: &Sequence, table: Option<&Table>, column: O
         return vec![widen_sequence(&name)];
     }
     let mut remedies = vec![at_once(pg, &name, table, column)];
-    if children(pg, table, &column.name).is_empty() && !is_key(pg, table, &column.name) {
+    if pg.constraints.is_ok() && children(pg, table, &column.name).is_empty() && !is_key(pg, table, &column.name) {
         remedies.push(in_steps(&name, table, column));
     }
     remedies
@@ -233,6 +233,11 @@ fn at_once(pg: &Postgres, name: &str, table: &Table, column: &Column) -> Remedy 
 /// Without a long lock: a second column is filled beside the first and takes its place in a moment.
 fn in_steps(name: &str, table: &Table, column: &Column) -> Remedy {
     let (full, c, wide) = (table.full_name(), quote(&column.name), quote(&format!("{}_wide", column.name)));
+    // A check that was validated beforehand spares `set not null` its scan (since Postgres 12).
+    let checked = [
+        format!("alter table {full} add constraint {STEP_PREFIX} check ({wide} is not null) not valid;"),
+        format!("alter table {full} validate constraint {STEP_PREFIX};"),
+    ];
     let lines = [
         format!("alter table {full} add column {wide} bigint;"),
         format!("create function {STEP_PREFIX}() returns trigger language plpgsql as $$ begin new.{wide} := new.{c}; return new; end $$;"),
@@ -241,30 +246,64 @@ fn in_steps(name: &str, table: &Table, column: &Column) -> Remedy {
             "do $$ begin loop update {full} set {wide} = {c} where ctid in (select ctid from {full} where {wide} is null and {c} is not null limit 10000); \
              exit when not found; commit; end loop; end $$;"
         ),
+    ];
+    let last = [
         format!("alter sequence {name} as bigint no maxvalue;"),
-        format!(
-            "do $$ begin set local lock_timeout = '5s'; lock table {full} in access exclusive mode; drop trigger {STEP_PREFIX} on {full}; alter sequence {name} \
-             owned by none; alter table {full} alter column {c} drop default; alter table {full} drop column {c}; alter table {full} rename column {wide} to {c}; \
-             alter table {full} alter column {c} set default nextval('{literal}'); alter sequence {name} owned by {full}.{c}; end $$;",
-            literal = name.replace('\'', "''"),
-        ),
+        if column.is_nullable { swap_default(name, &full, &c, &wide) } else { swap_not_null(name, &full, &column.name, &wide) },
         format!("drop function {STEP_PREFIX}();"),
     ];
+    let of_column: &[String] = if column.is_nullable { &[] } else { &checked };
     Remedy {
         kind: RemedyKind::Sql,
         label: "Change the type in steps".to_owned(),
-        text: lines.join("\n"),
+        text: lines.iter().chain(of_column).chain(&last).map(String::as_str).collect::<Vec<_>>().join("\n"),
         lock: Some(format!(
             "ACCESS EXCLUSIVE on {} for a moment at the first and at the last step; the filling in between writes 10,000 rows at a time.",
             table.name
         )),
         risk: format!(
-            "Indexes and not-null constraints on the column go with the old one: create the indexes on the new column concurrently before the last step, and \
-             set not null after it. An identity column becomes one with a default. {}",
+            "Indexes on the column go with the old one: create them on the new column concurrently before the last step. An identity column gets a new \
+             sequence that counts on from the old one's number, by ones. {}",
             reader_risk(table)
         ),
         undo: Some(format!("Before the last step: drop the trigger and the function {STEP_PREFIX}, and the column {wide}.")),
     }
+}
+
+/// The sequence is the column's default, and stays it.
+fn take_place(name: &str, full: &str, c: &str, wide: &str) -> String {
+    format!(
+        "alter sequence {name} owned by none; alter table {full} alter column {c} drop default; alter table {full} drop column {c}; alter table {full} rename \
+         column {wide} to {c}; alter table {full} alter column {c} set default nextval('{literal}'); alter sequence {name} owned by {full}.{c};",
+        literal = literal(name),
+    )
+}
+
+fn swap_default(name: &str, full: &str, c: &str, wide: &str) -> String {
+    format!(
+        "do $$ begin set local lock_timeout = '5s'; lock table {full} in access exclusive mode; drop trigger {STEP_PREFIX} on {full}; {} end $$;",
+        take_place(name, full, c, wide)
+    )
+}
+
+/// It may be an identity column, whose sequence cannot be detached: the new one then gets a sequence of its own that counts on.
+fn swap_not_null(name: &str, full: &str, column: &str, wide: &str) -> String {
+    let (c, column, table) = (&quote(column), literal(column), literal(full));
+    format!(
+        "do $$ declare kind text; last bigint; used boolean; begin set local lock_timeout = '5s'; lock table {full} in access exclusive mode; \
+         drop trigger {STEP_PREFIX} on {full}; alter table {full} alter column {wide} set not null; alter table {full} drop constraint {STEP_PREFIX}; \
+         select attidentity::text into kind from pg_attribute where attrelid = '{table}'::regclass and attname = '{column}'; \
+         if kind = '' then {swap} else select last_value, is_called into last, used from {name}; alter table {full} drop column {c}; \
+         alter table {full} rename column {wide} to {c}; \
+         if kind = 'a' then alter table {full} alter column {c} add generated always as identity; \
+         else alter table {full} alter column {c} add generated by default as identity; end if; \
+         perform setval(pg_get_serial_sequence('{table}', '{column}'), last, used); end if; end $$;",
+        swap = take_place(name, full, c, wide),
+    )
+}
+
+fn literal(name: &str) -> String {
+    name.replace('\'', "''")
 }
 
 #[cfg(test)]
@@ -353,6 +392,27 @@ mod tests {
         assert_eq!(found[0].remedies.len(), 2);
         let wide = with(sequence(2_000_000_000), |pg| pg.columns.as_mut().unwrap().rows[0].data_type = "bigint".into());
         assert_eq!(findings(&CHECK, &wide)[0].remedies[0].text, "alter sequence public.order_display_id_seq as bigint no maxvalue;");
+    }
+
+    #[test]
+    fn an_identity_keeps_what_it_is() {
+        let steps = |is_nullable: bool| {
+            let snapshot = with(sequence(2_000_000_000), |pg| pg.columns.as_mut().unwrap().rows[0].is_nullable = is_nullable);
+            findings(&CHECK, &snapshot)[0].remedies[1].text.clone()
+        };
+        let (nullable, filled) = (steps(true), steps(false));
+        assert!(!nullable.contains("identity") && !nullable.contains("not null not valid"), "an identity column is never null: {nullable}");
+        let swap = filled.lines().find(|l| l.contains("attidentity")).expect("it is asked for");
+        let (_, of_identity) = swap.split_once(" else ").expect("two ways");
+        assert!(!of_identity.contains("owned by"), "{of_identity}");
+        assert!(of_identity.contains("generated always as identity") && of_identity.contains("generated by default as identity"));
+        assert!(filled.contains("validate constraint advisor_widen") && filled.contains("set not null"));
+    }
+
+    #[test]
+    fn unknown_keys_are_not_dropped_in_steps() {
+        let snapshot = with(sequence(2_000_000_000), |pg| pg.constraints = Err(Gap::not_configured(Section::PgConstraints)));
+        assert_eq!(findings(&CHECK, &snapshot)[0].remedies.len(), 1);
     }
 
     #[test]

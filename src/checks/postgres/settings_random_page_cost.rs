@@ -1,9 +1,12 @@
 //! `random_page_cost` makes the planner refuse indexes on storage where they are cheap.
 
+use super::io_timing_off;
+use crate::checks::bloat::without_statistics;
 use crate::checks::index::{Cover, covering_index, find_table, wanted};
-use crate::checks::needs::{READ_TO_RETURNED_MIN, is_big};
+use crate::checks::needs::READ_TO_RETURNED_MIN;
+use crate::checks::partitions::Extent;
 use crate::checks::scans::{CALLS_MIN, Scene, scene};
-use crate::checks::server_settings::{Change, PAGE_BYTES, Settings, for_workload, of_role, only_role, platform, shown};
+use crate::checks::server_settings::{Change, Settings, for_workload, of_role, only_role, platform, shown};
 use crate::checks::sql::{Kind, Shape, TableUse};
 use crate::checks::workload::{Load, read_loads};
 use crate::checks::{Check, always};
@@ -38,7 +41,7 @@ pub static CHECK: Check = Check {
           planner read a whole table where an index would find the few rows.",
     remedy: "Lower random_page_cost for the application's role.",
     method: "Statements of 1 % of database time or more that read at least half of a large table though a valid index leads with a column they compare, one value \
-             of which leaves at most 5 % of the rows. Reported where random_page_cost is 2 or more and a block is read in under 1 ms, or hardly any from outside.",
+             of which leaves at most 5 % of the rows by the column statistics. Reported where random_page_cost is 2 or more and a block is read in under 1 ms, or hardly any from outside.",
     effort: Effort::Minutes,
     references: &["https://www.postgresql.org/docs/current/runtime-config-query.html#GUC-RANDOM-PAGE-COST"],
     needs: &[Section::PgSettings, Section::PgStatements, Section::PgTables, Section::PgIndexes, Section::PgServer],
@@ -53,6 +56,8 @@ struct Refused<'s> {
     load: Load<'s>,
     table: &'s Table,
     index: &'s Index,
+    /// Whether one value leaves few rows; `None`: the column has no statistics.
+    leaves_few: Option<bool>,
 }
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
@@ -64,19 +69,26 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let own = l.statement.role.as_deref().and_then(|r| of_role(roles, r, "random_page_cost")).and_then(|v| v.parse().ok());
         own.unwrap_or(server)
     };
-    let refused: Vec<Refused> = refused(pg, &scene).into_iter().filter(|r| cost(&r.load) >= COST_MIN).collect();
-    let ms: f64 = refused.iter().map(|r| r.load.counters.total_ms).sum();
-    let share = scene.workload.share_of(ms);
-    if refused.is_empty() || share < SHARE_MIN {
+    let passed_by: Vec<Refused> = refused(pg, &scene).into_iter().filter(|r| cost(&r.load) >= COST_MIN).collect();
+    let is_enough = |refused: &[Refused]| {
+        let ms = refused.iter().map(|r| r.load.counters.total_ms).sum();
+        !refused.is_empty() && scene.workload.share_of(ms) >= SHARE_MIN
+    };
+    if !is_enough(&passed_by) {
         return Ok(Vec::new());
     }
-    let Some(storage) = quick_storage(&scene)? else { return Ok(Vec::new()) };
+    let Some(storage) = quick_storage(platform, &scene)? else { return Ok(Vec::new()) };
+    let (refused, unknown): (Vec<Refused>, Vec<Refused>) = passed_by.into_iter().partition(|r| r.leaves_few.is_some());
+    if !is_enough(&refused) {
+        let then = "Statements scan tables although an index leads with a column they compare; whether it leaves few rows is not known.";
+        return unknown.first().and_then(|r| without_statistics(pg, r.table, then)).map_or(Ok(Vec::new()), Err);
+    }
     let now = refused.iter().map(|r| cost(&r.load)).fold(0.0, f64::max);
     Ok(vec![finding(platform, &settings, &scene, &refused, &format!("random_page_cost is {}, but {storage}.", text::number(now)))])
 }
 
 /// Why a block out of order costs hardly more here; `None`: it does.
-fn quick_storage(scene: &Scene) -> Result<Option<String>, Gap> {
+fn quick_storage(platform: &str, scene: &Scene) -> Result<Option<String>, Gap> {
     let (mut hit, mut read, mut ms) = (0, 0, 0.0);
     for load in &scene.workload.loads {
         hit += load.counters.blocks_hit;
@@ -87,10 +99,7 @@ fn quick_storage(scene: &Scene) -> Result<Option<String>, Gap> {
         return Ok(Some("nearly every block is in shared buffers".to_owned()));
     }
     if ms <= 0.0 || read < READS_MIN {
-        let cause = Cause::Absent {
-            feature: "timed reads".to_owned(),
-            remedy: "alter system set track_io_timing = on;\nselect pg_reload_conf();".to_owned(),
-        };
+        let cause = Cause::Absent { feature: "timed reads".to_owned(), remedy: io_timing_off::remedy(platform).text };
         let detail = "Statements scan tables although an index would find their rows; whether the storage makes that right is not known, because reads are not timed.";
         return Err(Gap::new(Section::PgStatements, cause, detail));
     }
@@ -106,23 +115,22 @@ fn refused<'s>(pg: &'s Postgres, scene: &Scene<'s>) -> Vec<Refused<'s>> {
             continue;
         }
         let served = read.shape.tables.iter().find_map(|used| {
-            let table = find_table(scene.store.tables, used).filter(|t| is_big(t))?;
-            if !scans(pg, &read.load, &read.shape, table) || used.is_aggregate || used.has_limit {
+            let table = find_table(scene.store.tables, used)?;
+            let extent = Extent::of(scene.store.tables, table).filter(Extent::is_big)?;
+            if !scans(pg, &read.load, &read.shape, (table, &extent)) || used.is_aggregate || used.has_limit {
                 return None;
             }
-            index_for(scene.store.indexes, stats, table, used).map(|index| (table, index))
+            let (index, leaves_few) = index_for(scene.store.indexes, stats, (table, extent.rows? as f64), used)?;
+            Some(Refused { load: read.load, table, index, leaves_few })
         });
-        if let Some((table, index)) = served {
-            found.push(Refused { load: read.load, table, index });
-        }
+        found.extend(served);
     }
     found
 }
 
 /// It reads at least half of the table and returns a small part; where the planner was asked, it said so.
-fn scans(pg: &Postgres, load: &Load, shape: &Shape, table: &Table) -> bool {
-    let pages = (table.table_bytes as f64 / PAGE_BYTES as f64).max(1.0);
-    let returns_little = table.rows().is_some_and(|r| load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= r as f64);
+fn scans(pg: &Postgres, load: &Load, shape: &Shape, (table, extent): (&Table, &Extent)) -> bool {
+    let returns_little = extent.rows.is_some_and(|r| load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= r as f64);
     // The plan was made with our own role's settings; where the statement's role has its own cost, it says nothing.
     let own = pg.roles.as_ref().ok().zip(load.statement.role.as_deref()).and_then(|(roles, r)| of_role(roles, r, "random_page_cost"));
     let plans = pg.plans.as_ref().ok().filter(|_| own.is_none());
@@ -132,25 +140,27 @@ fn scans(pg: &Postgres, load: &Load, shape: &Shape, table: &Table) -> bool {
         // The blocks of a join could be another table's.
         None => shape.tables.len() == 1,
     };
-    load.blocks_a_call() >= pages * BLOCKS_SHARE_MIN && returns_little && is_scan
+    load.blocks_a_call() >= extent.pages() * BLOCKS_SHARE_MIN && returns_little && is_scan
 }
 
-/// A valid index led by a column that the statement compares with one value, which leaves few rows by the planner's statistics.
-fn index_for<'s>(indexes: &'s [Index], stats: &[ColumnStats], table: &Table, used: &TableUse) -> Option<&'s Index> {
-    let rows = table.rows()? as f64;
-    let selective = |column: &&String| {
-        let known = stats.iter().find(|s| s.schema == table.schema && s.table == table.name && s.column == **column);
-        known.is_some_and(|s| {
+/// A valid index led by a column that the statement compares with one value, and whether that leaves few rows by the planner's statistics:
+/// one for which they say so, else one without statistics.
+fn index_for<'s>(indexes: &'s [Index], stats: &[ColumnStats], (table, rows): (&Table, f64), used: &TableUse) -> Option<(&'s Index, Option<bool>)> {
+    let leaves_few = |column: &String| {
+        let known = stats.iter().find(|s| s.schema == table.schema && s.table == table.name && s.column == *column);
+        known.map(|s| {
             let distinct = if s.distinct < 0.0 { -s.distinct * rows } else { s.distinct };
             distinct > 0.0 && (1.0 - s.null_fraction) / distinct <= ROWS_SHARE_MAX
         })
     };
-    used.equal.iter().filter(|c| !used.batched.contains(c)).filter(selective).find_map(|column| {
-        match covering_index(indexes, &wanted(table, std::slice::from_ref(column), used)) {
-            Cover::Serves(index) => Some(index),
-            _ => None,
-        }
-    })
+    let compared = used.equal.iter().filter(|c| !used.batched.contains(c));
+    let led = compared.filter_map(|column| match covering_index(indexes, &wanted(table, std::slice::from_ref(column), used)) {
+        Cover::Serves(index) => Some((index, leaves_few(column))),
+        _ => None,
+    });
+    let mut fitting: Vec<(&Index, Option<bool>)> = led.filter(|(_, few)| *few != Some(false)).collect();
+    fitting.sort_by_key(|(_, few)| few.is_none());
+    fitting.into_iter().next()
 }
 
 fn finding(platform: &str, settings: &Settings, scene: &Scene, refused: &[Refused], storage: &str) -> Finding {
@@ -205,6 +215,7 @@ fn evidence(settings: &Settings, refused: &[Refused]) -> Vec<Evidence> {
 mod tests {
     use super::*;
     use crate::checks::fixtures::*;
+    use crate::checks::server_settings::PAGE_BYTES;
     use crate::checks::server_settings::tests::{role, setting};
     use crate::evidence::postgres::StatementPlan;
 
@@ -260,9 +271,34 @@ mod tests {
     fn a_scan_for_many_rows_is_right() {
         assert_eq!(findings(&CHECK, &scanning_addresses("4", |pg| distinct(pg, 20.0))).len(), 1);
         assert_passes(&CHECK, &scanning_addresses("4", |pg| distinct(pg, 19.9)));
-        assert_passes(&CHECK, &scanning_addresses("4", |pg| pg.column_stats.as_mut().unwrap().rows.clear()));
         assert_passes(&CHECK, &scanning_addresses("4", |pg| counters(pg, |c| c.rows = 20_001_000)));
         assert_passes(&CHECK, &scanning_addresses("4", |pg| counters(pg, |c| c.blocks_hit = 2_499_999)));
+    }
+
+    #[test]
+    fn without_statistics_it_is_not_known() {
+        let without =
+            |cost: &str, stats: crate::evidence::Seen<crate::evidence::Listed<ColumnStats>>| scanning_addresses(cost, |pg| pg.column_stats = stats);
+        let denied = Gap::new(Section::PgColumnStats, Cause::Denied { grant: "grant it;".into() }, "pg_stats shows no rows.");
+        let gap = assert_unknown(&CHECK, &without("4", Err(denied.clone())));
+        assert!(gap.cause.remedy() == Some("grant it;") && gap.detail.ends_with("is not known. pg_stats shows no rows."), "{gap:?}");
+        assert_passes(&CHECK, &without("1.1", Err(denied)));
+        let none = crate::evidence::Listed { rows: Vec::new(), cut: None };
+        assert!(assert_unknown(&CHECK, &without("4", Ok(none.clone()))).cause.remedy().is_some_and(|r| r.contains("advisor.column_stats()")));
+        let whole = crate::evidence::Listed { cut: Some(0), ..none };
+        assert_eq!(assert_unknown(&CHECK, &without("4", Ok(whole))).cause.remedy(), Some("analyze public.address;"));
+    }
+
+    #[test]
+    fn partitions_are_read_together() {
+        use crate::checks::partitions::fixtures::{partition, partitioned};
+        let parted = |pages: u64| {
+            scanning_addresses("4", move |pg| {
+                tables(pg, vec![partitioned("address", 200_000), partition("address", "address_a", 200_000, pages * PAGE_BYTES)]);
+            })
+        };
+        assert_eq!(findings(&CHECK, &parted(10_000)).len(), 1);
+        assert_passes(&CHECK, &parted(10_001));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::checks::index::{Cover, covering_index, find_table, is_soft_delete_partial, wanted};
 use crate::checks::medusa::is_stock_table;
-use crate::checks::needs::{READ_TO_RETURNED_MIN, is_big, is_driven, reads_most_of};
+use crate::checks::needs::{READ_TO_RETURNED_MIN, is_driven, reads_most_of};
 use crate::checks::new_index::NewIndex;
+use crate::checks::partitions::Extent;
 use crate::checks::scans::{CALLS_MIN, Scene, scene};
 use crate::checks::sql::{Kind, Shape, TableUse};
 use crate::checks::statement::{Sums, has_long_list, is_key_check, rewrite, table as statement_table};
@@ -20,7 +21,6 @@ use crate::text;
 const SHARE_MIN: f64 = 0.01;
 /// Calls from which the figures of a period are steady.
 const CALLS_STEADY: u64 = 20;
-const BLOCK_BYTES: f64 = 8_192.0;
 /// Blocks that a lookup through an index touches: the index's levels and the row.
 const BLOCKS_THROUGH_INDEX: f64 = 4.0;
 
@@ -50,6 +50,7 @@ pub static CHECK: Check = Check {
 /// Statements that would be served by `index` if they spoke of live rows.
 struct Blind<'s> {
     table: &'s Table,
+    extent: Extent,
     index: &'s Index,
     /// How the costliest statement calls the table.
     alias: String,
@@ -67,8 +68,8 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
             continue;
         }
         for used in &read.shape.tables {
-            let Some((table, index)) = missed(&scene, &read.load, &read.shape, used) else { continue };
-            let new = || Blind { table, index, alias: used.alias.clone(), is_joined: true, loads: Vec::new() };
+            let Some((table, extent, index)) = missed(&scene, &read.load, &read.shape, used) else { continue };
+            let new = || Blind { table, extent, index, alias: used.alias.clone(), is_joined: true, loads: Vec::new() };
             let blind = found.entry((&table.name, &index.name)).or_insert_with(new);
             blind.is_joined &= used.equal.is_empty();
             if blind.loads.iter().all(|l| l.statement.id != read.load.statement.id) {
@@ -90,15 +91,16 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
 }
 
 /// The table that this mention scans, and the index on live rows that it misses.
-fn missed<'s>(scene: &Scene<'s>, load: &Load, shape: &Shape, used: &TableUse) -> Option<(&'s Table, &'s Index)> {
+fn missed<'s>(scene: &Scene<'s>, load: &Load, shape: &Shape, used: &TableUse) -> Option<(&'s Table, Extent, &'s Index)> {
     // Twice in one statement: which of the two reads the blocks is not known (Medusa's lists join a table to sort by it and again to show it).
     let mentions = shape.tables.iter().filter(|t| t.table == used.table).count();
     if used.is_soft_delete_filtered() || mentions > 1 {
         return None;
     }
     let table = find_table(scene.store.tables, used)?;
-    let rows = table.rows()? as f64;
-    let is_scan = is_big(table) && reads_most_of(load, shape, table) && load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= rows;
+    let extent = Extent::of(scene.store.tables, table).filter(Extent::is_big)?;
+    let rows = extent.rows? as f64;
+    let is_scan = reads_most_of(load, shape, &extent) && load.counters.rows_a_call() * READ_TO_RETURNED_MIN <= rows;
     if !is_scan || table.extension.is_some() {
         return None;
     }
@@ -116,7 +118,7 @@ fn missed<'s>(scene: &Scene<'s>, load: &Load, shape: &Shape, used: &TableUse) ->
         let is_there = i.schema == table.schema && i.table == table.name && i.is_valid && i.is_ready && i.method == "btree";
         is_there && is_soft_delete_partial(i) && i.keys.first().is_some_and(|k| !k.is_expression && selective.contains(&k.text))
     };
-    Some((table, scene.store.indexes.iter().find(fits)?))
+    Some((table, extent, scene.store.indexes.iter().find(fits)?))
 }
 
 fn finding(snapshot: &Snapshot, scene: &Scene, blind: &Blind) -> Finding {
@@ -135,7 +137,7 @@ fn finding(snapshot: &Snapshot, scene: &Scene, blind: &Blind) -> Finding {
             text::plural(sums.calls, "call", "calls"),
             scene.workload.words,
             blind.table.name,
-            text::plural(blind.table.rows().unwrap_or(0), "row", "rows"),
+            text::plural(blind.extent.rows.unwrap_or(0), "row", "rows"),
             text::number(sums.rows_a_call()),
             text::millis(sums.mean_ms()),
             text::percent(share),
@@ -168,14 +170,14 @@ fn evidence(scene: &Scene, blind: &Blind) -> Vec<Evidence> {
     vec![
         statement_table(&scene.workload, &blind.loads),
         Evidence::Code { label: "The index it misses".to_owned(), language: "sql".to_owned(), text: blind.index.definition.clone() },
-        Evidence::figure("Table size", blind.table.table_bytes as f64, "bytes", text::bytes_disk(blind.table.table_bytes)),
+        Evidence::figure("Table size", blind.extent.bytes as f64, "bytes", text::bytes_disk(blind.extent.bytes)),
     ]
 }
 
 /// Time follows the blocks touched.
 fn gain(scene: &Scene, blind: &Blind, sums: &Sums, share: f64) -> Gain {
-    let pages = (blind.table.table_bytes as f64 / BLOCK_BYTES).max(1.0);
-    let saving = (1.0 - (BLOCKS_THROUGH_INDEX + sums.rows_a_call()) / pages).clamp(0.0, 0.99);
+    let through = BLOCKS_THROUGH_INDEX * blind.extent.parts as f64 + sums.rows_a_call();
+    let saving = (1.0 - through / blind.extent.pages()).clamp(0.0, 0.99);
     let mut gain = Gain::new(Basis::Modelled, format!("{} database time", text::minus_percent(share * saving)));
     gain.database_time_share = Some(share * saving);
     gain.database_ms_per_s = scene.workload.ms_per_s(sums.total_ms * saving);
@@ -199,7 +201,7 @@ fn remedies(snapshot: &Snapshot, scene: &Scene, blind: &Blind, column: &str) -> 
         "Deleted rows leave the answer. Medusa's own services add the condition by themselves; raw SQL and knex do not.",
     );
     let new = NewIndex::new(&blind.table.schema, &blind.table.name, &[column.to_owned()], None, scene.store.indexes);
-    let index = new.remedies(snapshot, blind.table.table_bytes);
+    let index = new.remedies(snapshot, blind.extent.bytes);
     if blind.is_medusas() {
         // The statement is Medusa's: an index over all rows is what the store can do.
         return index;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::checks::index::{Cover, Wanted, by_table, covering_index, find_table, is_soft_delete_partial};
+use crate::checks::index::{Cover, Wanted, by_table, covering_index, find_table, is_listed, is_soft_delete_partial, unlisted};
 use crate::checks::medusa::{is_stock_bare_key, is_stock_table};
-use crate::checks::needs::pages;
 use crate::checks::new_index::NewIndex;
+use crate::checks::partitions::Extent;
 use crate::checks::scans::is_driven;
 use crate::checks::workload::{Load, Workload, read_loads, workload};
 use crate::checks::{Check, FINDINGS_MAX, always};
@@ -59,13 +59,28 @@ struct Key<'s> {
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
-    let (tables, indexes, constraints) = (&pg.tables()?.rows, &pg.indexes()?.rows, &pg.constraints()?.rows);
-    let work = workload(snapshot).ok();
+    let (tables, listed, constraints) = (&pg.tables()?.rows, pg.indexes()?, &pg.constraints()?.rows);
+    let indexes = &listed.rows;
+    let read = workload(snapshot);
+    let work = read.as_ref().ok();
     let mut keys = uncovered(tables, indexes, constraints);
-    if let Some(work) = &work {
+    if let Some(work) = work {
         attach_reads(work, tables, indexes, &mut keys);
     }
-    let mut findings: Vec<Finding> = keys.values().filter(|k| is_worth_it(k)).map(|k| finding(snapshot, work.as_ref(), indexes, k)).collect();
+    let (known, beyond): (Vec<&Key>, Vec<&Key>) = keys.values().filter(|k| is_worth_it(k)).partition(|k| is_listed(listed, k.child));
+    if known.is_empty()
+        && let Some(key) = beyond.first()
+    {
+        return Err(unlisted(key.child));
+    }
+    let mut findings: Vec<Finding> = known.iter().map(|k| finding(snapshot, work, indexes, k)).collect();
+    // Whether anybody looks the children up could not be seen.
+    if let Err(gap) = &read
+        && findings.is_empty()
+        && keys.values().any(|k| k.child.table_bytes >= CHILD_BYTES_MIN && !k.has_live_index)
+    {
+        return Err(gap.clone());
+    }
     findings.sort_by(|a, b| b.cost.share.total_cmp(&a.cost.share).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -143,8 +158,9 @@ fn attach_reads<'s>(work: &Workload<'s>, tables: &'s [Table], indexes: &[Index],
                 }
                 // Another of its conditions may find the rows by an index.
                 let wanted = Wanted { schema: &child.schema, table: &child.name, columns: &used.equal, is_null: &used.is_null, is_not_null: &[] };
+                let pages = Extent::of(tables, child).map_or(1.0, |e| e.pages());
                 let is_found_otherwise =
-                    read.load.blocks_a_call() < pages(child) * BLOCKS_SHARE_MIN || matches!(covering_index(indexes, &wanted), Cover::Serves(_));
+                    read.load.blocks_a_call() < pages * BLOCKS_SHARE_MIN || matches!(covering_index(indexes, &wanted), Cover::Serves(_));
                 if let Some(key) = keys.get_mut(&at).filter(|_| !is_found_otherwise) {
                     key.all_filtered &= used.is_soft_delete_filtered();
                     if key.loads.iter().all(|l| l.statement.id != read.load.statement.id) {
@@ -301,10 +317,29 @@ mod tests {
 
     #[test]
     fn hard_deletes_of_the_parent_are_reported() {
-        assert_passes(&CHECK, &reviews(50_000_000, 99, |_| {}));
-        let found = findings(&CHECK, &reviews(50_000_000, 100, |_| {}));
+        let elsewhere = |pg: &mut Postgres| statements(pg, vec![statement("2", "select * from region where id = $1", 1_000, 600.0)]);
+        assert_passes(&CHECK, &reviews(50_000_000, 99, elsewhere));
+        let found = findings(&CHECK, &reviews(50_000_000, 100, elsewhere));
         assert_eq!(found[0].severity, Severity::Low);
         assert!(found[0].remedies[0].text.ends_with("(author_id);"));
+    }
+
+    #[test]
+    fn unreadable_statements_leave_a_bare_key_open() {
+        let unread = |pg: &mut Postgres| pg.statements = Err(Gap::not_configured(Section::PgStatements));
+        assert_eq!(assert_unknown(&CHECK, &reviews(10_000_000, 0, unread)).section, Section::PgStatements);
+        assert_passes(&CHECK, &reviews(9_999_999, 0, unread));
+        for predicate in [None, Some("(deleted_at IS NULL)")] {
+            let indexed = reviews(50_000_000, 0, |pg| {
+                indexes(pg, vec![index("review", "a", &["author_id"], predicate)]);
+                unread(pg);
+            });
+            assert_passes(&CHECK, &indexed);
+        }
+        // What hard deletes show needs no statements.
+        assert_eq!(findings(&CHECK, &reviews(50_000_000, 100, unread)).len(), 1);
+        // Too few calls are no reading either.
+        assert_unknown(&CHECK, &reviews(10_000_000, 0, |_| {}));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A statement that is usually quick and sometimes takes seconds.
 
+use crate::checks::server_settings::{Change, Settings, for_role, server_wide};
 use crate::checks::sql::{Kind, Shape};
 use crate::checks::statement::{code, explain, is_key_check, subject, touches};
 use crate::checks::workload::{Load, Workload, shape, workload};
@@ -39,7 +40,7 @@ pub static CHECK: Check = Check {
         "https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LOCK-WAITS",
     ],
     needs: &[Section::PgStatements],
-    uses: &[],
+    uses: &[Section::PgServer, Section::PgSettings],
     symptom_of: &[
         "pg-missing-index",
         "pg-commerce-index",
@@ -61,7 +62,7 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let work = workload(snapshot)?;
     let total_ms = snapshot.pg()?.statements()?.total.total.total_ms;
     let unstable = work.loads.iter().filter(|l| is_unstable(&l.statement.counters.total, total_ms) && !is_key_check(&l.statement.text));
-    Ok(unstable.take(FINDINGS_MAX).map(|l| finding(&work, l, total_ms)).collect())
+    Ok(unstable.take(FINDINGS_MAX).map(|l| finding(snapshot, &work, l, total_ms)).collect())
 }
 
 fn is_unstable(c: &StatementCounters, total_ms: f64) -> bool {
@@ -78,7 +79,7 @@ fn slow_calls(c: &StatementCounters) -> f64 {
     if one > 0.0 { c.calls as f64 * c.stddev_ms.powi(2) / one } else { 0.0 }
 }
 
-fn finding(work: &Workload, load: &Load, total_ms: f64) -> Finding {
+fn finding(snapshot: &Snapshot, work: &Workload, load: &Load, total_ms: f64) -> Finding {
     let c = &load.statement.counters.total;
     let shape = shape(&load.statement.text);
     let suspect = suspect(c, &shape);
@@ -105,7 +106,7 @@ fn finding(work: &Workload, load: &Load, total_ms: f64) -> Finding {
         cost: Cost { resource: Resource::DatabaseTime, share },
         gain: None,
         averts: None,
-        remedies: suspect.remedies(load),
+        remedies: suspect.remedies(snapshot, load),
         verify: "Reset the statement's counters with select pg_stat_statements_reset(); and audit again after a day: its deviation is below three times its mean."
             .to_owned(),
         touches: touches(load, &shape),
@@ -164,23 +165,34 @@ impl Suspect {
         }
     }
 
-    fn remedies(self, load: &Load) -> Vec<Remedy> {
+    fn remedies(self, snapshot: &Snapshot, load: &Load) -> Vec<Remedy> {
         match self {
-            Suspect::Locks => vec![log_lock_waits()],
+            Suspect::Locks => vec![log_lock_waits(snapshot, load)],
             Suspect::Disk | Suspect::Plan => vec![auto_explain(load), explain(load)],
         }
     }
 }
 
-fn log_lock_waits() -> Remedy {
-    Remedy {
-        kind: RemedyKind::Sql,
-        label: "Log who waits for whom".to_owned(),
-        text: "alter system set log_lock_waits = on;\nselect pg_reload_conf();".to_owned(),
-        lock: Some("None: no restart, a reload.".to_owned()),
-        risk: "Two lines in the log for each wait of a second or more (deadlock_timeout); they name statements with their values.".to_owned(),
-        undo: Some("alter system reset log_lock_waits;\nselect pg_reload_conf();".to_owned()),
+fn log_lock_waits(snapshot: &Snapshot, load: &Load) -> Remedy {
+    let changes = [Change::plain(&Settings::known(snapshot), "log_lock_waits", "on")];
+    let (label, risk) = (
+        "Log who waits for whom",
+        "Two lines in the log for each wait of a second or more (deadlock_timeout); they name statements with their values.",
+    );
+    // Supabase lets its role postgres change this one for roles only.
+    if snapshot.pg().and_then(|pg| pg.server()).is_ok_and(|s| s.platform == "supabase") {
+        return for_role(load.statement.role.as_deref().unwrap_or("postgres"), label, &changes, risk);
     }
+    server_wide(snapshot, label, &changes, risk).unwrap_or_else(|| Remedy {
+        kind: RemedyKind::Sql,
+        label: "See who waits for whom".to_owned(),
+        text: "select pid, pg_blocking_pids(pid) as waits_for, wait_event_type, wait_event, state_change\nfrom pg_stat_activity\nwhere \
+               cardinality(pg_blocking_pids(pid)) > 0;"
+            .to_owned(),
+        lock: Some("None.".to_owned()),
+        risk: "None: it reads. Run it while calls are slow.".to_owned(),
+        undo: None,
+    })
 }
 
 /// The module is part of the server and loads into the sessions of one role.

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 
 use super::duplicate_index::drop_remedy;
-use crate::checks::index::{ByTable, by_table};
+use crate::checks::index::{ByTable, by_table, has_listed_constraints, unlisted_constraints};
 use crate::checks::medusa::is_stock_index;
-use crate::checks::nodes::{Nodes, OnNodes, ReadNode};
+use crate::checks::nodes::{Nodes, OnNodes};
 use crate::checks::workload::{StatisticsAge, statistics_age};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::{Constraint, Index, Postgres};
 use crate::evidence::{Cause, Gap, Layer, Section, Snapshot};
-use crate::finding::{Basis, Cell, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
+use crate::finding::{Basis, Confidence, Cost, Effort, Evidence, Finding, Gain, Resource, Severity, Subject};
 use crate::text;
 
 /// Smaller ones are not worth the question whether a yearly report needs them.
@@ -30,9 +30,10 @@ pub static CHECK: Check = Check {
     why: "An index that no query uses still costs: each write keeps it up to date, it takes disk and memory, and it slows vacuum and restores.",
     remedy: "Make sure that no replica and no yearly job uses it, then drop it. The undo is beside it.",
     method: "Indexes of 10 MB or more with no scan (or, from Postgres 16, none for 31 days) on this node and on every other node given, whose counters \
-             run for at least 31 days. A node that could not be read leaves the question open. Never: unique indexes, those that back a constraint or \
-             the replica identity, the only support of a foreign key, and Medusa's own. An index on an expression is named with low confidence: its \
-             statistics may serve without a scan.",
+             run for at least 31 days. A node that could not be read leaves the question open, and so does an index that may be younger: its catalogue \
+             entry keeps the number of the transaction that made it, dated where commits are, else by how fast numbers are used up at most. Never: unique \
+             indexes, those that back a constraint or the replica identity, the only support of a foreign key, and Medusa's own. An index on an \
+             expression is named with low confidence: its statistics may serve without a scan.",
     effort: Effort::Hours,
     references: &["https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ALL-INDEXES-VIEW"],
     needs: &[Section::PgServer, Section::PgIndexes, Section::PgConstraints],
@@ -44,15 +45,16 @@ pub static CHECK: Check = Check {
 
 fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let pg = snapshot.pg()?;
-    let (server, indexes, constraints) = (pg.server()?, &pg.indexes()?.rows, &pg.constraints()?.rows);
+    let (server, indexes, constraints) = (pg.server()?, &pg.indexes()?.rows, pg.constraints()?);
     let here = statistics_age(snapshot)?;
     let nodes = Nodes::of(pg, indexes);
     let is_idle = |scans: u64, last_scan: Option<OffsetDateTime>| is_idle(scans, last_scan, server.now);
-    let (own, keys) = (by_table(indexes), foreign_keys(constraints));
+    let (own, keys) = (by_table(indexes), foreign_keys(&constraints.rows));
     let resting = indexes.iter().filter(|i| i.bytes >= BYTES_MIN && is_idle(i.scans.total, i.last_scan) && is_droppable(i, &own, &keys));
-    let judged: Vec<(&Index, OnNodes)> = resting.map(|i| (i, nodes.judge(i, is_idle))).filter(|(_, on)| *on != OnNodes::Used).collect();
+    let (known, beyond): (Vec<&Index>, Vec<&Index>) = resting.partition(|i| has_listed_constraints(constraints, i));
+    let judged: Vec<(&Index, OnNodes)> = known.into_iter().map(|i| (i, nodes.judge(i, is_idle))).filter(|(_, on)| *on != OnNodes::Used).collect();
     if judged.is_empty() {
-        return Ok(Vec::new());
+        return beyond.first().map_or(Ok(Vec::new()), |i| Err(unlisted_constraints(i)));
     }
     let idle: Vec<&Index> = judged.iter().filter(|(_, on)| *on == OnNodes::Idle).map(|(i, _)| *i).collect();
     if let Some((host, gap)) = nodes.unread.first() {
@@ -66,8 +68,11 @@ fn evaluate(snapshot: &Snapshot) -> Result<Vec<Finding>, Gap> {
         let detail = format!("{} had no scans here, and lie beyond the limit of another node's list.", large(judged.len()));
         return Err(Gap::new(Section::PgNodes, Cause::Unreadable, detail));
     }
-    let sure = sureness(pg, &age, &nodes);
-    let mut findings: Vec<Finding> = idle.iter().map(|i| finding(i, &age, &nodes, sure.clone(), server.database_bytes)).collect();
+    let (old, young): (Vec<&Index>, Vec<&Index>) = idle.into_iter().partition(|i| seen_s(i, &age) >= DAYS_MIN * 86_400.0);
+    if old.is_empty() {
+        return Err(maybe_new(&age, &young));
+    }
+    let mut findings: Vec<Finding> = old.iter().map(|i| finding(pg, i, &age, &nodes, server.database_bytes)).collect();
     findings.sort_by(|a, b| b.cost.share.total_cmp(&a.cost.share).then_with(|| a.subject.cmp(&b.subject)));
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -119,6 +124,25 @@ fn youngest<'s>(here: StatisticsAge, nodes: &Nodes<'s>, now: OffsetDateTime) -> 
     (StatisticsAge { seconds: (now - node.since).as_seconds_f64().max(0.0), since: node.since, is_exact: false }, Some(node.host))
 }
 
+fn large(found: usize) -> String {
+    text::plural(found as u64, "large index", "large indexes")
+}
+
+/// Seconds for which the counters would have seen a scan of it: they run, and it was there.
+fn seen_s(index: &Index, age: &StatisticsAge) -> f64 {
+    // What was scanned a month ago was there.
+    index.age_s_min.filter(|_| index.last_scan.is_none()).map_or(age.seconds, |s| s.min(age.seconds))
+}
+
+fn maybe_new(age: &StatisticsAge, young: &[&Index]) -> Gap {
+    let seen = young.iter().map(|i| seen_s(i, age)).fold(0.0, f64::max);
+    let (what, since, certain) = (large(young.len()), text::date(age.since), text::seconds(seen));
+    let detail = format!(
+        "{what} had no scans since {since}, but may have been made lately: that they are {certain} old is all that is certain. Audit again in some weeks."
+    );
+    Gap::new(Section::PgIndexes, Cause::TooYoung { have_s: seen, need_s: DAYS_MIN * 86_400.0 }, detail)
+}
+
 fn too_young(age: &StatisticsAge, host: Option<&str>, found: usize) -> Gap {
     let place = host.map_or_else(String::new, |h| format!(", when the counters of {h} began"));
     let detail = format!(
@@ -133,72 +157,52 @@ fn too_young(age: &StatisticsAge, host: Option<&str>, found: usize) -> Gap {
 fn unread(host: &str, gap: &Gap, nodes: &Nodes, found: usize) -> Gap {
     let others = nodes.unread.len() - 1;
     let more = if others == 0 { String::new() } else { format!(", nor {}", text::plural(others as u64, "other node", "other nodes")) };
-    let detail = format!("{} had no scans on {}, but {host} was not read{more}: {}", large(found), any_of(nodes), gap.detail);
+    let detail = format!("{} had no scans on {}, but {host} was not read{more}: {}", large(found), nodes.any(), gap.detail);
     Gap::new(Section::PgNodes, gap.cause.clone(), detail)
 }
 
-fn large(found: usize) -> String {
-    text::plural(found as u64, "large index", "large indexes")
-}
-
-/// Where something was counted: "this node", "all 3 nodes".
-fn all_of(nodes: &Nodes) -> String {
-    match nodes.read.len() {
-        0 => "this node".to_owned(),
-        1 => "both nodes".to_owned(),
-        n => format!("all {}", text::plural(n as u64 + 1, "node", "nodes")),
-    }
-}
-
-/// Where nothing happened: "this node", "any of 3 nodes".
-fn any_of(nodes: &Nodes) -> String {
-    match nodes.read.len() {
-        0 => "this node".to_owned(),
-        1 => "either node".to_owned(),
-        n => format!("any of {}", text::plural(n as u64 + 1, "node", "nodes")),
-    }
-}
-
 /// How sure, and why: by the age of the counters and by which nodes were read.
-fn sureness(pg: &Postgres, age: &StatisticsAge, nodes: &Nodes) -> (Confidence, String) {
-    let days = text::plural(age.days() as u64, "day", "days");
+fn sureness(pg: &Postgres, index: &Index, seen_days: f64, nodes: &Nodes) -> (Confidence, String) {
+    let days = text::plural(seen_days as u64, "day", "days");
+    let are = |n: usize, one, many| text::plural(n as u64, one, many);
+    // Postgres gathers statistics of an indexed expression, and plans of other indexes may rest on them.
+    if index.keys.iter().any(|k| k.is_expression) {
+        return (Confidence::Low, "the planner may use the statistics that it keeps of its expression".to_owned());
+    }
+    if index.age_s_min.is_none() && index.last_scan.is_none() {
+        return (Confidence::Low, "when the index was made was not recorded".to_owned());
+    }
     let is_replica = pg.server.as_ref().is_ok_and(|s| s.is_replica);
     if is_replica && nodes.read.iter().all(|n| n.usage.is_replica) {
         return (Confidence::Low, "this node is a replica, and the primary's scans were not read".to_owned());
     }
-    let by_age = if age.days() >= DAYS_SURE { Confidence::High } else { Confidence::Medium };
+    let by_age = if seen_days >= DAYS_SURE { Confidence::High } else { Confidence::Medium };
     let attached = pg.replication.as_ref().ok().map(|r| r.replicas.len());
     match (attached, nodes.replicas()) {
         (None, 0) => (Confidence::Low, "whether replicas use it could not be seen".to_owned()),
-        (None, _) => (Confidence::Medium, format!("counted for {days} on {}; whether there are more could not be seen", all_of(nodes))),
+        (None, _) => (Confidence::Medium, format!("counted for {days} on {}; whether there are more could not be seen", nodes.all())),
         (Some(0), 0) => (by_age, format!("counted for {days}, and no replica is attached")),
         (Some(_), 0) => (Confidence::Low, "replicas count their own scans, and they were not read".to_owned()),
         (Some(attached), read) if attached > read => {
             (Confidence::Low, format!("{} attached, and {} read", are(attached, "replica is", "replicas are"), are(read, "was", "were")))
         }
-        (Some(_), _) => (by_age, format!("counted for {days} on {}", all_of(nodes))),
+        (Some(_), _) => (by_age, format!("counted for {days} on {}", nodes.all())),
     }
 }
 
-fn are(n: usize, one: &str, many: &str) -> String {
-    text::plural(n as u64, one, many)
-}
-
-fn finding(index: &Index, age: &StatisticsAge, nodes: &Nodes, sure: (Confidence, String), database_bytes: u64) -> Finding {
+fn finding(pg: &Postgres, index: &Index, age: &StatisticsAge, nodes: &Nodes, database_bytes: u64) -> Finding {
+    let seen_s = seen_s(index, age);
+    let seen_days = seen_s / 86_400.0;
+    let at_least = if seen_s < age.seconds { "at least " } else { "" };
     let share = if database_bytes > 0 { (index.bytes as f64 / database_bytes as f64).min(1.0) } else { 0.0 };
     let mut gain = Gain::new(Basis::Measured, format!("{} of disk", text::bytes_disk(index.bytes)));
     gain.storage_bytes = Some(index.bytes);
     let last_scan = nodes.read.iter().filter_map(|n| n.index(index)?.last_scan).chain(index.last_scan).max();
     let idle = match last_scan {
-        Some(at) => format!("no scans since {} on {}", text::date(at), any_of(nodes)),
-        None => format!("no scans in {} on {}", text::plural(age.days() as u64, "day", "days"), any_of(nodes)),
+        Some(at) => format!("no scans since {} on {}", text::date(at), nodes.any()),
+        None => format!("no scans in {at_least}{} on {}", text::plural(seen_days as u64, "day", "days"), nodes.any()),
     };
-    // Postgres gathers statistics of an indexed expression, and plans of other indexes may rest on them.
-    let keeps_statistics = index.keys.iter().any(|k| k.is_expression);
-    let (confidence, confidence_because) = match keeps_statistics {
-        true => (Confidence::Low, "the planner may use the statistics that it keeps of its expression".to_owned()),
-        false => sure,
-    };
+    let (confidence, confidence_because) = sureness(pg, index, seen_days, nodes);
     let scans = index.scans.total + nodes.read.iter().filter_map(|n| n.index(index)).map(|i| i.scans).sum::<u64>();
     let mut evidence = vec![
         Evidence::figure("Size", index.bytes as f64, "bytes", text::bytes_disk(index.bytes)),
@@ -207,7 +211,7 @@ fn finding(index: &Index, age: &StatisticsAge, nodes: &Nodes, sure: (Confidence,
         Evidence::Code { label: "Definition".to_owned(), language: "sql".to_owned(), text: index.definition.clone() },
     ];
     if !nodes.read.is_empty() {
-        evidence.push(on_other_nodes(index, nodes));
+        evidence.push(nodes.scans_of(index));
     }
     Finding {
         subject: Subject::new("index", format!("{}.{}", index.schema, index.name)),
@@ -225,19 +229,6 @@ fn finding(index: &Index, age: &StatisticsAge, nodes: &Nodes, sure: (Confidence,
         verify: format!("Audit again after a day: {} is gone, and no statement has become slower.", index.name),
         touches: vec![format!("index:{}.{}", index.schema, index.name)],
     }
-}
-
-fn on_other_nodes(index: &Index, nodes: &Nodes) -> Evidence {
-    let row = |node: &ReadNode| {
-        let scans = node.index(index).map_or(0, |i| i.scans);
-        vec![
-            Cell::text(node.host),
-            Cell::text(if node.usage.is_replica { "replica" } else { "primary" }),
-            Cell::number(scans as f64, text::count(scans)),
-            Cell::text(text::date(node.since)),
-        ]
-    };
-    Evidence::table("Other nodes", &["node", "role", "scans", "counters since"], nodes.read.iter().map(row).collect())
 }
 
 #[cfg(test)]
@@ -283,6 +274,24 @@ mod tests {
         assert_eq!(findings(&CHECK, &idle(|_| {}, |pg| since(pg, 31.0))).len(), 1);
         assert_eq!(findings(&CHECK, &idle(|_| {}, |pg| since(pg, 91.9)))[0].confidence, Confidence::Medium);
         assert_eq!(findings(&CHECK, &idle(|_| {}, |pg| since(pg, 92.0)))[0].confidence, Confidence::High);
+    }
+
+    #[test]
+    fn an_index_that_may_be_new_is_unknown() {
+        let days = |days: f64| move |i: &mut Index| i.age_s_min = Some(days * 86_400.0);
+        let gap = assert_unknown(&CHECK, &idle(days(1.0), |_| {}));
+        assert!(matches!(gap.cause, Cause::TooYoung { .. }) && gap.detail.contains("may have been made lately"), "{}", gap.detail);
+        assert_unknown(&CHECK, &idle(days(30.9), |_| {}));
+        let said = |snapshot: &Snapshot| findings(&CHECK, snapshot)[0].observed.clone();
+        assert!(said(&idle(days(31.0), |_| {})).contains("no scans in at least 31\u{a0}days"));
+        assert!(said(&idle(days(60.0), |_| {})).contains("no scans in 60\u{a0}days"));
+        // Counted for a quarter, there for two months.
+        assert_eq!(findings(&CHECK, &idle(days(60.0), |pg| since(pg, 100.0)))[0].confidence, Confidence::Medium);
+        // Scanned long ago, so it was there.
+        let scanned = |i: &mut Index| (i.age_s_min, i.scans.total, i.last_scan) = (Some(1.0), 9, Some(datetime!(2026-10-01 09:30 UTC)));
+        assert_eq!(findings(&CHECK, &idle(scanned, |_| {})).len(), 1);
+        // A file of an earlier version does not say.
+        assert_eq!(findings(&CHECK, &idle(|i| i.age_s_min = None, |_| {}))[0].confidence, Confidence::Low);
     }
 
     #[test]

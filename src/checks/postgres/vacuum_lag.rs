@@ -1,5 +1,6 @@
 //! Dead rows pile up faster than vacuum takes them away.
 
+use crate::checks::server_settings::{Change, Settings, server_wide};
 use crate::checks::sessions::{XMIN_AGE_MIN, holder_touch, holder_words, release};
 use crate::checks::{Check, FINDINGS_MAX, always};
 use crate::evidence::postgres::{Activity, Setting, Table, XminHolder};
@@ -159,7 +160,7 @@ fn finding(snapshot: &Snapshot, table: &Table, trigger: &Trigger, all_bytes: u64
         cost: Cost { resource: Resource::Storage, share },
         gain: Some(gain),
         averts: None,
-        remedies: held.map(|(_, h)| release(snapshot, h)).into_iter().chain(remedies(table, trigger)).collect(),
+        remedies: held.map(|(_, h)| release(snapshot, h)).into_iter().chain(remedies(snapshot, table, trigger)).collect(),
         verify: format!("Audit again: the dead rows of {} are near 0 now and stay below {}.", table.name, text::percent(DEAD_SHARE_MIN)),
         touches: held.map(|(_, h)| holder_touch(h)).into_iter().chain([format!("table:{}.{}", table.schema, table.name)]).collect(),
     }
@@ -174,20 +175,16 @@ fn evidence(table: &Table, trigger: &Trigger) -> Vec<Evidence> {
     ]
 }
 
-fn remedies(table: &Table, trigger: &Trigger) -> Vec<Remedy> {
+fn remedies(snapshot: &Snapshot, table: &Table, trigger: &Trigger) -> Vec<Remedy> {
     let name = table.full_name();
     // A fiftieth of the rows, ten times as often as the default.
     let (enabled, reset) = if trigger.is_table_on { ("", "") } else { (", autovacuum_enabled = true", ", autovacuum_enabled") };
     let mut remedies = per_table(table, &name, enabled, reset);
     if !trigger.is_server_on {
-        remedies.push(Remedy {
-            kind: RemedyKind::Sql,
-            label: "Turn autovacuum on".to_owned(),
-            text: "alter system set autovacuum = on;\nalter system set track_counts = on;\nselect pg_reload_conf();".to_owned(),
-            lock: Some("None: no restart, a reload.".to_owned()),
-            risk: "Autovacuum begins with every table that waits for it: expect I/O for a while.".to_owned(),
-            undo: Some("alter system reset autovacuum;\nalter system reset track_counts;\nselect pg_reload_conf();".to_owned()),
-        });
+        let settings = Settings::known(snapshot);
+        let changes = [Change::plain(&settings, "autovacuum", "on"), Change::plain(&settings, "track_counts", "on")];
+        let risk = "Autovacuum begins with every table that waits for it: expect I/O for a while.";
+        remedies.extend(server_wide(snapshot, "Turn autovacuum on", &changes, risk));
     }
     remedies
 }

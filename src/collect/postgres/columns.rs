@@ -53,6 +53,8 @@ struct ColumnStatsRow {
 struct ColumnStatsSourcesRow {
     has_function: bool,
     has_hidden_tables: bool,
+    /// The function's owner does not see all tables either.
+    is_hidden_from_function: bool,
 }
 
 /// Column statistics: from the view, or through `advisor.column_stats()` where the role may not read the tables themselves.
@@ -65,7 +67,11 @@ pub async fn column_stats(
     let sources: ColumnStatsSourcesRow = reader.row(section, include_str!("sql/column_stats_sources.sql")).await?;
     if sources.has_hidden_tables && sources.has_function {
         let sql = include_str!("sql/column_stats.sql").replace("{source}", "advisor.column_stats()").replace("{which}", "true");
-        return reader.list(section, &sql, decode_stats).await;
+        let mut stats = reader.list(section, &sql, decode_stats).await?;
+        if sources.is_hidden_from_function {
+            stats.cut = None;
+        }
+        return Ok(stats);
     }
     let indexes = indexes.as_ref().map_or(&[][..], |(listed, _)| &listed.rows);
     let mut stats = from_view(reader, tables, indexes).await?;
@@ -75,10 +81,11 @@ pub async fn column_stats(
             return Err(Gap::new(
                 section,
                 cause,
-                "pg_stats shows no rows: the role may read no table, and the function advisor.column_stats() is not there.",
+                "pg_stats shows no rows: the role may read no table, or row level security hides them from it, and the function \
+                 advisor.column_stats() is not there.",
             ));
         }
-        // Only some tables are readable; how many columns are missing is not known.
+        // Only some tables are seen; how many columns are missing is not known.
         stats.cut = None;
     }
     Ok(stats)

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::reader::{ROWS_MAX, Reader, count, listed, rise, small};
 use super::sizes::{Bytes, Sizes};
-use crate::evidence::postgres::{Constraint, Index, IndexKey, Sequence, Table, TableCounters};
+use crate::evidence::postgres::{Constraint, Index, IndexKey, Sequence, Table, TableCounters, TableName};
 use crate::evidence::{Gap, Listed, Sampled, Section, Seen};
 use crate::secret::without_addresses;
 
@@ -30,6 +30,8 @@ struct TableRow {
     xid_age: i64,
     mxid_age: i64,
     dropped_columns: i32,
+    parent_schema: Option<String>,
+    parent_name: Option<String>,
     #[sqlx(flatten)]
     counters: TableCountersRow,
 }
@@ -85,6 +87,7 @@ fn table(r: TableRow, sizes: &Sizes) -> Table {
         xid_age: count(r.xid_age),
         mxid_age: count(r.mxid_age),
         dropped_columns: small(r.dropped_columns),
+        partition_of: r.parent_schema.zip(r.parent_name).map(|(schema, name)| TableName { schema, name }),
     }
 }
 
@@ -155,11 +158,13 @@ struct IndexRow {
     options: Vec<String>,
     scans: i64,
     last_scan: Option<OffsetDateTime>,
+    age_s_min: Option<f64>,
 }
 
 #[derive(FromRow)]
 struct IdRow {
     oid: i64,
+    table_oid: i64,
 }
 
 #[derive(FromRow)]
@@ -179,9 +184,10 @@ const INDEXES_PAGE: usize = 2_500;
 pub async fn indexes(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(Listed<Index>, Vec<i64>)> {
     let section = Section::PgIndexes;
     let known: Vec<IdRow> = reader.rows(section, include_str!("sql/index_ids.sql")).await?;
+    let known = whole_tables(known, ROWS_MAX, |r| r.table_oid);
     let sizes = sizes.as_ref().map_err(|g| Gap { section, ..g.clone() })?;
-    let (mut addresses, mut indexes, mut oids) = (Vec::new(), Vec::with_capacity(known.len()), Vec::with_capacity(known.len()));
-    for page in known.chunks(INDEXES_PAGE) {
+    let (mut addresses, mut indexes, mut oids) = (Vec::new(), Vec::with_capacity(known.rows.len()), Vec::with_capacity(known.rows.len()));
+    for page in known.rows.chunks(INDEXES_PAGE) {
         let sql = include_str!("sql/indexes.sql").replace("{ids}", &ids(page.iter().map(|r| r.oid)));
         let rows: Vec<IndexRow> = reader.rows(section, &sql).await?;
         for mut row in rows {
@@ -191,7 +197,23 @@ pub async fn indexes(reader: &mut Reader<'_>, sizes: &Seen<Sizes>) -> Seen<(List
             indexes.push(index(row, &definition, sizes, &mut addresses));
         }
     }
-    Ok((Listed { rows: indexes, cut: listed(known, ROWS_MAX, drop).cut }, oids))
+    // The largest tables come first; a list is by name.
+    let mut both: Vec<(Index, i64)> = indexes.into_iter().zip(oids).collect();
+    both.sort_by(|(a, _), (b, _)| (&a.schema, &a.table, &a.name).cmp(&(&b.schema, &b.table, &b.name)));
+    let (rows, oids) = both.into_iter().unzip();
+    Ok((Listed { rows, cut: known.cut }, oids))
+}
+
+/// Rows that lie together by table. Where the limit bites, the last table may be there in part, and it goes: so a table has either all its
+/// rows here or none, and what is missing can be told.
+fn whole_tables<T, K: PartialEq>(mut rows: Vec<T>, limit: usize, table: impl Fn(&T) -> K) -> Listed<T> {
+    if rows.len() < limit {
+        return Listed::whole(rows);
+    }
+    if let Some(last) = rows.last().map(&table) {
+        rows.retain(|r| table(r) != last);
+    }
+    Listed { rows, cut: None }
 }
 
 /// Object ids as the text of an array.
@@ -228,6 +250,7 @@ fn index(r: IndexRow, definition: &str, sizes: &Sizes, addresses: &mut Vec<Strin
         options: r.options,
         scans: Sampled::only(count(r.scans)),
         last_scan: r.last_scan,
+        age_s_min: r.age_s_min,
     }
 }
 
@@ -286,7 +309,11 @@ pub async fn constraints(reader: &mut Reader<'_>) -> Seen<Listed<Constraint>> {
         on_delete: r.on_delete,
         on_update: r.on_update,
     };
-    reader.list(Section::PgConstraints, include_str!("sql/constraints.sql"), decode).await
+    let rows: Vec<ConstraintRow> = reader.rows(Section::PgConstraints, include_str!("sql/constraints.sql")).await?;
+    let kept = whole_tables(rows, ROWS_MAX, |r| (r.schema.clone(), r.table.clone()));
+    let mut rows: Vec<Constraint> = kept.rows.into_iter().map(decode).collect();
+    rows.sort_by(|a, b| (&a.schema, &a.table, &a.name).cmp(&(&b.schema, &b.table, &b.name)));
+    Ok(Listed { rows, cut: kept.cut })
 }
 
 #[derive(FromRow)]
@@ -310,4 +337,18 @@ pub async fn sequences(reader: &mut Reader<'_>) -> Seen<Vec<Sequence>> {
         column: r.column,
     };
     Ok(rows.into_iter().map(decode).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_tables;
+
+    #[test]
+    fn a_table_is_listed_whole_or_not_at_all() {
+        let rows = || vec![("order", 1), ("order", 2), ("cart", 1), ("cart", 2)];
+        let below = whole_tables(rows(), 5, |r| r.0);
+        assert!(below.is_whole() && below.rows.len() == 4);
+        let at = whole_tables(rows(), 4, |r| r.0);
+        assert_eq!((at.cut, at.rows), (None, vec![("order", 1), ("order", 2)]));
+    }
 }

@@ -40,6 +40,15 @@ pub struct Table {
     /// Columns that were dropped: rows written before keep their values until they are written again.
     #[serde(default)]
     pub dropped_columns: u32,
+    /// The partitioned table that it is a partition of.
+    #[serde(default)]
+    pub partition_of: Option<TableName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableName {
+    pub schema: String,
+    pub name: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -117,6 +126,10 @@ pub struct Index {
     /// Postgres 16 and later.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_scan: Option<OffsetDateTime>,
+    /// It is at least so old: by the date of the transaction that wrote its catalogue entry, or by how many transactions ago that was. `None`:
+    /// not recorded.
+    #[serde(default)]
+    pub age_s_min: Option<f64>,
 }
 
 impl Index {

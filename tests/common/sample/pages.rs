@@ -15,7 +15,7 @@ use time::{Duration, OffsetDateTime};
 use super::{STORE, TAKEN_AT, findings, snapshot};
 
 /// Names of the pages, as on the command line of `examples/look.rs`.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 28] = [
     "stores",
     "overview",
     "findings",
@@ -33,6 +33,7 @@ pub const NAMES: [&str; 25] = [
     "export",
     "audit",
     "connect",
+    "connect-sentinels",
     "settings",
     "checks",
     "first-run",
@@ -80,7 +81,18 @@ pub fn open(model: &mut Model, name: &str) -> bool {
         "compare" => Page::Compare,
         "export" => Page::Export,
         "audit" => Page::Audit,
-        "connect" => Page::Connect,
+        "connect" => {
+            connect(model, WizardStep::Postgres);
+            Page::Connect
+        }
+        "connect-sentinels" => {
+            connect(model, WizardStep::Redis);
+            if let Some(redis) = model.wizard.as_mut().and_then(|w| w.redis.first_mut()) {
+                (redis.master, redis.sentinel_user) = ("northwind".to_owned(), "watcher".to_owned());
+                redis.sentinel_ca_file = "/etc/ssl/northwind-ca.pem".to_owned();
+            }
+            Page::Connect
+        }
         "settings" => Page::Settings,
         "checks" => Page::Checks,
         _ => return false,
@@ -88,7 +100,6 @@ pub fn open(model: &mut Model, name: &str) -> bool {
     match page {
         Page::Compare => compare_two(model),
         Page::Audit => model.running = Some(running()),
-        Page::Connect => connect(model),
         Page::Export => export(model),
         _ => {}
     }
@@ -241,10 +252,10 @@ fn export(model: &mut Model) {
     model.receive(Event::Previewed(preview));
 }
 
-fn connect(model: &mut Model) {
+fn connect(model: &mut Model, step: WizardStep) {
     let now = OffsetDateTime::now_utc();
     model.act(Action::EditStore(STORE.to_owned()), now);
-    model.act(Action::Wizard(WizardAction::Step(WizardStep::Postgres)), now);
+    model.act(Action::Wizard(WizardAction::Step(step)), now);
     let report = report();
     if let Some(wizard) = &mut model.wizard {
         wizard.tests[WizardStep::Postgres as usize] =

@@ -152,6 +152,7 @@ fn tables() -> Vec<Table> {
         xid_age: 41_000_000,
         mxid_age: 0,
         dropped_columns: 0,
+        partition_of: None,
     };
     vec![
         row("order", 184_220, 740_000_000, 440_000_000, 0),
@@ -196,6 +197,7 @@ fn indexes() -> Vec<Index> {
         options: Vec::new(),
         scans: Sampled { total: scans * 4_000, window: Some(scans) },
         last_scan: None,
+        age_s_min: Some(31_536_000.0),
     };
     vec![
         row("image", "image_pkey", "id", 9_400_000, 2),

@@ -1,4 +1,5 @@
 /* medusa-advisor */
+-- Those of the largest tables first, as index_ids.sql has them.
 select
   n.nspname::text as schema,
   t.relname::text as table,
@@ -28,5 +29,5 @@ cross join lateral (
 ) as f
 where c.contype in ('p', 'u', 'f', 'c', 'x')
   and n.nspname not in ('pg_catalog', 'information_schema')
-order by n.nspname, t.relname, c.conname
+order by t.relkind = 'p' desc, greatest(t.relpages, pg_catalog.pg_stat_get_live_tuples(t.oid) / 60) desc, n.nspname, t.relname, c.conname
 limit 10000

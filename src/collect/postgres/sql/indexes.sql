@@ -3,7 +3,7 @@
 with kept as materialized (
   select
     x.indexrelid, x.indrelid, x.indnatts, x.indnkeyatts, x.indkey, x.indclass, x.indcollation, x.indoption,
-    x.indpred, x.indisunique, x.indisprimary, x.indisvalid, x.indisready, x.indisreplident,
+    x.indpred, x.xmin as made_by, x.indisunique, x.indisprimary, x.indisvalid, x.indisready, x.indisreplident,
     x.indnullsnotdistinct, -- since: 15
     c.relispartition, n.nspname, t.relname as table_name, t.reltoastrelid, c.relname as index_name, c.relam, c.reltuples, c.reloptions
   from pg_catalog.pg_index as x
@@ -11,6 +11,18 @@ with kept as materialized (
   join pg_catalog.pg_class as t on t.oid = x.indrelid
   join pg_catalog.pg_namespace as n on n.oid = t.relnamespace
   where x.indexrelid = any ('{ids}'::oid[])
+),
+-- Transactions that take a number a second, at most: each ends, and each changes a row. Counted as database_counters.sql does.
+pace as materialized (
+  select
+    pg_catalog.sum(
+      least(s.xact_commit + s.xact_rollback, s.tup_inserted + s.tup_updated + s.tup_deleted) / greatest(extract(epoch from pg_catalog.clock_timestamp() - coalesce(
+        s.stats_reset,
+        (select a.stats_reset from pg_catalog.pg_stat_archiver as a where a.stats_reset > pg_catalog.pg_postmaster_start_time()),
+        pg_catalog.pg_postmaster_start_time()
+      )), 1)
+    )::float8 as numbers_a_second
+  from pg_catalog.pg_stat_database as s
 ),
 part as (
   select
@@ -70,9 +82,18 @@ select
   x.reltuples::float8 as rows_estimate,
   coalesce(x.reloptions, '{}'::text[]) as options,
   pg_catalog.pg_stat_get_numscans(x.indexrelid) as scans,
-  pg_catalog.pg_stat_get_lastscan(x.indexrelid) as last_scan -- since: 16
-  null::timestamptz as last_scan -- until: 15
+  pg_catalog.pg_stat_get_lastscan(x.indexrelid) as last_scan, -- since: 16
+  null::timestamptz as last_scan, -- until: 15
+  -- Its entry keeps the number of the transaction that wrote it, frozen or not. By the clock where commits are dated, else by the pace.
+  coalesce(
+    case
+      when pg_catalog.current_setting('track_commit_timestamp') = 'on' and not pg_catalog.pg_is_in_recovery()
+      then extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_xact_commit_timestamp(x.made_by))::float8
+    end,
+    (case when pg_catalog.age(x.made_by) < 0 then 2147483647 else pg_catalog.age(x.made_by) end)::float8 / greatest(pace.numbers_a_second, 0.000001)
+  ) as age_s_min
 from kept as x
+cross join pace
 join keys as k on k.indexrelid = x.indexrelid
 join pg_catalog.pg_am as am on am.oid = x.relam
 left join pg_catalog.pg_constraint as con

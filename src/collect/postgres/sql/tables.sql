@@ -23,6 +23,8 @@ select
     case when o.relminmxid <> '0'::xid then pg_catalog.mxid_age(o.relminmxid)::int8 else 0::int8 end
   ) as mxid_age,
   (select pg_catalog.count(*) from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and a.attisdropped)::int4 as dropped_columns,
+  pn.nspname::text as parent_schema,
+  p.relname::text as parent_name,
   coalesce(s.seq_scan, 0) as seq_scans,
   coalesce(s.seq_tup_read, 0) as seq_rows_read,
   coalesce(s.idx_scan, 0) as index_scans,
@@ -35,6 +37,10 @@ from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 left join pg_catalog.pg_stat_all_tables as s on s.relid = c.oid
 left join pg_catalog.pg_class as o on o.oid = c.reltoastrelid
+-- A partition has one parent; what inherits without being one may have several.
+left join pg_catalog.pg_inherits as h on h.inhrelid = c.oid and c.relispartition
+left join pg_catalog.pg_class as p on p.oid = h.inhparent
+left join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
 left join pg_catalog.pg_depend as d
   on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'
 left join pg_catalog.pg_extension as e on e.oid = d.refobjid

@@ -28,7 +28,7 @@ select
      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.relkind in ('r', 'm') and c.reltuples > 0
       and n.nspname not in ('pg_catalog', 'information_schema')
-      and not pg_catalog.has_table_privilege(c.oid, 'SELECT')) as hidden_tables,
+      and (not pg_catalog.has_table_privilege(c.oid, 'SELECT') or pg_catalog.row_security_active(c.oid))) as hidden_tables,
   coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('advisor.column_stats()')::oid, 'EXECUTE'), false) as has_stats_function
 from (select 1) as one
 left join pg_catalog.pg_extension as s on s.extname = 'pg_stat_statements'
