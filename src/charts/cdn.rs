@@ -35,7 +35,11 @@ pub fn cloudfront_beside(snapshot: &Snapshot) -> [(&'static str, Drawn); 3] {
     let mut named = own.into_iter();
     cloudfront::traffic(snapshot).map(|(id, drawn)| {
         let (id, title) = named.next().unwrap_or((id, id));
-        (id, drawn.map(|chart| ChartSpec { id: id.to_owned(), title: title.to_owned(), ..chart }))
+        let of_cloudfront = |chart: ChartSpec| {
+            let conclusion = format!("At CloudFront: {}", chart.conclusion);
+            ChartSpec { id: id.to_owned(), title: title.to_owned(), conclusion, ..chart }
+        };
+        (id, drawn.map(of_cloudfront))
     })
 }
 

@@ -26,9 +26,7 @@ pub fn all(snapshot: &Snapshot) -> Vec<ChartSpec> {
 /// Every chart by its id, or why it is not drawn.
 pub fn drawn(snapshot: &Snapshot) -> Vec<(&'static str, Drawn)> {
     let mut charts = cdn::traffic(snapshot).to_vec();
-    charts.extend([
-        ("cdn.paths", cdn::worst_paths(snapshot)),
-    ]);
+    charts.extend([("cdn.paths", cdn::worst_paths(snapshot))]);
     if cdn::has_cloudfront_beside(snapshot) {
         charts.extend(cdn::cloudfront_beside(snapshot));
     }

@@ -360,7 +360,9 @@ fn cloudfront_beside_cloudflare_has_segments_of_its_own() {
     shows(&own, &["Hit ratio, cacheable requests", "Behaviours"]);
     assert!(own.query_by_label_contains(crate::sample::cloudfront::SHOP).is_none(), "Cloudflare's page tells of Cloudflare");
     let beside = at(5);
-    shows(&beside, &["Hit ratio, GET and HEAD 61\u{a0}%", crate::sample::cloudfront::SHOP, "Bytes downloaded"]);
+    let title = beside.get_by(|n| n.role() == Role::Heading && n.label().is_some_and(|l| l == "CDN"));
+    assert_eq!(title.accesskit_node().description().as_deref(), Some("CloudFront, 2\u{a0}distributions, last 24\u{a0}h, UTC"));
+    shows(&beside, &["Hit ratio, GET and HEAD 61\u{a0}%", crate::sample::cloudfront::SHOP, "At CloudFront: Bytes downloaded by hour"]);
     shows(&at(6), &["Managed-CachingOptimized", "allButPersonal"]);
     // A store with one CDN has five segments, whatever another store was left at.
     let mut model = crate::sample::model(Kind::Sample);

@@ -163,6 +163,9 @@ pub fn top_bar(ui: &mut Ui, title: &str, caption: &str, actions: impl FnOnce(&mu
     let size = vec2(ui.available_width(), height::TOP_BAR);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Heading, true, title));
+    if !caption.is_empty() {
+        ui.ctx().accesskit_node_builder(response.id, |node| node.set_description(caption));
+    }
     paint::rule(ui.painter(), rect.x_range(), rect.bottom() - 1.0, theme.line_subtle);
     let inside = rect.shrink2(vec2(space::PAGE_X, 0.0));
     let builder = UiBuilder::new().id_salt("top bar").max_rect(inside).layout(egui::Layout::right_to_left(egui::Align::Center));

@@ -35,8 +35,8 @@ pub fn words(audit: Option<&Audit>) -> Vec<&'static str> {
 }
 
 /// "Cloudflare, northwind-outfitters.com, last 24 h, UTC".
-pub fn caption(audit: &Audit) -> String {
-    if replaces_cloudflare(&audit.snapshot) {
+pub fn caption(audit: &Audit, tab: usize) -> String {
+    if replaces_cloudflare(&audit.snapshot) || segment_beside(audit, tab).is_some() {
         return super::cdn_cloudwatch::caption(audit);
     }
     let Ok(cdn) = audit.snapshot.cloudflare() else { return PROBES.into() };
@@ -45,11 +45,16 @@ pub fn caption(audit: &Audit) -> String {
     [Some("Cloudflare".to_owned()), zone, period].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// Which of CloudFront's own segments `tab` is, in a store that has both.
+fn segment_beside(audit: &Audit, tab: usize) -> Option<usize> {
+    tab.checked_sub(WORDS.len()).filter(|_| charts::cdn::has_cloudfront_beside(&audit.snapshot))
+}
+
 /// Draws the segment `tab`.
 pub fn page(ui: &mut Ui, model: &Model, audit: &Audit, tab: usize, actions: &mut Vec<Action>) {
     if replaces_cloudflare(&audit.snapshot) {
         super::cdn_cloudwatch::page(ui, model, audit, tab, actions);
-    } else if let Some(part) = tab.checked_sub(WORDS.len()).filter(|_| charts::cdn::has_cloudfront_beside(&audit.snapshot)) {
+    } else if let Some(part) = segment_beside(audit, tab) {
         super::cdn_cloudwatch::beside(ui, model, audit, part, actions);
     } else {
         cloudflare(ui, model, audit, tab, actions);

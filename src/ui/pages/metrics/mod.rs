@@ -39,7 +39,7 @@ pub fn show(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         return inside(ui, |ui| nothing(ui, model, layer, actions));
     };
     let caption = match layer {
-        Layer::Cdn => cdn::caption(audit),
+        Layer::Cdn => cdn::caption(audit, model.metrics.tabs[layer as usize]),
         Layer::Redis => redis::caption(audit),
         Layer::Postgres => postgres::caption(audit),
         Layer::App => app::caption(audit),
