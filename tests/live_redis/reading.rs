@@ -155,7 +155,7 @@ async fn two_databases_of_a_server_are_read_once() {
         assert_eq!((window.keyspace_hits, window.keyspace_misses), (0, 2_400));
         assert_eq!(instances[0].keys().unwrap().keys_total, 3_000);
         // But for how two connections were opened.
-        let known = ["get", "set", "select", "ping", "info", "client|setname", "config|resetstat"];
+        let known = ["get", "set", "select", "ping", "info", "client|setname", "client|setinfo", "config|resetstat"];
         let strangers: Vec<_> = instances[0].commands().unwrap().iter().filter(|c| !known.contains(&c.name.as_str())).collect();
         assert!(strangers.is_empty(), "what both sessions asked is ours: {strangers:?}");
         assert_eq!(findings(&snapshot, "redis-low-hit-rate").len(), 1);
