@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use medusa_advisor::audit;
 use medusa_advisor::collect::{collect, run::Run};
-use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, Profile, Secrets, parse_postgres};
+use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, PostgresProfile, Profile, Secrets, parse_postgres};
 use medusa_advisor::evidence::postgres::Postgres;
 use medusa_advisor::evidence::{Snapshot, Targets};
 use medusa_advisor::plan::{self, Plan, Ranked};
@@ -111,9 +111,9 @@ pub fn maybe_pooled(url: &str) -> String {
     url.to_string()
 }
 
-pub async fn collect_from(url: &str, window_s: u32) -> Snapshot {
-    let (postgres, password) = parse_postgres(&maybe_pooled(url)).unwrap();
-    let profile = Profile {
+/// A store of which only Postgres is known.
+pub fn profile(postgres: PostgresProfile, limits: Limits) -> Profile {
+    Profile {
         id: "live".into(),
         name: "live".into(),
         environment: Environment::Production,
@@ -123,8 +123,13 @@ pub async fn collect_from(url: &str, window_s: u32) -> Snapshot {
         cloudfront: None,
         shop: None,
         keep_secrets: KeepSecrets::AskEachTime,
-        limits: Limits { window_s, ..Limits::default() },
-    };
+        limits,
+    }
+}
+
+pub async fn collect_from(url: &str, window_s: u32) -> Snapshot {
+    let (postgres, password) = parse_postgres(&maybe_pooled(url)).unwrap();
+    let profile = profile(postgres, Limits { window_s, ..Limits::default() });
     let run = Run::new(Duration::from_secs(u64::from(window_s)), |_| {});
     let secrets = Secrets { postgres_password: password, ..Secrets::default() };
     collect(&audit::request(profile, secrets, Targets::default()), &run).await

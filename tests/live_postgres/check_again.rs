@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::live::{Db, finding, server};
 use medusa_advisor::app::recheck::{Rechecked, Verdict};
 use medusa_advisor::app::{Audit, Effect, Event, Settings};
-use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, Profile, Secrets, parse_postgres};
+use medusa_advisor::connect::profile::{Limits, Profile, Secrets, parse_postgres};
 use medusa_advisor::finding::RemedyKind;
 use medusa_advisor::runtime::Runtime;
 
@@ -25,18 +25,7 @@ vacuum analyze image
 
 fn profile(url: &str) -> (Profile, Secrets) {
     let (postgres, password) = parse_postgres(url).unwrap();
-    let profile = Profile {
-        id: "live".into(),
-        name: "live".into(),
-        environment: Environment::Production,
-        postgres: Some(postgres),
-        redis: Vec::new(),
-        cloudflare: None,
-        cloudfront: None,
-        shop: None,
-        keep_secrets: KeepSecrets::AskEachTime,
-        limits: Limits { window_s: 5, ..Limits::default() },
-    };
+    let profile = crate::live::profile(postgres, Limits { window_s: 5, ..Limits::default() });
     (profile, Secrets { postgres_password: password, ..Secrets::default() })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::live::{Db, finding, is_found, server};
 use medusa_advisor::audit;
 use medusa_advisor::collect::{collect, run::Run};
-use medusa_advisor::connect::profile::{Environment, KeepSecrets, Limits, Profile, Secrets, parse_memory, parse_postgres};
+use medusa_advisor::connect::profile::{Limits, Secrets, parse_memory, parse_postgres};
 use medusa_advisor::evidence::{Snapshot, Targets};
 use medusa_advisor::finding::Severity;
 use medusa_advisor::plan::{self, Plan, Ranked};
@@ -90,18 +90,7 @@ async fn audit_with(url: &str, memory: Option<&str>) -> Snapshot {
     let (mut postgres, password) = parse_postgres(url).unwrap();
     postgres.memory_bytes = memory.map(|m| parse_memory(m).unwrap());
     let limits = Limits { window_s: crate::live::WINDOW_S, ..Limits::default() };
-    let profile = Profile {
-        id: "live".into(),
-        name: "live".into(),
-        environment: Environment::Production,
-        postgres: Some(postgres),
-        redis: Vec::new(),
-        cloudflare: None,
-        cloudfront: None,
-        shop: None,
-        keep_secrets: KeepSecrets::AskEachTime,
-        limits,
-    };
+    let profile = crate::live::profile(postgres, limits);
     let run = Run::new(Duration::from_secs(u64::from(crate::live::WINDOW_S)), |_| {});
     let secrets = Secrets { postgres_password: password, ..Secrets::default() };
     collect(&audit::request(profile, secrets, Targets::default()), &run).await
